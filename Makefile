@@ -1,0 +1,48 @@
+# Everything a person does with this project. Each target does all of its own set-up.
+PYTHON ?= python3.13
+PORT   ?= 8888
+BIN    := .venv/bin
+READY  := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format openapi build lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
+	@PORT=$(PORT) PYTHONPATH=layers/core:. exec $(BIN)/python -m local
+
+test: $(READY) ## Run the unit tests, and the API over real HTTP
+	$(BIN)/pytest
+
+check: $(READY) ## Lint, formatting, types and the template
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
+
+format: $(READY) ## Format the code and mend what lint can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+openapi: $(READY) ## Write the OpenAPI document from the handlers' declarations
+	PYTHONPATH=layers/core:. $(BIN)/python -m local.openapi
+
+build: $(READY) ## Build what is deployed, into .aws-sam/
+	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
+
+lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
+		layers/core/requirements.in -o layers/core/requirements.txt
+
+clean: ## Remove everything that was installed, built or stored
+	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): requirements/uv.txt requirements/dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,28 @@
+"""Assembles the archive of an export, off a queue, and says on the bus how it ended."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from projects_api.domain import assembly, exports
+from projects_api.model.ids import ExportId, ProjectId
+from projects_api.workers import work_off
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Takes a batch of an SQS queue; answers with the messages to deliver again."""
+
+    def assemble(body: str) -> None:
+        message = json.loads(body)
+        project_id, export_id = ProjectId(message["project_id"]), ExportId(message["export_id"])
+        logger.append_keys(project_id=project_id, export_id=export_id)
+        assembly.assemble(project_id, export_id, holder=context.aws_request_id)
+        export = exports.announce(project_id, export_id)
+        logger.info("worked on an export", extra={"status": export.status if export else "gone"})
+
+    return work_off(event, context, assemble)

@@ -1,0 +1,82 @@
+"""GET /api/projects/{project_id}/export: the archive of the project as it is now."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header
+
+from projects_api.domain import exports
+from projects_api.domain.exports import ProjectExport
+from projects_api.http.api import CONFLICT, ERRORS, Api, ProjectPath
+from projects_api.http.models import Export, ExportAnswer
+from projects_api.model.entities import ExportStatus
+from projects_api.model.errors import ConflictError
+from projects_api.model.ids import ProjectId
+from projects_api.storage import objects
+
+#: The largest archive that is answered itself: a function's answer is at most 6 MB, and base64 takes a third more.
+INLINE_BYTES = 4 << 20
+
+api = Api()
+
+
+@api.get(
+    "/api/projects/<project_id>/export",
+    summary="Download the archive",
+    tags=["Export"],
+    response_description="The archive, or with `Accept: application/json` the export.",
+    responses=ERRORS
+    | CONFLICT
+    | {
+        202: {
+            "description": "With `Accept: application/json`: not ready yet.",
+            "content": {"application/json": {"model": ExportAnswer}},
+        },
+        302: {"description": "To the archive, where it is larger than 4 MiB."},
+        307: {"description": "To this route again: the archive is not ready yet."},
+    },
+)
+def get_archive(
+    project_id: ProjectPath,
+    accept: Annotated[str, Header(description="application/json asks for the export instead.")] = "*/*",
+) -> Response[Any]:
+    started = exports.start(api.caller.user_id, ProjectId(str(project_id)))
+    if _asks_for_json(accept):
+        return _described(started)
+    return _downloaded(exports.wait(started))
+
+
+def _asks_for_json(accept: str) -> bool:
+    return any(part.partition(";")[0].strip().lower() == "application/json" for part in accept.split(","))
+
+
+def _described(made: ProjectExport) -> Response[Any]:
+    answer = ExportAnswer(export=Export.of(made)).model_dump(mode="json")
+    if made.download:
+        return Response(HTTPStatus.OK, "application/json", answer)
+    poll = f"/api/projects/{made.project.id}/exports/{made.export.id}"
+    return Response(HTTPStatus.ACCEPTED, "application/json", answer, {"Location": poll, "Retry-After": "1"})
+
+
+def _downloaded(made: ProjectExport) -> Response[Any]:
+    export = made.export
+    if export.status is ExportStatus.FAILED:
+        raise ConflictError(f"The export failed. {export.error}")
+    if made.download is None:
+        return _redirected(HTTPStatus.TEMPORARY_REDIRECT, api.current_event.path)
+    if (export.size_bytes or 0) > INLINE_BYTES:
+        return _redirected(HTTPStatus.FOUND, made.download.url)
+    return Response(
+        HTTPStatus.OK,
+        "application/zip",
+        objects.read_archive(export.project_id, export.id),
+        {"Content-Disposition": objects.content_disposition(made.project.name), "Cache-Control": "no-store"},
+    )
+
+
+def _redirected(status: HTTPStatus, location: str) -> Response[Any]:
+    return Response(status, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+handler = api.handler

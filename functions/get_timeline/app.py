@@ -1,0 +1,42 @@
+"""GET /api/projects/{project_id}/timeline: the project's resources by time."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from projects_api.domain import resources
+from projects_api.http.api import ERRORS, Api, Cursor, ProjectPath
+from projects_api.http.models import TimelineAnswer, TimelineEvent
+from projects_api.model.entities import ResourceType
+from projects_api.model.ids import ProjectId
+
+api = Api()
+
+
+class Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+@api.get("/api/projects/<project_id>/timeline", summary="Read the timeline", tags=["Timeline"], responses=ERRORS)
+def get_timeline(
+    project_id: ProjectPath,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="The most to return.")] = 500,
+    order: Annotated[Order, Query(description="asc is oldest first.")] = Order.ASC,
+    type: Annotated[ResourceType | None, Query(description="Only events of this type.")] = None,  # noqa: A002
+    cursor: Cursor = None,
+) -> TimelineAnswer:
+    timeline = resources.timeline(
+        api.caller.user_id,
+        ProjectId(str(project_id)),
+        type_=type,
+        cursor=cursor,
+        limit=limit,
+        descending=order is Order.DESC,
+    )
+    events = [TimelineEvent.of(resource) for resource in timeline.resources]
+    return TimelineAnswer(project_id=project_id, events=events, next_cursor=timeline.next_cursor)
+
+
+handler = api.handler

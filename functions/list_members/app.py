@@ -1,0 +1,26 @@
+"""GET /api/projects/{project_id}/members: who is in a project."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from projects_api.domain import members
+from projects_api.http.api import ERRORS, Api, Offset, ProjectPath
+from projects_api.http.models import Member, MemberList
+from projects_api.model.ids import ProjectId
+
+api = Api()
+
+
+@api.get("/api/projects/<project_id>/members", summary="List members", tags=["Members"], responses=ERRORS)
+def list_members(
+    project_id: ProjectPath,
+    limit: Annotated[int, Query(ge=1, le=100, description="The most to return.")] = 50,
+    offset: Offset = 0,
+) -> MemberList:
+    page = members.list_page(api.caller.user_id, ProjectId(str(project_id)), limit=limit, offset=offset)
+    items = [Member.of(member) for member in page.members]
+    return MemberList(items=items, total=page.total, limit=limit, offset=offset)
+
+
+handler = api.handler

@@ -1,0 +1,41 @@
+"""GET /api/projects: the projects that the caller owns or was added to."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from projects_api.domain import projects
+from projects_api.domain.projects import SortField
+from projects_api.http.api import ERRORS, Api, Offset
+from projects_api.http.models import Project, ProjectList
+
+api = Api()
+
+
+class SortDirection(StrEnum):
+    DESC = "desc"
+    ASC = "asc"
+
+
+@api.get("/api/projects", summary="List projects", tags=["Projects"], responses=ERRORS)
+def list_projects(
+    limit: Annotated[int, Query(ge=1, le=500, description="The most to return.")] = 50,
+    offset: Offset = 0,
+    search: Annotated[str, Query(max_length=200, description="A part of a name or description, in any case.")] = "",
+    sort_field: Annotated[SortField, Query(description="What to sort by; ties break by id.")] = SortField.CREATED_AT,
+    sort_direction: Annotated[SortDirection, Query()] = SortDirection.DESC,
+) -> ProjectList:
+    page = projects.list_page(
+        api.caller.user_id,
+        limit=limit,
+        offset=offset,
+        search=search,
+        sort_field=sort_field,
+        descending=sort_direction is SortDirection.DESC,
+    )
+    items = [Project.of(membership) for membership in page.memberships]
+    return ProjectList(items=items, total=page.total, limit=limit, offset=offset)
+
+
+handler = api.handler

@@ -1,0 +1,128 @@
+"""The events of sibling services: what they may hold, and what they say of a resource."""
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from projects_api.domain.resources import Change, observed
+from projects_api.model import entities
+from projects_api.model.entities import ResourceType
+from projects_api.model.ids import ProjectId, ResourceId
+
+#: What a resource's own fields may take as JSON. An item is at most 400 KB together with its copies in the two local
+#: indexes (DynamoDB, "Service quotas").
+FIELDS_BYTES = 100_000
+
+Text = Annotated[str, StringConstraints(max_length=1024)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class RefusedError(Exception):
+    """The event can't be recorded, now or ever. The text says why."""
+
+
+class Artifact(BaseModel):
+    key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "application/octet-stream"
+
+
+class ResourceDetail(BaseModel):
+    """A resource; what it has beside these is kept as it is and goes into the manifest."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: UUID
+    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    artifact: Artifact | None = None
+
+
+class Dataset(ResourceDetail):
+    rows: Count | None = None
+    columns: Count | None = None
+
+
+class Experiment(ResourceDetail):
+    status: Text | None = None
+    target_column: Text | None = None
+    problem_type: Text | None = None
+    best_model_type: Text | None = None
+    duration: Annotated[int | float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class Detail[ResourceT: ResourceDetail](BaseModel):
+    project_id: UUID
+    occurred_at: AwareDatetime
+    resource: ResourceT
+
+
+class Envelope(BaseModel):
+    """What EventBridge wraps around a detail."""
+
+    detail_type: str = Field(alias="detail-type")
+    detail: dict[str, Any]
+
+
+_DETAILS: dict[ResourceType, type[Detail[Any]]] = {
+    ResourceType.DATASET: Detail[Dataset],
+    ResourceType.EXPERIMENT: Detail[Experiment],
+    ResourceType.MODEL: Detail[ResourceDetail],
+    ResourceType.DEPLOYMENT: Detail[ResourceDetail],
+    ResourceType.REPORT: Detail[ResourceDetail],
+}
+
+
+def parse(body: str) -> tuple[ProjectId, entities.Resource]:
+    """What an event says: the project, and the resource as it shows it.
+
+    Raises:
+        RefusedError: It is malformed, too large, or points outside its project.
+    """
+    try:
+        envelope = Envelope.model_validate_json(body)
+        type_, change = _kind(envelope.detail_type)
+        detail = _DETAILS[type_].model_validate(envelope.detail)
+    except ValidationError as error:
+        raise RefusedError(
+            "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        ) from None
+    project_id, resource = ProjectId(str(detail.project_id)), detail.resource
+    fields = resource.model_dump(mode="json", exclude={"id", "name", "artifact"}, exclude_unset=True)
+    try:
+        size = len(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError:
+        raise RefusedError("resource: it has a number or a text that JSON does not know") from None
+    if size > FIELDS_BYTES:
+        raise RefusedError(f"resource: its fields take {size} bytes of JSON, more than {FIELDS_BYTES}")
+    return project_id, observed(
+        id=ResourceId(str(resource.id)),
+        type=type_,
+        change=change,
+        name=resource.name,
+        occurred_at=detail.occurred_at,
+        fields=fields,
+        artifact=_artifact(project_id, resource.artifact),
+    )
+
+
+def _kind(detail_type: str) -> tuple[ResourceType, Change]:
+    type_, _, change = detail_type.partition(" ")
+    try:
+        if detail_type == detail_type.title():
+            return ResourceType(type_.lower()), Change[change.upper()]
+    except (ValueError, KeyError):
+        pass
+    types, changes = ", ".join(t.capitalize() for t in ResourceType), ", ".join(c.name.capitalize() for c in Change)
+    raise RefusedError(f"detail-type: '{detail_type}' is none of {{{types}}} {{{changes}}}")
+
+
+def _artifact(project_id: ProjectId, artifact: Artifact | None) -> entities.Artifact | None:
+    if artifact is None:
+        return None
+    prefix = f"projects/{project_id}/"
+    if not artifact.key.startswith(prefix) or not artifact.key.removeprefix(prefix):
+        raise RefusedError(f"resource.artifact.key: it does not lie under {prefix}")
+    if {".", ".."} & set(artifact.key.split("/")):
+        raise RefusedError("resource.artifact.key: it has a '.' or '..' in its path")
+    return entities.Artifact(artifact.key, artifact.content_type)

@@ -1,0 +1,19 @@
+"""Revokes an API key. Only IAM can invoke it: ``{"key_id": "0123456789abcdef"}``."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from projects_api.domain import users
+from projects_api.http.models import ApiKey, KeyToRevoke
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answers with the key, which is refused from the next request on."""
+    key = users.revoke_api_key(KeyToRevoke.model_validate(event).key_id)
+    logger.info("revoked", extra={"key_id": key.id, "user_id": key.user_id})
+    return ApiKey.of(key).model_dump(mode="json")

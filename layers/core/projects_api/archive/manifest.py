@@ -1,0 +1,103 @@
+"""What an archive holds: its manifest, and the order of its files."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from projects_api.archive.paths import unique_paths
+from projects_api.model.clock import rfc3339
+from projects_api.model.entities import Artifact, Member, Project, Resource
+
+MANIFEST_PATH = "manifest.json"
+MANIFEST_TYPE = "application/json"
+FORMAT = "projects-export/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything that an export of a project is made of, as it was at one moment."""
+
+    project: Project
+    members: Sequence[Member]
+    resources: Sequence[Resource]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An artifact's place in the archive."""
+
+    path: str
+    artifact: Artifact
+    resource: Resource
+
+
+def files_of(content: Content) -> list[File]:
+    """The files of an archive, in the order of their keys; an object that two resources name is there once."""
+    prefix = f"projects/{content.project.id}/"
+    named: dict[str, Resource] = {}
+    for resource in content.resources:
+        if resource.artifact:
+            named.setdefault(resource.artifact.key, resource)
+    keys = sorted(named)
+    paths = unique_paths((key.removeprefix(prefix) for key in keys), taken=[MANIFEST_PATH])
+    return [
+        File(path, artifact, named[key])
+        for key, path in zip(keys, paths, strict=True)
+        if (artifact := named[key].artifact)
+    ]
+
+
+def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc32s: Sequence[int]) -> bytes:
+    """The manifest as JSON in UTF-8: the project, its members, every resource with its fields, and every file.
+
+    It depends on the content alone, not on when or by whom it is exported, so that the same content gives the same
+    bytes. A CRC-32 is written as 8 hexadecimal digits, as ``unzip -v`` shows it.
+    """
+    project = content.project
+    paths = {file.artifact.key: file.path for file in files}
+    document = {
+        "format": FORMAT,
+        "project": {
+            "id": project.id,
+            "name": project.name,
+            "description": project.description,
+            "status": "active",
+            "owner_id": project.owner_id,
+            **{f"{type_}_count": count for type_, count in project.counts.items()},
+            "created_at": rfc3339(project.created_at),
+            "updated_at": rfc3339(project.updated_at),
+        },
+        "members": [
+            {
+                "user_id": member.user_id,
+                "email": member.email,
+                "name": member.name,
+                "role": member.role,
+                "created_at": rfc3339(member.created_at),
+            }
+            for member in content.members
+        ],
+        "resources": [_resource(resource, paths) for resource in content.resources],
+        "files": [
+            {
+                "path": file.path,
+                "size": size,
+                "crc32": f"{crc32:08x}",
+                "content_type": file.artifact.content_type,
+                "resource_id": file.resource.id,
+            }
+            for file, size, crc32 in zip(files, sizes, crc32s, strict=True)
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _resource(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:
+    return resource.fields | {
+        "id": resource.id,
+        "type": resource.type,
+        "name": resource.name,
+        "timestamp": rfc3339(resource.timestamp),
+        "path": paths[resource.artifact.key] if resource.artifact else None,
+    }

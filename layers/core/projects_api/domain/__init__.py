@@ -1,0 +1,1 @@
+"""What a project is and who may do what with it."""

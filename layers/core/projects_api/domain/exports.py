@@ -1,0 +1,234 @@
+"""Exports: started once for what a project is, joined by whoever asks meanwhile, kept until they expire."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from projects_api import settings
+from projects_api.domain import projects as domain_projects
+from projects_api.domain.projects import decide_anew, enter
+from projects_api.domain.rules import Action
+from projects_api.model.clock import now, rfc3339, sortable
+from projects_api.model.entities import Export, ExportStatus, Project, Trigger
+from projects_api.model.errors import ExportNotFoundError, InvalidInputError, ProjectNotFoundError
+from projects_api.model.ids import ExportId, ProjectId, UserId, new_id
+from projects_api.storage import exports, keys, objects, projects, queues, table
+from projects_api.storage.errors import ConditionFailedError
+
+#: A signed URL's life.
+URL_LIFE = timedelta(seconds=objects.URL_LIFE)
+
+#: How long an export may lie in the queue before its message is taken for lost.
+QUEUE_PATIENCE = timedelta(seconds=30)
+
+#: How long a plain GET of the archive waits for it, in seconds, and how long between two looks, at first and at most.
+WAIT = 20.0
+FIRST_LOOK, LAST_LOOK = 0.1, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A signed URL of an archive."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectExport:
+    """An export, with its project, and with a URL where its archive is ready."""
+
+    export: Export
+    project: Project
+    download: Download | None
+
+
+def start(user_id: UserId, project_id: ProjectId) -> ProjectExport:
+    """The export of the project as it is now: the last one, where nothing has changed, or else a new one."""
+
+    def attempt() -> ProjectExport:
+        project = domain_projects.get(user_id, project_id, Action.EXPORT).project
+        return _signed(project, _join_or_start(project, Trigger.REQUEST))
+
+    return decide_anew(attempt)
+
+
+def _join_or_start(project: Project, trigger: Trigger) -> Export:
+    latest = exports.get(project.id, project.latest_export_id) if project.latest_export_id else None
+    if latest and _is_of_now(latest, project) and trigger in {latest.trigger, Trigger.REQUEST}:
+        if is_stalled(latest):
+            queues.send_export(project.id, latest.id)
+        return latest
+    moment = now()
+    export = Export(
+        id=ExportId(new_id()),
+        project_id=project.id,
+        status=ExportStatus.PENDING,
+        trigger=trigger,
+        created_at=moment,
+        expires_at=expiry(moment),
+    )
+    exports.insert(project, export)
+    queues.send_export(project.id, export.id)
+    return export
+
+
+def _is_of_now(export: Export, project: Project) -> bool:
+    """Whether an export holds, or will hold, what the project is now."""
+    match export.status:
+        case ExportStatus.PENDING:
+            return True
+        case ExportStatus.RUNNING:
+            return export.revision in {0, project.revision}
+        case ExportStatus.READY:
+            return export.revision == project.revision
+        case ExportStatus.FAILED:
+            return False
+
+
+def is_stalled(export: Export) -> bool:
+    """Whether nobody works on an unfinished export, so that its message must be taken for lost."""
+    if export.lease_until:
+        return export.lease_until < now()
+    return export.created_at + QUEUE_PATIENCE < now()
+
+
+def expiry(moment: datetime) -> datetime:
+    """When an export of ``moment`` expires."""
+    return moment + timedelta(days=settings.archive_retention_days())
+
+
+def wait(started: ProjectExport) -> ProjectExport:
+    """The export when it is finished, or as it is after ``WAIT`` seconds.
+
+    Raises:
+        ProjectNotFoundError: The project was deleted meanwhile.
+    """
+    deadline, pause = time.monotonic() + WAIT, FIRST_LOOK
+    export = started.export
+    while export.status in {ExportStatus.PENDING, ExportStatus.RUNNING} and time.monotonic() < deadline:
+        time.sleep(pause)
+        pause = min(pause * 1.5, LAST_LOOK)
+        seen = exports.get(export.project_id, export.id)
+        if seen is None:
+            raise ProjectNotFoundError
+        export = seen
+    return _signed(started.project, export)
+
+
+def get(user_id: UserId, project_id: ProjectId, export_id: ExportId) -> ProjectExport:
+    """One export of the project."""
+    found, export = exports.find(project_id, user_id, export_id)
+    project = enter(found, Action.READ).project
+    if export is None:
+        raise ExportNotFoundError
+    return _signed(project, export)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    exports: list[ProjectExport]
+    next_cursor: str | None
+
+
+def list_page(user_id: UserId, project_id: ProjectId, *, cursor: str | None, limit: int) -> ExportPage:
+    """A page of the project's exports, newest first.
+
+    Raises:
+        InvalidInputError: The cursor is not one of this list's.
+    """
+    try:
+        after = ExportId(str(UUID(cursor))) if cursor else None
+    except ValueError:
+        raise InvalidInputError(
+            "This is no cursor of this list: give a page's next_cursor, or none.", loc=("query", "cursor")
+        ) from None
+    project = domain_projects.get(user_id, project_id).project
+    found, more = exports.page(project_id, after=after, limit=limit)
+    return ExportPage([_signed(project, export) for export in found], found[-1].id if more and found else None)
+
+
+def _signed(project: Project, export: Export) -> ProjectExport:
+    if export.status is not ExportStatus.READY:
+        return ProjectExport(export, project, None)
+    expires_at = now() + URL_LIFE
+    return ProjectExport(export, project, Download(objects.archive_url(project, export.id), expires_at))
+
+
+def announce(project_id: ProjectId, export_id: ExportId) -> Export | None:
+    """Says on the bus how an export ended, unless that was said before; repeated until it was.
+
+    Returns:
+        The export, or None where it is gone.
+    """
+    export = exports.get(project_id, export_id)
+    if export and export.finished_at and not export.settled:
+        queues.publish(
+            "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
+            {
+                "project_id": export.project_id,
+                "export_id": export.id,
+                "trigger": export.trigger,
+                "occurred_at": rfc3339(export.finished_at),
+                "size_bytes": export.size_bytes,
+                "error": export.error,
+            },
+        )
+        with suppress(ConditionFailedError):
+            exports.settle(export)
+    return export
+
+
+# ----------------------------------------------------------------------------------------------------- schedule
+
+
+def start_scheduled(project_id: ProjectId) -> bool:
+    """Exports a project that is due, and takes it off what is due, unless it changes meanwhile.
+
+    Returns:
+        Whether it was there to be exported.
+    """
+
+    def attempt() -> bool:
+        project = projects.get(project_id)
+        if project is None or project.deleted_at:
+            return False
+        _join_or_start(project, Trigger.SCHEDULE)
+        exports.off_schedule(project)
+        return True
+
+    return decide_anew(attempt)
+
+
+def due() -> Iterator[ProjectId]:
+    """The projects that changed since their last scheduled export."""
+    for item in _work("DUE"):
+        yield ProjectId(keys.last_part(item, "PK"))
+
+
+def _work(kind: keys.Work) -> Iterator[keys.Item]:
+    for shard in range(keys.WORK_SHARDS):
+        yield from table.work(f"{kind}#{shard}")
+
+
+def resume_stalled() -> int:
+    """Queues again every unfinished export that nobody works on, and every purge that is not done.
+
+    Returns:
+        How many messages were sent.
+    """
+    sent = 0
+    for item in _work("EXPORT"):
+        project_id, export_id = ProjectId(keys.last_part(item, "PK")), ExportId(keys.last_part(item, "SK"))
+        export = exports.get(project_id, export_id)
+        if export and is_stalled(export):
+            queues.send_export(project_id, export_id)
+            sent += 1
+    for item in _work("PURGE"):
+        if item["work_since"]["S"] < sortable(now() - QUEUE_PATIENCE):
+            queues.send_purge(ProjectId(keys.last_part(item, "PK")))
+            sent += 1
+    return sent

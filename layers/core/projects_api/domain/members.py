@@ -1,0 +1,80 @@
+"""Who is in a project, and how they come and go."""
+
+from dataclasses import dataclass
+
+from projects_api.domain import projects as domain_projects
+from projects_api.domain.projects import decide_anew, enter
+from projects_api.domain.rules import Action, require
+from projects_api.domain.users import normalized_email
+from projects_api.model.clock import now
+from projects_api.model.entities import Member, Role
+from projects_api.model.errors import ConflictError, MemberNotFoundError, UserNotFoundError
+from projects_api.model.ids import ProjectId, UserId
+from projects_api.storage import keys, members, projects
+from projects_api.storage.items import member_from_item, user_from_item
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    members: list[Member]
+    total: int
+
+
+def list_page(user_id: UserId, project_id: ProjectId, *, limit: int, offset: int) -> MemberPage:
+    """A page of the members: the owner first, then as they joined."""
+    membership = domain_projects.get(user_id, project_id)
+    return MemberPage(members.page(project_id, limit=limit, offset=offset), membership.project.member_count)
+
+
+def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tuple[Member, bool]:
+    """Makes a registered user a member, or changes the role of one who is.
+
+    Returns:
+        The member, and whether they were added.
+
+    Raises:
+        UserNotFoundError: Nobody is registered with ``email``.
+        ConflictError: They are the owner, whose role does not change.
+    """
+    address = normalized_email(email)
+
+    def attempt() -> tuple[Member, bool]:
+        found, (claim,) = projects.find(project_id, user_id, keys.email(address))
+        project = enter(found, Action.MANAGE_MEMBERS).project
+        if claim is None:
+            raise UserNotFoundError(address)
+        user = user_from_item(claim)
+        if user.id == project.owner_id:
+            raise ConflictError("This user owns the project, and the owner's role does not change.")
+        before = members.get(project_id, user.id)
+        if before is None:
+            member = Member(user.id, user.email, user.name, role, now())
+            members.insert(project, member)
+            return member, True
+        if before.role != role:
+            members.change_role(project, before, role)
+        return Member(before.user_id, before.email, before.name, role, before.created_at), False
+
+    return decide_anew(attempt)
+
+
+def remove(user_id: UserId, project_id: ProjectId, leaver_id: UserId) -> None:
+    """Removes a member; one who is not the owner may so leave.
+
+    Raises:
+        MemberNotFoundError: ``leaver_id`` is no member.
+        ConflictError: The owner can't be removed, and can't leave.
+    """
+
+    def attempt() -> None:
+        found, (item,) = projects.find(project_id, user_id, keys.member(project_id, leaver_id))
+        membership = enter(found, Action.READ)
+        if user_id != leaver_id:
+            require(Action.MANAGE_MEMBERS, membership.role)
+        if item is None:
+            raise MemberNotFoundError
+        if member_from_item(item).role is Role.OWNER:
+            raise ConflictError("The owner can't leave or be removed. Delete the project if nobody needs it any more.")
+        members.remove(membership.project, leaver_id)
+
+    decide_anew(attempt)

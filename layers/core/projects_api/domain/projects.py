@@ -1,0 +1,150 @@
+"""Creating, reading, changing and deleting projects."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from projects_api.domain.rules import Action, require
+from projects_api.model.clock import now
+from projects_api.model.entities import Caller, Membership, Project, ResourceType
+from projects_api.model.errors import InvalidInputError, ProjectNotFoundError, StorageUnavailableError
+from projects_api.model.ids import ProjectId, UserId, new_id
+from projects_api.storage import members, projects, queues
+from projects_api.storage.errors import ConditionFailedError
+
+#: How often a change is decided anew when what it was decided on has changed meanwhile.
+ATTEMPTS = 5
+
+
+class SortField(StrEnum):
+    CREATED_AT = "created_at"
+    NAME = "name"
+    DATASET_COUNT = "dataset_count"
+    MODEL_COUNT = "model_count"
+    EXPERIMENT_COUNT = "experiment_count"
+
+
+_SORT_KEYS: dict[SortField, Callable[[Project], object]] = {
+    SortField.CREATED_AT: lambda project: project.created_at,
+    SortField.NAME: lambda project: project.name.casefold(),
+    SortField.DATASET_COUNT: lambda project: project.counts[ResourceType.DATASET],
+    SortField.MODEL_COUNT: lambda project: project.counts[ResourceType.MODEL],
+    SortField.EXPERIMENT_COUNT: lambda project: project.counts[ResourceType.EXPERIMENT],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    memberships: list[Membership]
+    total: int
+
+
+def enter(membership: Membership | None, action: Action) -> Membership:
+    """The membership, if there is one and its role may do ``action``.
+
+    Raises:
+        ProjectNotFoundError: The caller is not a member, which looks the same as no project.
+        NotAllowedError: The role is too low.
+    """
+    if membership is None:
+        raise ProjectNotFoundError
+    require(action, membership.role)
+    return membership
+
+
+def get(user_id: UserId, project_id: ProjectId, action: Action = Action.READ) -> Membership:
+    """The project, for a member who may do ``action``."""
+    return enter(projects.find(project_id, user_id)[0], action)
+
+
+def list_page(
+    user_id: UserId, *, limit: int, offset: int, search: str, sort_field: SortField, descending: bool
+) -> ProjectPage:
+    """A page of the projects that the user owns or was added to.
+
+    In the order of creation the table has them sorted, so that a page costs what it holds. Another order, or a
+    search, reads all of the user's projects.
+    """
+    if sort_field is SortField.CREATED_AT and not search:
+        return ProjectPage(*projects.page(user_id, limit=limit, offset=offset, descending=descending))
+    wanted = search.casefold()
+    sort_key = _SORT_KEYS[sort_field]
+    matches = sorted(
+        (
+            membership
+            for membership in projects.all_of(user_id)
+            if wanted in membership.project.name.casefold() or wanted in membership.project.description.casefold()
+        ),
+        key=lambda membership: (sort_key(membership.project), membership.project.id),
+        reverse=descending,
+    )
+    return ProjectPage(matches[offset : offset + limit], len(matches))
+
+
+def create(owner: Caller, *, name: str, description: str, idempotency_key: str | None) -> Project:
+    """Creates a project, or finds the one that the same ``idempotency_key`` made before.
+
+    Raises:
+        InvalidInputError: The ``idempotency_key`` came with another name or description before.
+    """
+    moment = now()
+    project = Project(
+        id=ProjectId(new_id()),
+        name=name,
+        description=description,
+        owner_id=owner.user_id,
+        created_at=moment,
+        updated_at=moment,
+        idempotency_key=idempotency_key,
+    )
+    fingerprint = sha256(json.dumps([name, description]).encode()).hexdigest()
+    answered, known = projects.insert(project, owner, idempotency_key=idempotency_key, fingerprint=fingerprint)
+    if known != fingerprint:
+        raise InvalidInputError(
+            "This Idempotency-Key came with another name or description before. Give a new key for a new project.",
+            loc=("header", "Idempotency-Key"),
+        )
+    return answered
+
+
+def update(user_id: UserId, project_id: ProjectId, *, name: str, description: str | None) -> Membership:
+    """Renames a project; without a ``description``, that stays. What changes nothing leaves no trace."""
+    membership = get(user_id, project_id, Action.UPDATE)
+    before = membership.project
+    if description is None:
+        description = before.description
+    if (name, description) == (before.name, before.description):
+        return membership
+    try:
+        project = projects.rename(project_id, name=name, description=description, updated_at=now())
+    except ConditionFailedError:
+        raise ProjectNotFoundError from None
+    return Membership(project, membership.role)
+
+
+def delete(user_id: UserId, project_id: ProjectId) -> None:
+    """Deletes a project for everybody at once, and has what it leaves purged."""
+
+    def attempt() -> None:
+        membership = get(user_id, project_id, Action.DELETE)
+        present = members.page(project_id, limit=members.DELETED_AT_ONCE, offset=0)
+        members.mark_deleted(membership.project, present, now())
+
+    decide_anew(attempt)
+    queues.send_purge(project_id)
+
+
+def decide_anew[T](attempt: Callable[[], T]) -> T:
+    """What ``attempt`` returns, which reads, decides and writes, and does so again if what it read has changed.
+
+    Raises:
+        StorageUnavailableError: It never stood still.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return attempt()
+        except ConditionFailedError:
+            continue
+    raise StorageUnavailableError

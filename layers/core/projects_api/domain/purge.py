@@ -1,0 +1,51 @@
+"""Removing what a deleted project left: everything, to the last item and object."""
+
+from collections.abc import Callable
+
+from projects_api import settings
+from projects_api.domain.exports import is_stalled
+from projects_api.model.entities import ExportStatus
+from projects_api.model.ids import ProjectId
+from projects_api.storage import members, objects, projects, purge
+
+
+class NotDoneError(Exception):
+    """There is more to purge than there was time for, or an export is still under way; go on later."""
+
+
+def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> None:
+    """Removes a deleted project's memberships, artifacts, archives and items; the project's own item last.
+
+    It may die anywhere and be repeated: each step removes what there still is. A running export is waited for, since
+    it could put its archive behind the purge's back; it can't renew its lease, as the project is deleted.
+
+    Args:
+        project_id: The project. One that is not deleted is left alone.
+        keep_going: Says no when time is running out.
+
+    Raises:
+        NotDoneError: To be gone on with.
+    """
+    project = projects.get(project_id)
+    if project is None or project.deleted_at is None:
+        return
+    while present := members.page(project_id, limit=members.DELETED_AT_ONCE, offset=0):
+        members.remove_all(project, present)
+        _check(keep_going)
+    unfinished = [e for e in purge.exports_of(project_id) if e.status is ExportStatus.RUNNING and not is_stalled(e)]
+    if unfinished:
+        raise NotDoneError("an export is running")
+    for bucket, prefix in (
+        (settings.artifacts_bucket(), f"projects/{project_id}/"),
+        (settings.exports_bucket(), f"{project_id}/"),
+    ):
+        if not objects.delete_everything(bucket, prefix, keep_going=keep_going):
+            raise NotDoneError("objects are left")
+    while purge.delete_some(project_id):
+        _check(keep_going)
+    purge.delete_last(project)
+
+
+def _check(keep_going: Callable[[], bool]) -> None:
+    if not keep_going():
+        raise NotDoneError("items are left")

@@ -1,0 +1,148 @@
+"""What events say of resources, and the timeline that this makes."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from projects_api.domain import projects as domain_projects
+from projects_api.domain.projects import decide_anew
+from projects_api.model.clock import parse, sortable
+from projects_api.model.entities import Artifact, Resource, ResourceType
+from projects_api.model.errors import InvalidInputError, ProjectNotFoundError
+from projects_api.model.ids import ProjectId, ResourceId, UserId
+from projects_api.storage import resources
+from projects_api.storage.errors import ConditionFailedError
+
+
+class Change(IntEnum):
+    """What happened to a resource; of two at the same instant, the later one here is the newer."""
+
+    CREATED = 1
+    UPDATED = 2
+    DELETED = 3
+
+
+def observed(
+    *,
+    id: ResourceId,  # noqa: A002 - the field's name
+    type: ResourceType,  # noqa: A002
+    change: Change,
+    name: str,
+    occurred_at: datetime,
+    fields: dict[str, Any],
+    artifact: Artifact | None,
+) -> Resource:
+    """The resource as one event shows it.
+
+    Its ``version`` orders the events of one resource the same way wherever and in whatever order they arrive: by
+    time, then by kind of change, and where even these are equal by a digest of the content, so that the outcome
+    depends on what was said and not on the order of its delivery.
+    """
+    content = json.dumps([name, fields, artifact and [artifact.key, artifact.content_type]], sort_keys=True)
+    digest = sha256(content.encode()).hexdigest()[:16]
+    return Resource(
+        id=id,
+        type=type,
+        name=name,
+        timestamp=occurred_at,
+        version=f"{sortable(occurred_at)}#{change:d}#{digest}",
+        fields=fields,
+        artifact=artifact,
+        deleted=change is Change.DELETED,
+    )
+
+
+def newest(before: Resource | None, event: Resource) -> Resource | None:
+    """What is to be kept of a resource after an event, or None where the event changes nothing.
+
+    A repeat and an older event change nothing. Deletion is final: after it no event counts, and no event is too new
+    for it, so that any order of the same events ends the same.
+    """
+    if before is None:
+        return event
+    if before.deleted:
+        return None
+    if event.deleted or event.version > before.version:
+        return event
+    return None
+
+
+def record(project_id: ProjectId, event: Resource) -> bool:
+    """Records what an event says, with the project's count in the same transaction.
+
+    Returns:
+        Whether it changed anything.
+
+    Raises:
+        ProjectNotFoundError: The project does not exist, or not any more.
+    """
+
+    def attempt() -> bool:
+        before = resources.get(project_id, event.type, event.id)
+        after = newest(before, event)
+        if after is None:
+            return False
+        try:
+            resources.record(project_id, before, after)
+        except ConditionFailedError as error:
+            if error.failed[0]:
+                raise ProjectNotFoundError from None
+            raise
+        return True
+
+    return decide_anew(attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    resources: list[Resource]
+    next_cursor: str | None
+
+
+def timeline(
+    user_id: UserId,
+    project_id: ProjectId,
+    *,
+    type_: ResourceType | None,
+    cursor: str | None,
+    limit: int,
+    descending: bool,
+) -> Timeline:
+    """A page of the project's resources by time, behind ``cursor``.
+
+    Raises:
+        InvalidInputError: The cursor is not one of this timeline's.
+    """
+    after = _decode(cursor) if cursor else None
+    if after and type_ and after.type is not type_:
+        raise _bad_cursor()
+    domain_projects.get(user_id, project_id)
+    found, more = resources.page(project_id, type_=type_, after=after, limit=limit, descending=descending)
+    return Timeline(found, _encode(found[-1]) if more else None)
+
+
+def _encode(resource: Resource) -> str:
+    place = json.dumps([sortable(resource.timestamp), resource.type, resource.id])
+    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> Resource:
+    try:
+        timestamp, type_, resource_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
+        sortable(place.timestamp)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise _bad_cursor() from None
+    return place
+
+
+def _bad_cursor() -> InvalidInputError:
+    return InvalidInputError(
+        "This is no cursor of this timeline: give a page's next_cursor with the same type and order, or none.",
+        loc=("query", "cursor"),
+    )

@@ -1,0 +1,98 @@
+"""Users and their API keys."""
+
+import hmac
+import re
+import secrets
+from datetime import datetime
+from hashlib import sha256
+
+from projects_api.model.clock import now
+from projects_api.model.entities import ApiKey, Email, Scope, User
+from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError
+from projects_api.model.ids import UserId, new_id
+from projects_api.storage import users
+from projects_api.storage.errors import ConditionFailedError
+
+#: An address is at most this long (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+EMAIL_LENGTH = 254
+NAME_LENGTH = 200
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_API_KEY = re.compile(r"prj_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
+
+
+def normalized_email(address: str) -> Email:
+    """``address`` as it is compared: without the space around it, in lower case.
+
+    Raises:
+        InvalidInputError: It is not the form of an address.
+    """
+    email = address.strip().lower()
+    if len(email) > EMAIL_LENGTH or not _EMAIL.fullmatch(email):
+        raise InvalidInputError(
+            f"'{address[:80]}' is not an email address: give it as name@domain, in at most {EMAIL_LENGTH} characters.",
+            loc=("body", "email"),
+        )
+    return Email(email)
+
+
+def register(email: str, name: str) -> User:
+    """Registers a user. Who is registered with the email already is returned as they are."""
+    name = name.strip()
+    if not 0 < len(name) <= NAME_LENGTH:
+        raise InvalidInputError(f"Give a name of 1 to {NAME_LENGTH} characters.", loc=("body", "name"))
+    return users.insert(User(UserId(new_id()), normalized_email(email), name, now()))
+
+
+def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | None) -> tuple[ApiKey, str]:
+    """Issues an API key to a registered user.
+
+    Returns:
+        The key as it is stored, and its text, which can't be had again.
+
+    Raises:
+        UserNotFoundError: Nobody is registered with ``email``.
+        InvalidInputError: There is no scope, or the time has passed.
+    """
+    if not scopes:
+        raise InvalidInputError(f"Give at least one scope of: {', '.join(Scope)}.", loc=("body", "scopes"))
+    moment = now()
+    if expires_at and expires_at <= moment:
+        raise InvalidInputError("expires_at has passed: give a time to come.", loc=("body", "expires_at"))
+    user = users.find(normalized_email(email))
+    if user is None:
+        raise UserNotFoundError(email)
+    key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    key = ApiKey(key_id, user.id, user.email, user.name, _digest(secret), scopes, moment, expires_at)
+    users.insert_api_key(key)
+    return key, f"prj_{key_id}_{secret}"
+
+
+def revoke_api_key(key_id: str) -> ApiKey:
+    """Revokes an API key from now on; one that was revoked stays so.
+
+    Raises:
+        ApiKeyNotFoundError: There is no such key.
+    """
+    try:
+        return users.revoke_api_key(key_id, now())
+    except ConditionFailedError:
+        raise ApiKeyNotFoundError(key_id) from None
+
+
+def authenticate(text: str) -> ApiKey | None:
+    """The API key whose text this is, if it is valid now. The secret is compared in constant time."""
+    match = _API_KEY.fullmatch(text)
+    if match is None:
+        return None
+    key = users.get_api_key(match["id"])
+    expected = key.secret_sha256 if key else "0" * 64
+    same = hmac.compare_digest(_digest(match["secret"]), expected)
+    if key is None or not same or key.revoked_at or (key.expires_at and key.expires_at <= now()):
+        return None
+    return key
+
+
+def _digest(secret: str) -> str:
+    """The secret has 256 random bits, so that one round of SHA-256 can't be turned round by guessing."""
+    return sha256(secret.encode()).hexdigest()

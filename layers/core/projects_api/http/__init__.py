@@ -1,0 +1,1 @@
+"""HTTP: requests and answers as clients see them, and what errors become."""

@@ -1,0 +1,121 @@
+"""The resolver that every route's function is made with."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from projects_api.domain.rules import require_scope
+from projects_api.http.errors import InvalidInput, Problem, answer_errors
+from projects_api.model.entities import Caller, Email, Scope
+from projects_api.model.errors import NotAllowedError
+from projects_api.model.ids import UserId
+
+logger = Logger()
+metrics = Metrics()
+
+ProjectPath = Annotated[UUID, Path(description="The project's id.")]
+ExportPath = Annotated[UUID, Path(description="The export's id.")]
+UserPath = Annotated[UUID, Path(description="The member's user id.")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000, description="How many to skip.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="The last page's next_cursor.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="A text of your own: a repeat with the same one within a day gets the first answer.",
+    ),
+]
+
+#: What every route with a key may answer beside its success, for the OpenAPI document.
+ERRORS: dict[int, Any] = {
+    401: {"description": "The API key is missing."},
+    403: {
+        "description": "The API key is not valid or lacks the scope, or the role in the project is too low.",
+        "content": {"application/json": {"model": Problem}},
+    },
+    404: {"description": "There is no such thing for the caller.", "content": {"application/json": {"model": Problem}}},
+    422: {"description": "The input does not validate.", "content": {"application/json": {"model": InvalidInput}}},
+    503: {"description": "Repeat the request in a moment.", "content": {"application/json": {"model": Problem}}},
+}
+CONFLICT: dict[int, Any] = {
+    409: {"description": "It contradicts what is.", "content": {"application/json": {"model": Problem}}}
+}
+
+
+class Api(APIGatewayHttpResolver):
+    """The resolver of one route's function.
+
+    It validates the request by the handler's signature, lets in only keys with the scope that the method takes,
+    answers every error as JSON, and logs each request with its route, user and project, and no secret.
+
+    Example:
+        >>> api = Api()
+        >>> @api.get("/api/things")
+        ... def list_things() -> Things: ...
+        >>> handler = api.handler
+    """
+
+    def __init__(self) -> None:
+        super().__init__(enable_validation=True)
+        answer_errors(self)
+        self.use([_require_scope])
+        #: What Lambda calls with a request of an HTTP API in payload format 2.0.
+        self.handler = logger.inject_lambda_context(clear_state=True)(self._handle)
+
+    @property
+    def caller(self) -> Caller:
+        """Who makes the request, as the authorizer found."""
+        known = self._authorized()
+        return Caller(UserId(known["user_id"]), Email(known["email"]), known["name"])
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What the request's API key may be used for."""
+        return frozenset(Scope(scope) for scope in self._authorized()["scopes"].split())
+
+    def _authorized(self) -> dict[str, str]:
+        try:
+            known: dict[str, str] = self.current_event.raw_event["requestContext"]["authorizer"]["lambda"]
+        except (KeyError, TypeError):
+            raise NotAllowedError("The request came past the authorizer. Call the API through its gateway.") from None
+        return known
+
+    def _handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        request = event.get("requestContext", {})
+        known = request.get("authorizer", {}).get("lambda", {})
+        logger.append_keys(
+            api_request_id=request.get("requestId"),
+            route=event.get("routeKey"),
+            user_id=known.get("user_id"),
+            key_id=known.get("key_id"),
+            **(event.get("pathParameters") or {}),
+        )
+        answer = self.resolve(_as_json(event), context)
+        status = answer["statusCode"]
+        logger.info("answered", extra={"status": status})
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            metrics.add_metric("ServerErrors", MetricUnit.Count, 1)
+            metrics.flush_metrics()
+        return answer
+
+
+def _as_json(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with a body of JSON, whatever the client calls it: ``curl -d`` calls everything a form."""
+    if "body" not in event:
+        return event
+    headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() != "content-type"}
+    return event | {"headers": headers | {"content-type": "application/json"}}
+
+
+def _require_scope(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:
+    require_scope(app.current_event.http_method, app.scopes)
+    return next_middleware(app)

@@ -1,0 +1,66 @@
+"""What can go wrong, in the words of the domain. ``http.errors`` knows what each is over HTTP.
+
+Each error's text says what is wrong and what to do; it is shown to clients and holds no secret.
+"""
+
+
+class ProjectsError(Exception):
+    """The base of all errors that a caller can cause or must know of."""
+
+
+class NotFoundError(ProjectsError):
+    """There is no such thing, or not for this caller."""
+
+
+class ProjectNotFoundError(NotFoundError):
+    def __init__(self) -> None:
+        super().__init__("There is no such project, or you are not a member of it. GET /api/projects lists yours.")
+
+
+class MemberNotFoundError(NotFoundError):
+    def __init__(self) -> None:
+        super().__init__("This user is not a member of the project. GET …/members lists its members.")
+
+
+class UserNotFoundError(NotFoundError):
+    def __init__(self, who: str) -> None:
+        super().__init__(f"No user is registered as {who}. Ask an operator to register them first.")
+
+
+class ExportNotFoundError(NotFoundError):
+    def __init__(self) -> None:
+        super().__init__("The project has no such export, or it has expired. POST …/exports starts a new one.")
+
+
+class ApiKeyNotFoundError(NotFoundError):
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no API key with the id {key_id}. The id is the part between the two first '_'.")
+
+
+class NotAllowedError(ProjectsError):
+    """The caller is known, and may not do this."""
+
+
+class ConflictError(ProjectsError):
+    """What was asked for contradicts what is."""
+
+
+class InvalidInputError(ProjectsError):
+    """Input whose form is right and whose content can't be used.
+
+    Attributes:
+        loc: Where it stands, as ``("query", "cursor")``.
+        type: What kind of error it is, in one machine-readable word.
+    """
+
+    def __init__(self, message: str, *, loc: tuple[str, ...], type: str = "value_error") -> None:  # noqa: A002 - pydantic's name
+        super().__init__(message)
+        self.loc = loc
+        self.type = type
+
+
+class StorageUnavailableError(ProjectsError):
+    """The table or a bucket can't be reached or is overloaded. Nothing says whether a write took place; repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is overloaded or cannot reach its storage. Repeat the request in a moment.")

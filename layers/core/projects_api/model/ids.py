@@ -1,0 +1,20 @@
+"""Identifiers: a type of its own for each, so that a user's is not taken for a project's."""
+
+import os
+import time
+from typing import NewType
+from uuid import UUID
+
+UserId = NewType("UserId", str)
+ProjectId = NewType("ProjectId", str)
+ExportId = NewType("ExportId", str)
+ResourceId = NewType("ResourceId", str)
+
+
+def new_id() -> str:
+    """A UUID of version 7, which sorts by the millisecond of its making (RFC 9562, section 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(UUID(int=value))

@@ -1,0 +1,45 @@
+"""The functions' environment, by the names that template.yaml gives."""
+
+import os
+
+
+def _variable(name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise RuntimeError(
+            f"The environment variable {name} is not set; template.yaml sets it where it is needed."
+        ) from None
+
+
+def table() -> str:
+    return _variable("TABLE")
+
+
+def artifacts_bucket() -> str:
+    return _variable("ARTIFACTS_BUCKET")
+
+
+def exports_bucket() -> str:
+    return _variable("EXPORTS_BUCKET")
+
+
+def bus() -> str:
+    return _variable("BUS")
+
+
+def export_queue_url() -> str:
+    return _variable("EXPORT_QUEUE_URL")
+
+
+def purge_queue_url() -> str:
+    return _variable("PURGE_QUEUE_URL")
+
+
+def events_dead_letters_url() -> str:
+    return _variable("EVENTS_DEAD_LETTERS_URL")
+
+
+def archive_retention_days() -> int:
+    """After how many days an archive expires."""
+    return int(_variable("ARCHIVE_RETENTION_DAYS"))

@@ -1,0 +1,1 @@
+"""The table, the buckets and the queues: how the domain's nouns are kept and handed on."""

@@ -1,0 +1,114 @@
+"""Members in the table: in the project's partition who they are, in the user's own that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from projects_api.model.clock import sortable
+from projects_api.model.entities import Member, Project, Role
+from projects_api.model.ids import ProjectId, UserId
+from projects_api.storage import keys, table
+from projects_api.storage.items import member_from_item, member_to_item, membership_to_item
+from projects_api.storage.keys import text
+from projects_api.storage.projects import ACTIVE, changed, count_project
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+
+def get(project_id: ProjectId, user_id: UserId) -> Member | None:
+    item = table.get(keys.member(project_id, user_id))
+    return member_from_item(item) if item else None
+
+
+def page(project_id: ProjectId, *, limit: int | None, offset: int) -> list[Member]:
+    """A page of the members: the owner first, then as they joined."""
+    rows = table.query_all(
+        f"PROJECT#{project_id}",
+        begins_with=keys.MEMBERS,
+        index=keys.ORDERED,
+        sort_key="ordering",
+        limit=None if limit is None else offset + limit,
+    )
+    return [member_from_item(item) for item in rows][offset:]
+
+
+def insert(project: Project, member: Member) -> None:
+    """Makes a user a member.
+
+    Raises:
+        ConditionFailedError: They are one already, or the project is gone.
+    """
+    table.transact(
+        changed(project.id, counters={"member_count": 1}),
+        table.put(member_to_item(project.id, member), condition="attribute_not_exists(PK)"),
+        table.put(membership_to_item(project, member)),
+        count_project(member.user_id, 1),
+    )
+
+
+def change_role(project: Project, member: Member, role: Role) -> None:
+    """Gives a member another role.
+
+    Raises:
+        ConditionFailedError: They are no member any more, have another role by now, or the project is gone.
+    """
+    role_is = {"names": {"#role": "role"}, "values": {":role": text(role), ":before": text(member.role)}}
+    table.transact(
+        changed(project.id),
+        *(
+            table.update(key, "SET #role = :role", condition="#role = :before", **role_is)
+            for key in (
+                keys.member(project.id, member.user_id),
+                keys.membership(member.user_id, project.created_at, project.id),
+            )
+        ),
+    )
+
+
+def remove(project: Project, user_id: UserId) -> None:
+    """Ends a membership.
+
+    Raises:
+        ConditionFailedError: They are no member any more, or the project is gone.
+    """
+    table.transact(changed(project.id, counters={"member_count": -1}), *_removal(project, user_id))
+
+
+def remove_all(project: Project, members: Sequence[Member]) -> None:
+    """Ends memberships of a project that is being deleted, at most ``DELETED_AT_ONCE`` of them.
+
+    Raises:
+        ConditionFailedError: One of them is no member any more.
+    """
+    table.transact(*(write for member in members for write in _removal(project, member.user_id)))
+
+
+def mark_deleted(project: Project, members: Sequence[Member], moment: datetime) -> None:
+    """Deletes a project for everybody, and the memberships of ``members``, at most ``DELETED_AT_ONCE``, with it.
+
+    Raises:
+        ConditionFailedError: It is gone already, or one of them is no member any more.
+    """
+    gone = table.update(
+        keys.project(project.id),
+        "SET deleted_at = :now, work_since = :now, #work = :purge",
+        condition=ACTIVE,
+        names={"#work": "work"},
+        values={":now": text(sortable(moment)), ":purge": text(keys.work("PURGE", project.id))},
+    )
+    table.transact(gone, *(write for member in members for write in _removal(project, member.user_id)))
+
+
+def _removal(project: Project, user_id: UserId) -> list[TransactWriteItemTypeDef]:
+    return [
+        table.delete(keys.member(project.id, user_id), condition="attribute_exists(PK)"),
+        table.delete(keys.membership(user_id, project.created_at, project.id)),
+        count_project(user_id, -1),
+    ]
+
+
+#: How many memberships fit into one transaction beside the project.
+DELETED_AT_ONCE = (table.TRANSACTION_LIMIT - 1) // 3

@@ -1,0 +1,177 @@
+"""Projects in the table, and the memberships that lists of projects are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from projects_api.model.clock import now, parse, sortable
+from projects_api.model.entities import Caller, Member, Membership, Project, Role
+from projects_api.model.ids import ProjectId, UserId
+from projects_api.storage import keys, table
+from projects_api.storage.errors import ConditionFailedError
+from projects_api.storage.items import member_to_item, membership_to_item, project_from_item, project_to_item
+from projects_api.storage.keys import Item, number, text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+#: A project that is there, and not being deleted.
+ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
+
+#: How long a repeat with the same Idempotency-Key gets the first answer.
+IDEMPOTENCY_WINDOW = timedelta(days=1)
+
+
+def find(project_id: ProjectId, user_id: UserId, *others: Item) -> tuple[Membership | None, list[Item | None]]:
+    """A project with what the user may do in it, and whatever else is wanted, in one read.
+
+    Returns:
+        The membership, or None where the project is not there, is being deleted, or has no such member; and what
+        is at each key of ``others``.
+    """
+    project_key, member_key = keys.project(project_id), keys.member(project_id, user_id)
+    wanted = {(key["PK"]["S"], key["SK"]["S"]): key for key in (project_key, member_key, *others)}
+    found = table.get_many(list(wanted.values()))
+
+    def at(key: Item) -> Item | None:
+        return found.get((key["PK"]["S"], key["SK"]["S"]))
+
+    project, member = at(project_key), at(member_key)
+    rest = [at(key) for key in others]
+    if project is None or member is None or "deleted_at" in project:
+        return None, rest
+    return Membership(project_from_item(project), Role(member["role"]["S"])), rest
+
+
+def get(project_id: ProjectId) -> Project | None:
+    """The project, even where it is being deleted."""
+    item = table.get(keys.project(project_id))
+    return project_from_item(item) if item else None
+
+
+def insert(project: Project, owner: Caller, *, idempotency_key: str | None, fingerprint: str) -> tuple[Project, str]:
+    """Stores a new project with its owner, or finds the one that the same Idempotency-Key made before.
+
+    Returns:
+        The project as it was first answered, and the fingerprint of the request that made it.
+    """
+    member = Member(owner.user_id, owner.email, owner.name, Role.OWNER, project.created_at)
+    writes = [
+        table.put(project_to_item(project), condition="attribute_not_exists(PK)"),
+        table.put(member_to_item(project.id, member)),
+        table.put(membership_to_item(project, member)),
+        count_project(owner.user_id, 1),
+    ]
+    if idempotency_key:
+        answer = keys.idempotency(owner.user_id, idempotency_key) | {
+            "project_id": text(project.id),
+            "name": text(project.name),
+            "description": text(project.description),
+            "created_at": text(sortable(project.created_at)),
+            "fingerprint": text(fingerprint),
+            "expires_at": number(int((project.created_at + IDEMPOTENCY_WINDOW).timestamp())),
+        }
+        unclaimed = "attribute_not_exists(PK) OR expires_at < :now"
+        writes.append(table.put(answer, condition=unclaimed, values={":now": number(int(now().timestamp()))}))
+    try:
+        table.transact(*writes)
+    except ConditionFailedError as error:
+        first = error.items[-1]
+        if not (idempotency_key and error.failed[-1]):
+            raise
+        created_at = parse(first["created_at"]["S"])
+        answered = Project(
+            id=ProjectId(first["project_id"]["S"]),
+            name=first["name"]["S"],
+            description=first["description"]["S"],
+            owner_id=owner.user_id,
+            created_at=created_at,
+            updated_at=created_at,
+        )
+        return answered, first["fingerprint"]["S"]
+    return project, fingerprint
+
+
+def count_project(user_id: UserId, difference: int) -> TransactWriteItemTypeDef:
+    """Keeps the number of projects that a user is a member of, which lists give as their total."""
+    return table.update(
+        keys.user(user_id),
+        "ADD project_count :difference",
+        condition="attribute_exists(PK)",
+        values={":difference": number(difference)},
+    )
+
+
+def change(
+    project_id: ProjectId, *, counters: dict[str, int] | None = None, sets: str = "", values: Item | None = None
+) -> tuple[Item, str, str, dict[str, str], Item]:
+    """What every change of a project's content does to its item: key, expression, condition, names and values.
+
+    Its revision grows, so that its last export is no longer of what it is now, and it is due for the schedule.
+    """
+    added = {name: difference for name, difference in (counters or {}).items() if difference}
+    expression = "SET #work = :due, work_since = if_not_exists(work_since, :now)" + sets
+    expression += " ADD revision :one" + "".join(f", {name} :{name}" for name in added)
+    given: Item = {
+        ":due": text(keys.work("DUE", project_id)),
+        ":now": text(sortable(now())),
+        ":one": number(1),
+        **{f":{name}": number(difference) for name, difference in added.items()},
+        **(values or {}),
+    }
+    return keys.project(project_id), expression, ACTIVE, {"#work": "work"}, given
+
+
+def changed(project_id: ProjectId, *, counters: dict[str, int] | None = None) -> TransactWriteItemTypeDef:
+    """``change`` as one write of a transaction."""
+    key, expression, condition, names, values = change(project_id, counters=counters)
+    return table.update(key, expression, condition=condition, names=names, values=values)
+
+
+def rename(project_id: ProjectId, *, name: str, description: str, updated_at: datetime) -> Project:
+    """Gives a project another name and description.
+
+    Raises:
+        ConditionFailedError: It is not there, or is being deleted.
+    """
+    given = {":name": text(name), ":description": text(description), ":updated_at": text(sortable(updated_at))}
+    key, expression, condition, names, values = change(
+        project_id, sets=", #name = :name, description = :description, updated_at = :updated_at", values=given
+    )
+    item = table.update_one(key, expression, condition=condition, names=names | {"#name": "name"}, values=values)
+    return project_from_item(item)
+
+
+def page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple[list[Membership], int]:
+    """A page of the user's projects by the time of their creation, and how many there are in all.
+
+    Two reads one after the other, however many projects there are: the keys, then the projects of the page with the
+    user's own item, which holds the total. A project that is being deleted is left out of both.
+    """
+    rows = list(
+        table.query_all(f"USER#{user_id}", begins_with=keys.MEMBERSHIPS, limit=offset + limit, descending=descending)
+    )[offset:]
+    user_key = keys.user(user_id)
+    memberships, found = _memberships(rows, user_key)
+    user = found.get((user_key["PK"]["S"], user_key["SK"]["S"]), {})
+    counted = int(user["project_count"]["N"]) if "project_count" in user else 0
+    return memberships, counted - (len(rows) - len(memberships))
+
+
+def all_of(user_id: UserId) -> list[Membership]:
+    """All of the user's projects."""
+    rows = list(table.query_all(f"USER#{user_id}", begins_with=keys.MEMBERSHIPS))
+    return _memberships(rows)[0]
+
+
+def _memberships(rows: Sequence[Item], *others: Item) -> tuple[list[Membership], dict[tuple[str, str], Item]]:
+    project_keys = [keys.project(ProjectId(keys.last_part(row, "SK"))) for row in rows]
+    found = table.get_many([*project_keys, *others])
+    memberships = []
+    for row, key in zip(rows, project_keys, strict=True):
+        item = found.get((key["PK"]["S"], key["SK"]["S"]))
+        if item and "deleted_at" not in item:
+            memberships.append(Membership(project_from_item(item), Role(row["role"]["S"])))
+    return memberships, found

@@ -1,0 +1,50 @@
+"""What is handed on to the jobs, and said on the bus."""
+
+import json
+from typing import Any
+
+from projects_api import settings
+from projects_api.model.errors import StorageUnavailableError
+from projects_api.model.ids import ExportId, ProjectId
+from projects_api.storage import clients
+from projects_api.storage.errors import translated
+
+SOURCE = "mlplatform.projects"
+
+
+def send_export(project_id: ProjectId, export_id: ExportId) -> None:
+    """Has an export assembled. Sent twice, it is still assembled once."""
+    _send(settings.export_queue_url(), {"project_id": project_id, "export_id": export_id})
+
+
+def send_purge(project_id: ProjectId, *, delay: int = 0) -> None:
+    """Has a deleted project purged, after ``delay`` seconds."""
+    _send(settings.purge_queue_url(), {"project_id": project_id}, delay=delay)
+
+
+def send_dead_letter(body: str, *, reason: str) -> None:
+    """Puts aside an event that can't be recorded, with the reason as the message's attribute ``reason``."""
+    with translated():
+        clients.sqs().send_message(
+            QueueUrl=settings.events_dead_letters_url(),
+            MessageBody=body,
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+        )
+
+
+def _send(queue_url: str, message: dict[str, Any], *, delay: int = 0) -> None:
+    with translated():
+        clients.sqs().send_message(QueueUrl=queue_url, MessageBody=json.dumps(message), DelaySeconds=delay)
+
+
+def publish(detail_type: str, detail: dict[str, Any]) -> None:
+    """Says something on the bus.
+
+    Raises:
+        StorageUnavailableError: The bus did not take it.
+    """
+    entry = {"EventBusName": settings.bus(), "Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
+    with translated():
+        answer = clients.events().put_events(Entries=[entry])  # type: ignore[list-item]
+    if answer["FailedEntryCount"]:
+        raise StorageUnavailableError

@@ -1,0 +1,272 @@
+"""The table: reads that are always consistent, and writes that all happen or none."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from projects_api import settings
+from projects_api.model.errors import StorageUnavailableError
+from projects_api.storage import clients
+from projects_api.storage.errors import translated
+from projects_api.storage.keys import Item, text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+        WriteRequestOutputTypeDef,
+    )
+
+#: BatchGetItem takes at most this many keys, BatchWriteItem a quarter of that (DynamoDB, "Service quotas").
+BATCH_GET_LIMIT = 100
+BATCH_WRITE_LIMIT = 25
+
+#: TransactWriteItems takes at most this many writes.
+TRANSACTION_LIMIT = 100
+
+ATTEMPTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a query found, and whether there may be more."""
+
+    items: list[Item]
+    more: bool
+
+
+def retry[T](attempt: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
+    """What ``attempt`` returns, tried again with backoff and jitter while it meets a conflict or a throttle.
+
+    The client retries single calls by itself; this is for what it does not know to be retryable, as two
+    transactions that met.
+    """
+    for number in range(attempts - 1):
+        try:
+            return attempt()
+        except StorageUnavailableError:
+            time.sleep(random.uniform(0, min(0.02 * 2**number, 0.5)))  # noqa: S311 - jitter, not a secret
+    return attempt()
+
+
+def get(key: Item) -> Item | None:
+    """The item at ``key``, where there is one."""
+    with translated():
+        answer = clients.dynamodb().get_item(TableName=settings.table(), Key=key, ConsistentRead=True)
+    return answer.get("Item")
+
+
+def get_many(keys: Sequence[Item]) -> dict[tuple[str, str], Item]:
+    """The items that there are at ``keys``, by (PK, SK); more than 100 keys are read in parallel."""
+    batches = [keys[start : start + BATCH_GET_LIMIT] for start in range(0, len(keys), BATCH_GET_LIMIT)]
+    if len(batches) <= 1:
+        answers = [_get_batch(batch) for batch in batches]
+    else:
+        with ThreadPoolExecutor(min(len(batches), clients.CONNECTIONS)) as pool:
+            answers = list(pool.map(_get_batch, batches))
+    return {(item["PK"]["S"], item["SK"]["S"]): item for items in answers for item in items}
+
+
+def _get_batch(keys: Sequence[Item]) -> list[Item]:
+    found: list[Item] = []
+    wanted = list(keys)
+
+    def attempt() -> None:
+        nonlocal wanted
+        with translated():
+            answer = clients.dynamodb().batch_get_item(
+                RequestItems={settings.table(): {"Keys": wanted, "ConsistentRead": True}}
+            )
+        found.extend(answer["Responses"].get(settings.table(), []))
+        unprocessed = answer["UnprocessedKeys"].get(settings.table())
+        wanted = list(unprocessed["Keys"]) if unprocessed else []
+        if wanted:
+            raise StorageUnavailableError
+
+    retry(attempt)
+    return found
+
+
+def query(
+    pk: str,
+    *,
+    begins_with: str = "",
+    between: tuple[str, str] | None = None,
+    index: str | None = None,
+    sort_key: str = "SK",
+    after: Item | None = None,
+    limit: int | None = None,
+    descending: bool = False,
+) -> Page:
+    """One page of a partition: at most ``limit`` items, and at most 1 MiB.
+
+    Args:
+        pk: The partition.
+        begins_with: What the sort key must begin with.
+        between: The least and the greatest sort key, both inclusive, instead.
+        index: A local index, whose sort key ``sort_key`` names.
+        after: The keys of the item behind which to go on.
+        limit: The most items to read.
+        descending: From the greatest key down.
+    """
+    values: dict[str, AttributeValueTypeDef] = {":pk": text(pk)}
+    if between:
+        condition = "#pk = :pk AND #sk BETWEEN :least AND :greatest"
+        values |= {":least": text(between[0]), ":greatest": text(between[1])}
+    else:
+        condition = "#pk = :pk AND begins_with(#sk, :prefix)"
+        values |= {":prefix": text(begins_with)}
+    request: QueryInputTypeDef = {
+        "TableName": settings.table(),
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeNames": {"#pk": "PK", "#sk": sort_key},
+        "ExpressionAttributeValues": values,
+        "ConsistentRead": True,
+        "ScanIndexForward": not descending,
+    }
+    if index:
+        request["IndexName"] = index
+    if after:
+        request["ExclusiveStartKey"] = after
+    if limit:
+        request["Limit"] = limit
+    with translated():
+        answer = clients.dynamodb().query(**request)
+    return Page(answer["Items"], "LastEvaluatedKey" in answer)
+
+
+def query_all(
+    pk: str,
+    *,
+    begins_with: str,
+    index: str | None = None,
+    sort_key: str = "SK",
+    limit: int | None = None,
+    descending: bool = False,
+) -> Iterator[Item]:
+    """All items of a partition whose sort key begins so, or the first ``limit`` of them, read page by page."""
+    after: Item | None = None
+    left = limit
+    while left is None or left > 0:
+        page = query(
+            pk, begins_with=begins_with, index=index, sort_key=sort_key, after=after, limit=left, descending=descending
+        )
+        yield from page.items
+        if not page.more:
+            return
+        after = {name: page.items[-1][name] for name in {"PK", "SK", sort_key}}
+        left = left and left - len(page.items)
+
+
+def work(kind_and_shard: str) -> Iterator[Item]:
+    """The keys of what the sparse index holds under one shard, oldest first; a global index, so not consistent."""
+    pages = clients.dynamodb().get_paginator("query")
+    with translated():
+        for answer in pages.paginate(
+            TableName=settings.table(),
+            IndexName="work",
+            KeyConditionExpression="#w = :w",
+            ExpressionAttributeNames={"#w": "work"},
+            ExpressionAttributeValues={":w": text(kind_and_shard)},
+        ):
+            yield from answer["Items"]
+
+
+# ------------------------------------------------------------------------------------------------------- writes
+
+
+def put(item: Item, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
+    """A write of a whole item, for ``transact``. What stands in the way comes back with the error."""
+    return _write("Put", {"Item": item}, condition, **placeholders)
+
+
+def check(key: Item, *, condition: str) -> TransactWriteItemTypeDef:
+    """Only a condition, for ``transact``."""
+    return _write("ConditionCheck", {"Key": key}, condition)
+
+
+def update(key: Item, expression: str, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
+    """A change of an item, for ``transact``."""
+    return _write("Update", {"Key": key, "UpdateExpression": expression}, condition, **placeholders)
+
+
+def delete(key: Item, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
+    """A removal of an item, for ``transact``."""
+    return _write("Delete", {"Key": key}, condition, **placeholders)
+
+
+def _write(kind: str, what: dict[str, Any], condition: str, **placeholders: Any) -> TransactWriteItemTypeDef:
+    write = {"TableName": settings.table(), **what, **_conditional(condition, **placeholders)}
+    return cast("TransactWriteItemTypeDef", {kind: write})
+
+
+def _conditional(condition: str, *, names: dict[str, str] | None = None, values: Item | None = None) -> dict[str, Any]:
+    """A condition and what stands for names and values in the expressions; what is not given is left out."""
+    given = {
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD" if condition else None,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def transact(*writes: TransactWriteItemTypeDef) -> None:
+    """All of ``writes``, or none of them.
+
+    Raises:
+        ConditionFailedError: A condition did not hold; its place among the writes is in ``failed``.
+    """
+
+    def attempt() -> None:
+        with translated():
+            clients.dynamodb().transact_write_items(TransactItems=list(writes))
+
+    retry(attempt)
+
+
+def update_one(
+    key: Item, expression: str, *, condition: str, names: dict[str, str] | None = None, values: Item | None = None
+) -> Item:
+    """A change of one item, which is returned as it is then.
+
+    Raises:
+        ConditionFailedError: The condition did not hold.
+    """
+
+    def attempt() -> Item:
+        with translated():
+            answer = clients.dynamodb().update_item(
+                TableName=settings.table(),
+                Key=key,
+                UpdateExpression=expression,
+                ReturnValues="ALL_NEW",
+                **_conditional(condition, names=names, values=values),
+            )
+        return answer["Attributes"]
+
+    return retry(attempt)
+
+
+def delete_many(keys: Sequence[Item]) -> None:
+    """Removes the items at ``keys``, whatever they are, 25 at a time."""
+    for start in range(0, len(keys), BATCH_WRITE_LIMIT):
+        wanted: list[WriteRequestOutputTypeDef] = [
+            {"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITE_LIMIT]
+        ]
+
+        def attempt() -> None:
+            nonlocal wanted
+            with translated():
+                answer = clients.dynamodb().batch_write_item(RequestItems={settings.table(): wanted})
+            wanted = answer["UnprocessedItems"].get(settings.table(), [])
+            if wanted:
+                raise StorageUnavailableError
+
+        retry(attempt)

@@ -1,0 +1,89 @@
+"""`make run`: the whole API on http://127.0.0.1:8888, until Ctrl-C."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from local.aws import Aws
+
+PORT = 8888
+
+
+def main() -> int:
+    """Starts everything, and ends everything at Ctrl-C."""
+    port = int(os.environ.get("PORT", PORT))
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    aws = Aws()
+
+    from local.stack import REGION, ROOT, deploy  # noqa: PLC0415 - imported while the other process starts
+
+    home = ROOT / ".local"
+    home.mkdir(exist_ok=True)
+    endpoint = aws.endpoint()
+    for name in [name for name in os.environ if name.startswith(("AWS_PROFILE", "AWS_SESSION", "AWS_SECURITY"))]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": endpoint,
+        "POWERTOOLS_METRICS_NAMESPACE": "ProjectsApi",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+    from local.functions import Functions  # noqa: PLC0415
+    from local.gateway import Gateway  # noqa: PLC0415
+    from local.pumps import pump_queue, pump_schedule  # noqa: PLC0415
+    from local.seed import seed  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    parameters = {"ExportSchedule": os.environ["EXPORT_SCHEDULE"]} if "EXPORT_SCHEDULE" in os.environ else {}
+    stack = deploy(parameters)
+    functions = Functions(stack.functions, home / "functions.log")
+    try:
+        gateway = Gateway(functions, port)
+    except SystemExit:  # werkzeug says what is wrong, and gives up in its own way
+        return 1
+    pumps: list[tuple[Any, Any]] = [(pump_queue, one) for one in stack.sources for _ in range(one.concurrency)]
+    pumps += [(pump_schedule, schedule) for schedule in stack.schedules]
+    for pump, what in pumps:
+        threading.Thread(target=pump, args=(what, functions, ended), daemon=True).start()
+    base_url = f"http://127.0.0.1:{gateway.port}"
+    users = seed(base_url, stack, functions)
+    written = home / "stack.json"
+    written.write_text(
+        json.dumps(
+            {
+                "base_url": base_url,
+                "endpoint_url": endpoint,
+                "table": stack.table,
+                "bus": stack.bus,
+                "buckets": {"artifacts": stack.artifacts, "exports": stack.exports},
+                "users": users,
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    print(f"The Projects API is on {base_url}, its documentation on {base_url}/api/docs.\n")
+    for nick, user in users.items():
+        print(f"{nick:6} {user['api_key']}")
+    print(f"\nTry it:\n\n  curl -H 'Authorization: Bearer {users['alice']['api_key']}' {base_url}/api/projects\n")
+    print(f"What the stack is made of: {written}\nWhat the functions log:    {home / 'functions.log'}")
+    print("Ctrl-C ends it all.", flush=True)
+    ended.wait()
+    functions.end()
+    aws.end()
+    written.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""The functions, run as Lambda runs them.
+
+Each runs in processes of its own, as Lambda's execution environments are: with its own environment variables, one
+event at a time, kept for the next event, and ended when one takes longer than the function's timeout. They are forked
+from a process that has the libraries imported already, so that a new one takes a fraction of a second.
+"""
+
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from local.stack import ROOT, Function
+
+#: How many events of one function are under way at once, at most.
+CONCURRENCY = 16
+
+#: How many seconds starting an environment may take beside the function's own timeout.
+START_UP = 5
+
+#: What every environment has imported before it is born.
+LIBRARIES = [
+    "boto3",
+    "botocore.retries.standard",
+    "pydantic",
+    "aws_lambda_powertools",
+    "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.event_handler.openapi.dependant",
+    "aws_lambda_powertools.event_handler.middlewares.openapi_validation",
+    "aws_lambda_powertools.utilities.batch",
+]
+
+
+class FunctionError(Exception):
+    """A function failed, or took longer than it may."""
+
+
+@dataclass
+class Context:
+    """What a handler gets as its context; the names are Lambda's."""
+
+    function_name: str
+    memory_limit_in_mb: int
+    deadline: float
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self.deadline - time.monotonic()) * 1000))
+
+
+class Environment:
+    """A process that runs one function."""
+
+    def __init__(self, function: Function, log: Path) -> None:
+        spawner = multiprocessing.get_context("forkserver")
+        self._connection, theirs = spawner.Pipe()
+        self._process = spawner.Process(target=_serve, args=(function, theirs, log), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._function = function
+
+    def invoke(self, event: Any) -> Any:
+        """What the handler returns.
+
+        Raises:
+            FunctionError: It raised, or took too long; in the latter case the environment is gone.
+        """
+        try:
+            self._connection.send(event)
+            in_time = self._connection.poll(self._function.timeout + START_UP)
+            answer, error = self._connection.recv() if in_time else (None, "it took too long")
+        except (EOFError, OSError):
+            in_time, answer, error = False, None, "it died"
+        if not in_time:
+            self.end()
+        if error:
+            raise FunctionError(f"{self._function.name}: {error}")
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def end(self) -> None:
+        self._process.kill()
+
+
+def _serve(function: Function, connection: Connection, log: Path) -> None:
+    """What an environment does: import the handler, then call it with one event after the other."""
+    output = log.open("a", buffering=1)
+    os.dup2(output.fileno(), sys.stdout.fileno())
+    os.dup2(output.fileno(), sys.stderr.fileno())
+    os.environ.update(function.environment, AWS_LAMBDA_FUNCTION_NAME=function.name)
+    sys.path[:0] = [str(function.folder), str(ROOT / "layers" / "core")]
+    handler = importlib.import_module("app").handler
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while True:
+            event = connection.recv()
+            context = Context(function.name, function.memory, time.monotonic() + function.timeout)
+            try:
+                answer, error = json.loads(json.dumps(handler(event, context))), None
+            except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its answer
+                traceback.print_exc()
+                answer, error = None, f"{type(raised).__name__}: {raised}"
+            connection.send((answer, error))
+
+
+class Functions:
+    """All functions of a stack."""
+
+    def __init__(self, functions: dict[str, Function], log: Path) -> None:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(LIBRARIES)
+        self._functions = functions
+        self._log = log
+        self._idle: dict[str, list[Environment]] = {name: [] for name in functions}
+        self._all: set[Environment] = set()
+        self._places = {name: threading.Semaphore(CONCURRENCY) for name in functions}
+
+    def invoke(self, name: str, event: Any) -> Any:
+        """What the function's handler returns for an event.
+
+        Raises:
+            FunctionError: It raised, or took too long.
+        """
+        with self._places[name], self._environment(name) as environment:
+            return environment.invoke(event)
+
+    @contextlib.contextmanager
+    def _environment(self, name: str) -> Iterator[Environment]:
+        idle = self._idle[name]
+        try:
+            environment = idle.pop()
+        except IndexError:
+            environment = Environment(self._functions[name], self._log)
+            self._all.add(environment)
+        try:
+            yield environment
+        finally:
+            if environment.alive:
+                idle.append(environment)
+            else:
+                self._all.discard(environment)
+
+    def end(self) -> None:
+        for environment in list(self._all):
+            environment.end()

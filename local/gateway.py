@@ -1,0 +1,72 @@
+"""The API over HTTP: SAM CLI's own gateway, with the template's routes, events and authorizer.
+
+``LocalApigwService`` is what ``sam local start-api`` stands on. It is not a public interface, which is why aws-sam-cli
+is pinned to one version.
+"""
+
+import json
+import logging
+import threading
+from typing import Any
+
+import flask
+from samcli.lib.providers.api_provider import ApiProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+from samcli.local.apigw.local_apigw_service import LocalApigwService
+from samcli.local.apigw.service_error_responses import ServiceErrorResponses
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from local.functions import FunctionError, Functions
+from local.stack import ROOT
+
+logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """What ``LocalApigwService`` runs functions with: ours instead of containers."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def is_debugging(self) -> bool:
+        return False
+
+    def invoke(self, function_identifier: str, event: str, *, stdout: Any, **_: Any) -> None:
+        try:
+            answer = self._functions.invoke(function_identifier, json.loads(event))
+        except FunctionError as error:
+            logger.warning("%s: %s", function_identifier, error)
+            answer = {"statusCode": 500, "body": json.dumps({"message": "Internal Server Error"})}
+        stdout.write_str(json.dumps(answer))
+
+
+class _RequestHandler(WSGIRequestHandler):
+    def log_request(self, *_: Any) -> None:
+        """Nothing: the functions log each request."""
+
+
+class Gateway:
+    """Serves the API on ``http://127.0.0.1:port`` until it is ended."""
+
+    def __init__(self, functions: Functions, port: int) -> None:
+        stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
+        api = ApiProvider(stacks).api
+        api.binary_media_types_set = {"*/*"}  # a body need not be UTF-8
+        service = LocalApigwService(api, Runner(functions), port=port, host="127.0.0.1")
+        service.create()
+        app: flask.Flask = service._app
+        app.before_request(_no_head)
+        self._server: BaseWSGIServer = make_server(
+            "127.0.0.1", port, app, threaded=True, request_handler=_RequestHandler
+        )
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def end(self) -> None:
+        self._server.shutdown()
+
+
+def _no_head() -> flask.Response | None:
+    """Flask adds HEAD to what answers GET; the template, and so API Gateway, does not."""
+    answer: flask.Response | None = ServiceErrorResponses.route_not_found() if flask.request.method == "HEAD" else None
+    return answer

@@ -1,0 +1,101 @@
+"""What moves events on: queues to their functions, and time to what is scheduled."""
+
+import logging
+import re
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from croniter import croniter
+
+from local.functions import FunctionError, Functions
+from local.stack import REGION, Schedule, Source
+
+logger = logging.getLogger(__name__)
+
+#: How long to wait before looking into an empty queue again, in seconds. moto's own long polling waits for a full
+#: batch, which would hold a message back.
+PAUSE = 0.1
+
+
+def pump_queue(source: Source, functions: Functions, ended: threading.Event) -> None:
+    """Receives messages and has the function work on them, as Lambda's event source mapping does, until the end."""
+    sqs = boto3.client("sqs")
+    arn = sqs.get_queue_attributes(QueueUrl=source.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    while not ended.is_set():
+        try:
+            found = sqs.receive_message(
+                QueueUrl=source.queue_url,
+                MaxNumberOfMessages=min(source.batch_size, 10),
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
+            if not found:
+                ended.wait(PAUSE)
+                continue
+            failed = _work_on(source, functions, [_record(message, arn) for message in found])
+            done = [message for message in found if message["MessageId"] not in failed]
+            for message in done:
+                sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        except (BotoCoreError, ClientError) as error:
+            if not ended.is_set():
+                logger.warning("queue of %s: %s", source.function, error)
+            ended.wait(1)
+
+
+def _work_on(source: Source, functions: Functions, records: list[dict[str, Any]]) -> set[str]:
+    """Which messages are to be delivered again."""
+    try:
+        answer = functions.invoke(source.function, {"Records": records})
+    except FunctionError as error:
+        logger.warning("%s", error)
+        return {record["messageId"] for record in records}
+    return {failure["itemIdentifier"] for failure in (answer or {}).get("batchItemFailures", [])}
+
+
+def _record(message: Any, arn: str) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": REGION,
+    }
+
+
+def pump_schedule(schedule: Schedule, functions: Functions, ended: threading.Event) -> None:
+    """Calls the function whenever the expression says so, until the end."""
+    while True:
+        due = next_time(schedule.expression, datetime.now(UTC))
+        while datetime.now(UTC) < due:
+            if ended.wait(min(1.0, max(0.0, due.timestamp() - time.time()))):
+                return
+        try:
+            functions.invoke(schedule.function, {})
+        except FunctionError as error:
+            logger.warning("%s", error)
+
+
+def next_time(expression: str, after: datetime) -> datetime:
+    """When a ``rate(…)`` or ``cron(…)`` of EventBridge Scheduler's is next due.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
+        return after + timedelta(**{f"{rate[2]}s": int(rate[1])})
+    if cron := re.fullmatch(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) \S+\)", expression):
+        minute, hour, day, month, weekday = cron.groups()
+        # EventBridge counts the days of the week from 1, Sunday; cron from 0
+        weekday = re.sub(r"(?<![#\d])\d", lambda digit: str(int(digit[0]) - 1), weekday)
+        usual = " ".join((minute, hour, day.replace("?", "*"), month, weekday.replace("?", "*")))
+        due: datetime = croniter(usual, after).get_next(datetime)
+        return due
+    raise ValueError(f"'{expression}' is no rate(…) or cron(…) of EventBridge Scheduler")

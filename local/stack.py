@@ -1,0 +1,213 @@
+"""The stack of template.yaml, created in moto through CloudFormation."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import boto3
+from samtranslator.public.translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import LifecycleRuleTypeDef
+
+ROOT = Path(__file__).parent.parent
+STACK = "projects"
+REGION: Final = "eu-west-1"
+
+#: What moto's CloudFormation creates. The API is the gateway's, event sources and schedules are the pumps'.
+CREATED = {
+    "AWS::DynamoDB::Table",
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Function",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the stack: where its code is, and how it is run."""
+
+    name: str
+    folder: Path
+    environment: dict[str, str]
+    timeout: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A queue that a function works off."""
+
+    queue_url: str
+    function: str
+    batch_size: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """An expression of EventBridge Scheduler's, and the function that it calls."""
+
+    expression: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    functions: dict[str, Function]
+    sources: list[Source]
+    schedules: list[Schedule]
+    table: str
+    bus: str
+    artifacts: str
+    exports: str
+
+
+def load_template() -> dict[str, Any]:
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return template
+
+
+def deploy(parameters: dict[str, str]) -> Stack:
+    """Creates what the template declares; AWS's endpoints and credentials are those of the environment.
+
+    Where ``AWS_ENDPOINT_URL_DYNAMODB`` or ``AWS_ENDPOINT_URL_S3`` names another engine, the table and the buckets are
+    created there.
+    """
+    declared = load_template()["Resources"]
+    transformed = _transformed()
+    _create(transformed, parameters)
+    described = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    names = {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in described}
+    table = _own_table(names["Table"])
+    for bucket in ("ArtifactsBucket", "ExportsBucket"):
+        _prepare_bucket(names[bucket], declared[bucket]["Properties"], parameters)
+    lambdas = boto3.client("lambda")
+    functions, sources, schedules = {}, [], []
+    for name, resource in declared.items():
+        if resource["Type"] != "AWS::Serverless::Function":
+            continue
+        properties = resource["Properties"]
+        configuration = lambdas.get_function_configuration(FunctionName=names[name])
+        functions[name] = Function(
+            name=name,
+            folder=ROOT / properties["CodeUri"],
+            environment={key: str(value) for key, value in configuration["Environment"]["Variables"].items()},
+            timeout=configuration["Timeout"],
+            memory=configuration["MemorySize"],
+        )
+        for event in properties.get("Events", {}).values():
+            if event["Type"] == "SQS":
+                wanted = event["Properties"]
+                queue = wanted["Queue"]["Fn::GetAtt"]
+                queue = queue[0] if isinstance(queue, list) else queue.partition(".")[0]
+                concurrency = wanted.get("ScalingConfig", {}).get("MaximumConcurrency", 2)
+                sources.append(Source(names[queue], name, wanted["BatchSize"], min(concurrency, 4)))
+            elif event["Type"] == "ScheduleV2":
+                expression = _schedule_expression(event["Properties"], parameters)
+                if expression:
+                    schedules.append(Schedule(expression, name))
+    return Stack(
+        functions=functions,
+        sources=sources,
+        schedules=schedules,
+        table=table,
+        bus=STACK,
+        artifacts=names["ArtifactsBucket"],
+        exports=names["ExportsBucket"],
+    )
+
+
+def _transformed() -> dict[str, Any]:
+    """The template as CloudFormation's, with a stand-in for the code, which is run from its folders."""
+    bucket, key = "deployment", "code.zip"
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", "")
+    s3 = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=bucket, Key=key, Body=code.getvalue())
+    template = load_template()
+    for resource in template["Resources"].values():
+        for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
+            resource["Properties"][name] = f"s3://{bucket}/{key}"
+    result: dict[str, Any] = transform(template, {}, ManagedPolicyLoader(boto3.client("iam")))
+    return result
+
+
+def _create(template: dict[str, Any], parameters: dict[str, str]) -> None:
+    kept = {name: one for name, one in template["Resources"].items() if one["Type"] in CREATED}
+    for resource in kept.values():
+        resource["Properties"].pop("Layers", None)
+    body = {name: part for name, part in template.items() if name != "Outputs"} | {"Resources": kept}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        boto3.client("cloudformation").create_stack(
+            StackName=STACK,
+            TemplateBody=json.dumps(body),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+
+
+def _own_table(name: str) -> str:
+    """Creates the table in the engine that is set for DynamoDB, as CloudFormation created it in moto."""
+    if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
+        moto = boto3.client("dynamodb", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+        made = moto.describe_table(TableName=name)["Table"]
+
+        def indexes(kind: str) -> list[dict[str, Any]]:
+            kept = ("IndexName", "KeySchema", "Projection")
+            return [{key: index[key] for key in kept} for index in made[kind]]  # type: ignore[literal-required]
+
+        engine = boto3.client("dynamodb")
+        engine.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=made["AttributeDefinitions"],
+            KeySchema=made["KeySchema"],
+            LocalSecondaryIndexes=indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]
+            GlobalSecondaryIndexes=indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]
+        )
+    return name
+
+
+def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str, str]) -> None:
+    """Sets what moto's CloudFormation leaves out, and creates the bucket where S3 is another engine."""
+    s3 = boto3.client("s3")
+    if "AWS_ENDPOINT_URL_S3" in os.environ:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    if "VersioningConfiguration" in properties:
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
+    rules: list[LifecycleRuleTypeDef] = []
+    for declared in properties["LifecycleConfiguration"]["Rules"]:
+        rule = {name: value for name, value in declared.items() if name not in {"Id", "ExpirationInDays"}}
+        if "ExpirationInDays" in declared:
+            rule["Expiration"] = {"Days": int(_parameter(declared["ExpirationInDays"]["Ref"], parameters))}
+        rules.append(cast("LifecycleRuleTypeDef", rule | {"ID": declared["Id"], "Filter": {"Prefix": ""}}))
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+
+
+def _schedule_expression(properties: dict[str, Any], parameters: dict[str, str]) -> str:
+    """The expression, or nothing where the schedule is off."""
+    expression = properties["ScheduleExpression"]
+    if isinstance(expression, dict):
+        _, reference, _ = expression["Fn::If"]
+        return _parameter(reference["Ref"], parameters)
+    return str(expression)
+
+
+def _parameter(name: str, parameters: dict[str, str]) -> str:
+    return parameters.get(name, str(load_template()["Parameters"][name]["Default"]))
