@@ -6,7 +6,7 @@ from a process that has the libraries imported already, so that a new one takes 
 """
 
 import contextlib
-import importlib
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -63,6 +63,21 @@ class Context:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
+def load_handler(folder: Path) -> Any:
+    """The module ``app`` of a function's folder, under a name of its own."""
+    sys.path.insert(0, str(folder))
+    try:
+        spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
+        if spec is None or spec.loader is None:
+            raise FileNotFoundError(folder / "app.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
+    return module
+
+
 class Environment:
     """A process that runs one function."""
 
@@ -106,8 +121,8 @@ def _serve(function: Function, connection: Connection, log: Path) -> None:
     os.dup2(output.fileno(), sys.stdout.fileno())
     os.dup2(output.fileno(), sys.stderr.fileno())
     os.environ.update(function.environment, AWS_LAMBDA_FUNCTION_NAME=function.name)
-    sys.path[:0] = [str(function.folder), str(ROOT / "layers" / "core")]
-    handler = importlib.import_module("app").handler
+    sys.path.insert(0, str(ROOT / "layers" / "core"))
+    handler = load_handler(function.folder).handler
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             event = connection.recv()

@@ -7,13 +7,13 @@ is pinned to one version.
 import json
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import flask
 from samcli.lib.providers.api_provider import ApiProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.local.apigw.local_apigw_service import LocalApigwService
-from samcli.local.apigw.service_error_responses import ServiceErrorResponses
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from local.functions import FunctionError, Functions
@@ -21,23 +21,40 @@ from local.stack import ROOT
 
 logger = logging.getLogger(__name__)
 
+#: Runs a function, by its name in the template, with an event.
+type Invoke = Callable[[str, Any], Any]
+
 
 class Runner:
     """What ``LocalApigwService`` runs functions with: ours instead of containers."""
 
-    def __init__(self, functions: Functions) -> None:
-        self._functions = functions
+    def __init__(self, invoke: Invoke) -> None:
+        self._invoke = invoke
 
     def is_debugging(self) -> bool:
         return False
 
     def invoke(self, function_identifier: str, event: str, *, stdout: Any, **_: Any) -> None:
         try:
-            answer = self._functions.invoke(function_identifier, json.loads(event))
+            answer = self._invoke(function_identifier, json.loads(event))
         except FunctionError as error:
-            logger.warning("%s: %s", function_identifier, error)
+            logger.warning("%s", error)
             answer = {"statusCode": 500, "body": json.dumps({"message": "Internal Server Error"})}
         stdout.write_str(json.dumps(answer))
+
+
+def create_app(invoke: Invoke, port: int = 0) -> flask.Flask:
+    """The API as a WSGI application, whose functions ``invoke`` runs."""
+    stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
+    api = ApiProvider(stacks).api
+    api.binary_media_types_set = {"*/*"}  # a body need not be UTF-8
+    service = LocalApigwService(api, Runner(invoke), port=port, host="127.0.0.1")
+    service.create()
+    app: flask.Flask = service._app
+    app.before_request(_no_head)
+    for status in (404, 405):
+        app.register_error_handler(status, _not_found)
+    return app
 
 
 class _RequestHandler(WSGIRequestHandler):
@@ -49,15 +66,8 @@ class Gateway:
     """Serves the API on ``http://127.0.0.1:port`` until it is ended."""
 
     def __init__(self, functions: Functions, port: int) -> None:
-        stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
-        api = ApiProvider(stacks).api
-        api.binary_media_types_set = {"*/*"}  # a body need not be UTF-8
-        service = LocalApigwService(api, Runner(functions), port=port, host="127.0.0.1")
-        service.create()
-        app: flask.Flask = service._app
-        app.before_request(_no_head)
         self._server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, app, threaded=True, request_handler=_RequestHandler
+            "127.0.0.1", port, create_app(functions.invoke, port), threaded=True, request_handler=_RequestHandler
         )
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -66,7 +76,11 @@ class Gateway:
         self._server.shutdown()
 
 
+def _not_found(*_: Any) -> flask.Response:
+    """What an HTTP API answers where it has no route; ``LocalApigwService`` answers as a REST API does."""
+    return flask.Response('{"message":"Not Found"}', status=404, mimetype="application/json")
+
+
 def _no_head() -> flask.Response | None:
     """Flask adds HEAD to what answers GET; the template, and so API Gateway, does not."""
-    answer: flask.Response | None = ServiceErrorResponses.route_not_found() if flask.request.method == "HEAD" else None
-    return answer
+    return _not_found() if flask.request.method == "HEAD" else None

@@ -36,7 +36,7 @@ def pump_queue(source: Source, functions: Functions, ended: threading.Event) -> 
             if not found:
                 ended.wait(PAUSE)
                 continue
-            failed = _work_on(source, functions, [_record(message, arn) for message in found])
+            failed = _work_on(source, functions, [sqs_record(message, arn) for message in found])
             done = [message for message in found if message["MessageId"] not in failed]
             for message in done:
                 sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
@@ -56,7 +56,8 @@ def _work_on(source: Source, functions: Functions, records: list[dict[str, Any]]
     return {failure["itemIdentifier"] for failure in (answer or {}).get("batchItemFailures", [])}
 
 
-def _record(message: Any, arn: str) -> dict[str, Any]:
+def sqs_record(message: Any, arn: str) -> dict[str, Any]:
+    """A received message as Lambda hands it to a function."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

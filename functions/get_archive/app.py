@@ -25,10 +25,16 @@ api = Api()
     "/api/projects/<project_id>/export",
     summary="Download the archive",
     tags=["Export"],
-    response_description="The archive, or with `Accept: application/json` the export.",
     responses=ERRORS
     | CONFLICT
     | {
+        200: {
+            "description": "The archive, or with `Accept: application/json` the export.",
+            "content": {
+                "application/zip": {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {"model": ExportAnswer},
+            },
+        },
         202: {
             "description": "With `Accept: application/json`: not ready yet.",
             "content": {"application/json": {"model": ExportAnswer}},
@@ -37,10 +43,10 @@ api = Api()
         307: {"description": "To this route again: the archive is not ready yet."},
     },
 )
-def get_archive(
+def get_archive(  # type: ignore[no-untyped-def] # a declared answer would be turned into JSON, and an archive is none
     project_id: ProjectPath,
     accept: Annotated[str, Header(description="application/json asks for the export instead.")] = "*/*",
-) -> Response[Any]:
+):
     started = exports.start(api.caller.user_id, ProjectId(str(project_id)))
     if _asks_for_json(accept):
         return _described(started)

@@ -22,7 +22,7 @@ class SortDirection(StrEnum):
 def list_projects(
     limit: Annotated[int, Query(ge=1, le=500, description="The most to return.")] = 50,
     offset: Offset = 0,
-    search: Annotated[str, Query(max_length=200, description="A part of a name or description, in any case.")] = "",
+    search: Annotated[str, Query(description="A part of a name or description, in any case.")] = "",
     sort_field: Annotated[SortField, Query(description="What to sort by; ties break by id.")] = SortField.CREATED_AT,
     sort_direction: Annotated[SortDirection, Query()] = SortDirection.DESC,
 ) -> ProjectList:

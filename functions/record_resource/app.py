@@ -9,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from resource_events import RefusedError, parse
 
-from events import RefusedError, parse
 from projects_api.domain import resources
 from projects_api.model.errors import ProjectNotFoundError
 from projects_api.storage import queues

@@ -1,5 +1,7 @@
 """The resolver that every route's function is made with."""
 
+import base64
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -97,7 +99,7 @@ class Api(APIGatewayHttpResolver):
             route=event.get("routeKey"),
             user_id=known.get("user_id"),
             key_id=known.get("key_id"),
-            **(event.get("pathParameters") or {}),
+            **{f"path_{name}": value for name, value in (event.get("pathParameters") or {}).items()},
         )
         answer = self.resolve(_as_json(event), context)
         status = answer["statusCode"]
@@ -109,11 +111,25 @@ class Api(APIGatewayHttpResolver):
 
 
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with a body of JSON, whatever the client calls it: ``curl -d`` calls everything a form."""
+    """The event with a body of JSON, whatever the client calls it: ``curl -d`` calls everything a form.
+
+    What can't even be parsed is replaced by what is no JSON for sure, which the validation then refuses.
+    """
     if "body" not in event:
         return event
+    body = event["body"] or ""
+    try:
+        text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
+        if text:
+            json.loads(text)
+    except (ValueError, RecursionError):
+        text = "{"
     headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() != "content-type"}
-    return event | {"headers": headers | {"content-type": "application/json"}}
+    return event | {
+        "body": text,
+        "isBase64Encoded": False,
+        "headers": headers | {"content-type": "application/json"},
+    }
 
 
 def _require_scope(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:

@@ -64,12 +64,7 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
         return _problem(status, str(error), retry=status is HTTPStatus.SERVICE_UNAVAILABLE)
 
     def invalid_request(error: RequestValidationError) -> Response[Any]:
-        return _invalid([{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()])
-
-    def not_json(_: Exception) -> Response[Any]:
-        return _invalid(
-            [{"loc": ["body"], "msg": "The body is no JSON that can be read: send one object.", "type": "json_invalid"}]
-        )
+        return _invalid([_explained(one) for one in error.errors()])
 
     def no_route(_: Exception) -> Response[Any]:
         return _problem(HTTPStatus.NOT_FOUND, "There is no such route. GET /api/docs shows those there are.")
@@ -80,10 +75,18 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
 
     app.exception_handler(ProjectsError)(domain_error)
     app.exception_handler(RequestValidationError)(invalid_request)
-    app.exception_handler([UnicodeDecodeError, RecursionError])(not_json)
     app.exception_handler(ResponseValidationError)(unforeseen)
     app.exception_handler(RouteNotFoundError)(no_route)
     app.exception_handler(Exception)(unforeseen)
+
+
+def _explained(error: dict[str, Any]) -> dict[str, Any]:
+    match error["type"], error["loc"]:
+        case "json_invalid", _:
+            return {"loc": ["body"], "msg": "The body is not JSON: send one JSON object.", "type": "json_invalid"}
+        case "missing" | "model_attributes_type", ("body",):
+            return {"loc": ["body"], "msg": "The body must be one JSON object.", "type": error["type"]}
+    return {"loc": error["loc"], "msg": error["msg"], "type": error["type"]}
 
 
 def _problem(status: HTTPStatus, detail: str, *, retry: bool = False) -> Response[Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from projects_api.domain.exports import ProjectExport
 from projects_api.domain.rules import ASSIGNABLE_ROLES
@@ -23,7 +24,11 @@ DESCRIPTION_LENGTH = 2_000
 
 def _assignable(role: Role) -> Role:
     if role not in ASSIGNABLE_ROLES:
-        raise ValueError(f"a project has one owner, who created it; give one of {', '.join(ASSIGNABLE_ROLES)}")
+        raise PydanticCustomError(
+            "not_assignable",
+            "A project has one owner, who created it: give {roles}.",
+            {"roles": " or ".join(ASSIGNABLE_ROLES)},
+        )
     return role
 
 
