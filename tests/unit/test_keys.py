@@ -1,0 +1,88 @@
+"""API keys: who is let in, and with what scope."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from projects_api.model import clock
+from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError
+from tests.clients import Client
+from tests.unit.conftest import World
+
+
+def test_a_missing_key_is_401_and_a_wrong_one_refused(world: World, alice: Client) -> None:
+    assert Client(world.send).get("/api/projects").status == 401
+    key_id = alice.api_key.split("_")[1]
+    for wrong in (
+        "x",
+        alice.api_key[:-1],
+        f"{alice.api_key}x",
+        f"prj_{key_id}_{'A' * 43}",
+        f"prj_{'0' * 16}_{'A' * 43}",
+    ):
+        assert Client(world.send, wrong).get("/api/projects").status in {401, 403}
+    for header in (f"Basic {alice.api_key}", "Bearer", alice.api_key):
+        assert Client(world.send).get("/api/projects", Authorization=header).status in {401, 403}
+
+
+def test_scopes_decide(world: World) -> None:
+    reader, writer, admin = (world.user(scope, (scope,)) for scope in ("read", "write", "admin"))
+    assert reader.get("/api/projects").status == 200
+    refused = reader.post("/api/projects", {"name": "n"})
+    assert refused.status == 403
+    assert "write" in refused["detail"]
+    assert writer.get("/api/projects").status == 403
+    project_id = writer.create()
+    for method, path in (("DELETE", ""), ("PUT", ""), ("POST", "/members"), ("POST", "/exports")):
+        body = {"name": "n", "email": "e@example.com"}
+        assert reader.request(method, f"/api/projects/{project_id}{path}", body).status == 403
+    assert admin.get(f"/api/projects/{admin.create()}").status == 200
+    assert reader.get("/api/projects")["total"] == 0
+
+
+def test_a_key_ends_when_it_expires_and_when_it_is_revoked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = world.user()
+    expires_at = datetime.now(UTC) + timedelta(hours=1)
+    event = {"email": user.email, "scopes": ["read"], "expires_at": expires_at.isoformat()}
+    key = world.invoke("CreateApiKey", event)
+    client = Client(world.send, key["api_key"])
+    assert client.get("/api/projects").status == 200
+    monkeypatch.setattr("projects_api.domain.users.now", lambda: expires_at)
+    assert client.get("/api/projects").status in {401, 403}
+    assert user.get("/api/projects").status == 200
+    revoked = world.invoke("RevokeApiKey", {"key_id": user.api_key.split("_")[1]})
+    assert user.get("/api/projects").status in {401, 403}
+    assert world.invoke("RevokeApiKey", {"key_id": revoked["key_id"]}) == revoked
+
+
+def test_only_a_hash_of_the_secret_is_stored(world: World, alice: Client) -> None:
+    secret = alice.api_key.split("_", 2)[2]
+    assert world.items(secret) == []
+    assert len(world.items(alice.api_key.split("_")[1])) == 1
+
+
+def test_registering_again_returns_the_same_user(world: World, alice: Client) -> None:
+    again = world.invoke("RegisterUser", {"email": f" {alice.email.upper()} ", "name": "Somebody Else"})
+    assert (again["user_id"], again["name"]) == (alice.user_id, "Alice")
+
+
+def test_operators_are_told_what_is_wrong(world: World, alice: Client) -> None:
+    with pytest.raises(InvalidInputError):
+        world.invoke("RegisterUser", {"email": "no address", "name": "N"})
+    with pytest.raises(InvalidInputError):
+        world.invoke("RegisterUser", {"email": "a@example.com", "name": " "})
+    with pytest.raises(UserNotFoundError):
+        world.invoke("CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
+    with pytest.raises(InvalidInputError):
+        world.invoke("CreateApiKey", {"email": alice.email, "scopes": []})
+    with pytest.raises(InvalidInputError):
+        world.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"})
+    with pytest.raises(ApiKeyNotFoundError):
+        world.invoke("RevokeApiKey", {"key_id": "0" * 16})
+
+
+def test_times_are_in_utc_with_a_z() -> None:
+    moment = datetime(2026, 2, 10, 9, tzinfo=UTC)
+    assert clock.rfc3339(moment) == "2026-02-10T09:00:00Z"
+    assert clock.parse(clock.sortable(moment)) == moment
+    assert clock.rfc3339(moment + timedelta(milliseconds=5)) == "2026-02-10T09:00:00.005000Z"
