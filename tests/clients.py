@@ -43,7 +43,7 @@ class Client:
             body = json_format.dumps(json_body).encode()
         return self.send(method, path, sent, body)
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: Any) -> Answer:
         return self.request("GET", path, **headers)
 
     def post(self, path: str, json_body: Any = None, **more: Any) -> Answer:
@@ -52,7 +52,7 @@ class Client:
     def put(self, path: str, json_body: Any = None, **more: Any) -> Answer:
         return self.request("PUT", path, json_body, **more)
 
-    def delete(self, path: str, **headers: str) -> Answer:
+    def delete(self, path: str, **headers: Any) -> Answer:
         return self.request("DELETE", path, **headers)
 
     def create(self, name: str = "Project", **more: Any) -> str:

@@ -1,4 +1,4 @@
-"""The whole stack in this process: moto for AWS, SAM CLI's gateway before the real handlers, queues worked off at will."""
+"""The whole stack in this process: moto for AWS, SAM CLI's gateway, the real handlers, queues worked off at will."""
 
 import json
 import os

@@ -10,6 +10,9 @@ NAME_BYTES = 255
 #: A ZIP entry's name is at most 65,535 bytes; Linux's paths are at most 4,096, and an S3 key at most 1,024.
 PATH_BYTES = 1024
 
+#: An ending up to this long is kept when a name is shortened or numbered.
+ENDING_BYTES = 64
+
 #: What Windows does not take in a name; control characters nobody does.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\ud800-\udfff\u202a-\u202e\u2066-\u2069]')
 _DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³])(?:\..*)?", re.IGNORECASE)
@@ -32,14 +35,18 @@ def _safe_name(part: str) -> str:
 
 
 def _shortened(name: str, limit: int) -> str:
-    """``name`` in at most ``limit`` bytes of UTF-8, its ending kept where that is short."""
+    """``name`` in at most ``limit`` bytes of UTF-8, its ending kept."""
     if len(name.encode()) <= limit:
         return name
+    stem, ending = _split_ending(name)
+    room = limit - len(ending.encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + ending
+
+
+def _split_ending(name: str) -> tuple[str, str]:
+    """``name`` as what it is and its ending with the dot, where it has a short one."""
     stem, dot, ending = name.rpartition(".")
-    if not stem or len(ending.encode()) > limit // 4:
-        stem, dot, ending = name, "", ""
-    room = limit - len((dot + ending).encode())
-    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + dot + ending
+    return (stem, dot + ending) if stem and len(ending.encode()) < ENDING_BYTES else (name, "")
 
 
 def unique_paths(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str]:
@@ -49,13 +56,16 @@ def unique_paths(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str
     """
     files = {_folded(path) for path in taken}
     folders: set[str] = set()
+    tried: dict[str, int] = {}
     paths = []
     for name in names:
-        wanted = safe_path(name)
-        path, number = wanted, 1
-        while (folded := _folded(path)) in files or folded in folders or any(up in files for up in _above(folded)):
+        wanted = path = safe_path(name)
+        number = tried.get(wanted, 1)
+        blocked = not files.isdisjoint(_above(_folded(wanted)))
+        while (folded := _folded(path)) in files or folded in folders or not files.isdisjoint(_above(folded)):
             number += 1
-            path = _numbered(wanted, number)
+            path = _numbered_path(wanted, number, whole=blocked)
+        tried[wanted] = number
         files.add(folded)
         folders.update(_above(folded))
         paths.append(path)
@@ -72,12 +82,16 @@ def _above(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _numbered(path: str, number: int) -> str:
-    """``path`` with a number before its ending; where a folder of it is in the way, that is numbered as well."""
-    folder, slash, name = path.rpartition("/")
-    stem, dot, ending = name.rpartition(".")
-    mark = f" ({number})"
-    if not stem:
-        stem, dot, ending = name, "", ""
-    stem = _shortened(stem, NAME_BYTES - len((mark + dot + ending).encode()))
-    return f"{folder}{mark if slash else ''}{slash}{stem}{mark}{dot}{ending}"
+def _numbered_path(path: str, number: int, *, whole: bool) -> str:
+    """``path`` with a number in its last name; in its folders as well where one of them is a file's name."""
+    *folders, name = path.split("/")
+    if whole:
+        folders = [_numbered(folder, number) for folder in folders]
+    return "/".join([*folders, _numbered(name, number)])
+
+
+def _numbered(name: str, number: int) -> str:
+    """``name`` with a number before its ending."""
+    stem, ending = _split_ending(name)
+    mark = f" ({number}){ending}"
+    return _shortened(stem, NAME_BYTES - len(mark.encode())) + mark

@@ -1,0 +1,88 @@
+"""Deleting: gone for everybody at once, and then to the last item and object."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from tests.clients import Client
+from tests.unit.conftest import World
+
+
+def test_from_the_answer_on_every_route_is_404_for_everybody(world: World, alice: Client, bob: Client) -> None:
+    project_id = alice.create()
+    kept = alice.create("Kept")
+    alice.post(f"/api/projects/{project_id}/members", {"email": bob.email, "role": "admin"})
+    export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    assert alice.delete(f"/api/projects/{project_id}").json == {"ok": True}
+    for client in (alice, bob):
+        for method, path in (
+            ("GET", ""),
+            ("PUT", ""),
+            ("DELETE", ""),
+            ("GET", "/members"),
+            ("POST", "/members"),
+            ("DELETE", f"/members/{bob.user_id}"),
+            ("GET", "/timeline"),
+            ("GET", "/export"),
+            ("POST", "/exports"),
+            ("GET", "/exports"),
+            ("GET", f"/exports/{export_id}"),
+        ):
+            body = {"name": "n", "email": bob.email} if method in {"PUT", "POST"} else None
+            assert client.request(method, f"/api/projects/{project_id}{path}", body).status == 404, (method, path)
+    assert [project["id"] for project in alice.get("/api/projects")["items"]] == [kept]
+    assert alice.get("/api/projects")["total"] == 1
+    assert bob.get("/api/projects?limit=1").json == {"items": [], "total": 0, "limit": 1, "offset": 0}
+
+
+def test_nothing_is_left(world: World, alice: Client, bob: Client) -> None:
+    key = str(uuid.uuid4())
+    project_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
+    members = f"/api/projects/{project_id}/members"
+    for number in range(40):
+        alice.post(members, {"email": world.user(f"user{number}").email})
+    for number in range(60):
+        artifact = world.store(project_id, f"datasets/{number}", b"first")
+        world.store(project_id, f"datasets/{number}", b"second")
+        resource = {"id": str(uuid.uuid4()), "name": "n", "artifact": artifact}
+        world.announce("Dataset Created", project_id, resource)
+    world.announce("Model Deleted", project_id, {"id": str(uuid.uuid4()), "name": "gone before it came"})
+    world.work_off()
+    alice.post(f"/api/projects/{project_id}/exports")
+    world.work_off()
+    assert len(world.objects(project_id)) == 121
+    assert len(world.items(project_id)) > 140
+    alice.delete(f"/api/projects/{project_id}")
+    world.work_off()
+    assert world.items(project_id) == []
+    assert world.objects(project_id) == []
+    assert alice.get("/api/projects")["total"] == 0
+    again = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)
+    assert again["project_id"] != project_id
+    assert alice.get("/api/projects")["total"] == 1
+
+
+def test_an_event_after_the_deletion_is_put_aside(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    alice.delete(f"/api/projects/{project_id}")
+    world.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "late"})
+    world.work_off()
+    ((_, why),) = world.dead_letters()
+    assert "no such project" in why
+    assert world.items(project_id) == []
+
+
+def test_a_purge_whose_message_was_lost_is_made_up_for(
+    world: World, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = alice.create()
+    with monkeypatch.context() as patch:
+        patch.setattr("projects_api.storage.queues.send_purge", lambda *_, **__: None)
+        alice.delete(f"/api/projects/{project_id}")
+    world.work_off()
+    assert world.items(project_id)
+    monkeypatch.setattr("projects_api.domain.exports.QUEUE_PATIENCE", timedelta(days=-1))
+    world.invoke("ResumeStalled", {})
+    world.work_off()
+    assert world.items(project_id) == []
