@@ -12,6 +12,8 @@ import boto3
 import flask
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
 from local.functions import Context, load_handler
 from local.gateway import create_app
@@ -128,7 +130,7 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
+def session_world() -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE"))]:
             patch.delenv(name)
@@ -143,6 +145,14 @@ def world() -> Iterator[World]:
             made = World(stack, handlers)
             made.app = create_app(made.invoke)
             yield made
+
+
+@pytest.fixture(scope="module")
+def world(session_world: World) -> Iterator[World]:
+    """The stack; each file of tests leaves the table empty, since moto copies all of it for every transaction."""
+    yield session_world
+    backend = dynamodb_backends[ACCOUNT_ID][REGION]
+    backend.tables[session_world.stack.table].items.clear()
 
 
 @pytest.fixture
