@@ -1,0 +1,40 @@
+"""The sessions of the README work as pasted."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.e2e.conftest import ROOT, RunningStack
+
+README = (ROOT / "README.md").read_text()
+
+
+def pasted(language: str) -> str:
+    """The code of the README's first session in a language."""
+    session = README.partition("## A first session")[2].partition("\n## ")[0]
+    (code,) = re.findall(rf"```{language}\n(.*?)```", session, re.DOTALL)
+    return str(code)
+
+
+def ran(command: list[str], folder: Path) -> str:
+    (folder / ".local").symlink_to(ROOT / ".local")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_session_with_curl(stack: RunningStack, tmp_path: Path) -> None:
+    script = pasted("sh").replace("http://127.0.0.1:8888", stack.description["base_url"])
+    printed = ran(["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert '"role":"viewer"' in printed
+    assert '"format": "projects-export/1"' in printed
+    assert zipfile.ZipFile(tmp_path / "project.zip").testzip() is None
+    assert (tmp_path / "project" / "manifest.json").exists()
+
+
+def test_the_session_with_requests(stack: RunningStack, tmp_path: Path) -> None:
+    printed = ran([sys.executable, "-c", pasted("python")], tmp_path)
+    assert "Churn owner" in printed
+    assert "['manifest.json']" in printed
