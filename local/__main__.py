@@ -58,7 +58,8 @@ def main() -> int:
     base_url = f"http://127.0.0.1:{gateway.port}"
     users = seed(base_url, stack, functions)
     written = home / "stack.json"
-    written.write_text(
+    unfinished = written.with_suffix(".part")  # whoever waits for the file is to find it whole
+    unfinished.write_text(
         json.dumps(
             {
                 "base_url": base_url,
@@ -72,6 +73,7 @@ def main() -> int:
         )
         + "\n"
     )
+    unfinished.replace(written)
     print(f"The Projects API is on {base_url}, its documentation on {base_url}/api/docs.\n")
     for nick, user in users.items():
         print(f"{nick:6} {user['api_key']}")
