@@ -4,7 +4,9 @@ import contextlib
 import logging
 import multiprocessing
 import signal
+import threading
 from multiprocessing.connection import Connection
+from typing import Any
 
 
 class Aws:
@@ -26,8 +28,23 @@ class Aws:
         self._process.kill()
 
 
+def one_call_at_a_time() -> None:
+    """Has moto's DynamoDB take one call after another: its tables break when two threads change them at once."""
+    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - only a process that serves AWS wants it
+
+    unguarded, lock = DynamoHandler.call_action, threading.Lock()
+
+    def guarded(handler: DynamoHandler) -> Any:
+        with lock:
+            return unguarded(handler)
+
+    DynamoHandler.call_action = guarded
+
+
 def _serve(connection: Connection) -> None:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process wants it
+
+    one_call_at_a_time()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to act on
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
+from local.aws import one_call_at_a_time
 from local.functions import Context, load_handler
 from local.gateway import create_app
 from local.pumps import sqs_record
@@ -136,6 +137,7 @@ def session_world() -> Iterator[World]:
             patch.delenv(name)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        one_call_at_a_time()
         with mock_aws():
             stack = deploy({})
             for function in stack.functions.values():
