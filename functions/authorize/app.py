@@ -5,7 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from projects_api import telemetry
 from projects_api.domain import users
+from projects_api.telemetry import Metric
 
 logger = Logger()
 
@@ -13,10 +15,12 @@ logger = Logger()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Takes an HTTP API's authorizer request in format 2.0; answers with a simple response."""
+    telemetry.identify(event)
     scheme, _, text = str((event.get("identitySource") or [""])[0]).partition(" ")
     key = users.authenticate(text.strip()) if scheme.lower() == "bearer" else None
     if key is None:
         logger.info("refused")
+        telemetry.count(Metric.KEYS_REFUSED)
         return {"isAuthorized": False}
     return {
         "isAuthorized": True,

@@ -6,18 +6,18 @@ queue, which delivers it again, and at last puts it aside as well.
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from resource_events import RefusedError, parse
 
+from projects_api import telemetry
 from projects_api.domain import resources
 from projects_api.model.errors import ProjectNotFoundError
 from projects_api.storage import queues
+from projects_api.telemetry import Metric
 from projects_api.workers import work_off
 
 logger = Logger()
-metrics = Metrics()
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -29,18 +29,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 def record(body: str) -> None:
     try:
         project_id, resource = parse(body)
+        logger.append_keys(project_id=project_id, resource_id=resource.id)
         changed = resources.record(project_id, resource)
     except RefusedError as error:
         set_aside(body, str(error))
     except ProjectNotFoundError:
         set_aside(body, "detail.project_id: there is no such project, or it has been deleted")
     else:
-        logger.info("recorded", extra={"project_id": project_id, "resource_id": resource.id, "changed": changed})
+        logger.info("recorded", extra={"changed": changed})
 
 
 def set_aside(body: str, reason: str) -> None:
     printable = "".join(c if c.isprintable() else "?" for c in reason)[:1000]
     queues.send_dead_letter(body, reason=printable)
     logger.warning("refused", extra={"reason": printable})
-    metrics.add_metric("EventsRefused", MetricUnit.Count, 1)
-    metrics.flush_metrics()
+    telemetry.count(Metric.EVENTS_REFUSED)

@@ -6,9 +6,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from projects_api import telemetry
 from projects_api.domain import exports
 from projects_api.model.errors import ProjectsError
 from projects_api.model.ids import ProjectId
+from projects_api.telemetry import Metric
 
 #: How many projects are started at once.
 STARTING = 16
@@ -31,4 +33,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         outcomes = list(pool.map(start, exports.due()))
     answer = {"started": outcomes.count(True), "failed": outcomes.count(None)}
     logger.info("scheduled", extra=answer)
+    telemetry.count(Metric.SCHEDULED_EXPORTS_FAILED, answer["failed"])
     return answer

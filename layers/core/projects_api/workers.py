@@ -8,6 +8,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from projects_api import telemetry
+from projects_api.telemetry import Metric
+
 logger = Logger()
 
 
@@ -20,10 +23,12 @@ def work_off(event: dict[str, Any], context: LambdaContext, work: Callable[[str]
     """
 
     def work_on(record: SQSRecord) -> None:
+        logger.append_keys(message_id=record.message_id, project_id=None, resource_id=None, export_id=None)
         try:
             work(record.body)
         except Exception:
-            logger.exception("A message was not worked off", extra={"message_id": record.message_id})
+            logger.exception("A message was not worked off")
+            telemetry.count(Metric.MESSAGES_FAILED)
             raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

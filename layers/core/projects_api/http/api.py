@@ -7,20 +7,20 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from projects_api import telemetry
 from projects_api.domain.rules import require_scope
 from projects_api.http.errors import InvalidInput, Problem, answer_errors
 from projects_api.model.entities import Caller, Email, Scope
 from projects_api.model.errors import NotAllowedError
 from projects_api.model.ids import UserId
+from projects_api.telemetry import Metric
 
 logger = Logger()
-metrics = Metrics()
 
 ProjectPath = Annotated[UUID, Path(description="The project's id.")]
 ExportPath = Annotated[UUID, Path(description="The export's id.")]
@@ -92,21 +92,14 @@ class Api(APIGatewayHttpResolver):
         return known
 
     def _handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        request = event.get("requestContext", {})
-        known = request.get("authorizer", {}).get("lambda", {})
-        logger.append_keys(
-            api_request_id=request.get("requestId"),
-            route=event.get("routeKey"),
-            user_id=known.get("user_id"),
-            key_id=known.get("key_id"),
-            **{f"path_{name}": value for name, value in (event.get("pathParameters") or {}).items()},
-        )
+        telemetry.identify(event)
         answer = self.resolve(_as_json(event), context)
         status = answer["statusCode"]
         logger.info("answered", extra={"status": status})
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            metrics.add_metric("ServerErrors", MetricUnit.Count, 1)
-            metrics.flush_metrics()
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            telemetry.count(Metric.STORAGE_UNAVAILABLE)
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            telemetry.count(Metric.SERVER_ERRORS)
         return answer
 
 

@@ -1,15 +1,15 @@
 """Where storage errors become the domain's: the one place that knows AWS's error codes."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from projects_api.model.errors import StorageUnavailableError
 
-logger = logging.getLogger(__name__)
+logger = Logger(child=True)
 
 #: What passes by itself: to be answered with 503, or tried again by a queue.
 TRANSIENT = frozenset(
