@@ -3,18 +3,25 @@ PYTHON ?= python3.13
 PORT   ?= 8888
 BIN    := .venv/bin
 READY  := .venv/.ready
+ENGINES := .venv/.engines
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format openapi build lock clean
+.PHONY: help run test test-integration engines check format openapi build lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
 	@PORT=$(PORT) PYTHONPATH=layers/core:. exec $(BIN)/python -m local
 
 test: $(READY) ## Run the unit tests, and the API over real HTTP
 	$(BIN)/pytest
+
+test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
+	$(BIN)/pytest --engines=real
+
+engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run` stands on them
+	@PYTHONPATH=layers/core:. exec $(BIN)/python -m local.engines
 
 check: $(READY) ## Lint, formatting, types and the template
 	$(BIN)/ruff check
@@ -35,6 +42,7 @@ build: $(READY) ## Build what is deployed, into .aws-sam/
 lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/engines.in -o requirements/engines.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
 		layers/core/requirements.in -o layers/core/requirements.txt
 
@@ -45,4 +53,9 @@ $(READY): requirements/uv.txt requirements/dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(ENGINES): $(READY) requirements/engines.txt local/engines.py
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/engines.txt
+	$(BIN)/python -m local.engines install
 	@touch $@

@@ -1,4 +1,9 @@
-"""`make run`: the whole API on http://127.0.0.1:8888, until Ctrl-C."""
+"""`make run`: the whole API on http://127.0.0.1:8888, until Ctrl-C.
+
+Environment variables: `PORT`; `EXPORT_SCHEDULE`, an expression for the template's parameter; `LOCAL_FOLDER`, where
+`stack.json` and the functions' log are written, instead of `.local`; `AWS_ENDPOINT_URL_DYNAMODB` and
+`AWS_ENDPOINT_URL_S3`, other engines than moto for these two.
+"""
 
 import json
 import logging
@@ -6,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from local.aws import Aws
@@ -23,7 +29,7 @@ def main() -> int:
 
     from local.stack import REGION, ROOT, deploy  # noqa: PLC0415 - imported while the other process starts
 
-    home = ROOT / ".local"
+    home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
     home.mkdir(exist_ok=True)
     endpoint = aws.endpoint()
     for name in [name for name in os.environ if name.startswith(("AWS_PROFILE", "AWS_SESSION", "AWS_SECURITY"))]:

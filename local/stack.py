@@ -91,7 +91,7 @@ def deploy(parameters: dict[str, str]) -> Stack:
     _create(transformed, parameters)
     described = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
     names = {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in described}
-    table = _own_table(names["Table"])
+    table = _prepare_table(names["Table"], declared["Table"]["Properties"])
     for bucket in ("ArtifactsBucket", "ExportsBucket"):
         _prepare_bucket(names[bucket], declared[bucket]["Properties"], parameters)
     lambdas = boto3.client("lambda")
@@ -136,7 +136,7 @@ def _transformed() -> dict[str, Any]:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("app.py", "")
-    s3 = boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))
+    s3 = boto3.client("s3", endpoint_url=_endpoint_of_moto("s3"))
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket=bucket, Key=key, Body=code.getvalue())
     template = load_template()
@@ -162,25 +162,33 @@ def _create(template: dict[str, Any], parameters: dict[str, str]) -> None:
         )
 
 
-def _own_table(name: str) -> str:
-    """Creates the table in the engine that is set for DynamoDB, as CloudFormation created it in moto."""
+def _endpoint_of_moto(service: str) -> str:
+    """Where moto serves, also where another engine is set: over HTTP, or in this process in AWS's place."""
+    return os.environ.get("AWS_ENDPOINT_URL", f"https://{service}.{REGION}.amazonaws.com")
+
+
+def _prepare_table(name: str, properties: dict[str, Any]) -> str:
+    """Sets what moto's CloudFormation leaves out, and creates the table where DynamoDB is another engine."""
+    dynamodb = boto3.client("dynamodb")
     if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
-        moto = boto3.client("dynamodb", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+        moto = boto3.client("dynamodb", endpoint_url=_endpoint_of_moto("dynamodb"))
         made = moto.describe_table(TableName=name)["Table"]
 
         def indexes(kind: str) -> list[dict[str, Any]]:
             kept = ("IndexName", "KeySchema", "Projection")
             return [{key: index[key] for key in kept} for index in made[kind]]  # type: ignore[literal-required]
 
-        engine = boto3.client("dynamodb")
-        engine.create_table(
+        dynamodb.create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=made["AttributeDefinitions"],
             KeySchema=made["KeySchema"],
             LocalSecondaryIndexes=indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]
             GlobalSecondaryIndexes=indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]
+            DeletionProtectionEnabled=made.get("DeletionProtectionEnabled", False),
         )
+    if "TimeToLiveSpecification" in properties:
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
     return name
 
 

@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tests.e2e.conftest import ROOT, RunningStack
+from tests.running import ROOT, RunningStack
 
 README = (ROOT / "README.md").read_text()
 
@@ -18,8 +18,8 @@ def pasted(language: str) -> str:
     return str(code)
 
 
-def ran(command: list[str], folder: Path) -> str:
-    (folder / ".local").symlink_to(ROOT / ".local")
+def ran(stack: RunningStack, command: list[str], folder: Path) -> str:
+    (folder / ".local").symlink_to(stack.folder)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -27,7 +27,7 @@ def ran(command: list[str], folder: Path) -> str:
 
 def test_the_session_with_curl(stack: RunningStack, tmp_path: Path) -> None:
     script = pasted("sh").replace("http://127.0.0.1:8888", stack.description["base_url"])
-    printed = ran(["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    printed = ran(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
     assert '"role":"viewer"' in printed
     assert '"format": "projects-export/1"' in printed
     assert zipfile.ZipFile(tmp_path / "project.zip").testzip() is None
@@ -35,6 +35,6 @@ def test_the_session_with_curl(stack: RunningStack, tmp_path: Path) -> None:
 
 
 def test_the_session_with_requests(stack: RunningStack, tmp_path: Path) -> None:
-    printed = ran([sys.executable, "-c", pasted("python")], tmp_path)
+    printed = ran(stack, [sys.executable, "-c", pasted("python")], tmp_path)
     assert "Churn owner" in printed
     assert "['manifest.json']" in printed

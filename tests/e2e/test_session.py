@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from tests.clients import Client
-from tests.e2e.conftest import RunningStack
+from tests.running import RunningStack
 
 MIB = 1 << 20
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.clients import Client
-from tests.unit.conftest import World
+from tests.world import World
 
 
 def test_from_the_answer_on_every_route_is_404_for_everybody(world: World, alice: Client, bob: Client) -> None:

@@ -7,7 +7,7 @@ import pytest
 from projects_api.model import clock
 from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError
 from tests.clients import Client
-from tests.unit.conftest import World
+from tests.world import World
 
 
 def test_a_missing_key_is_401_and_a_wrong_one_refused(world: World, alice: Client) -> None:

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from tests.clients import Client
-from tests.unit.conftest import World
+from tests.world import World
 
 
 def test_a_member_is_added_and_their_role_changed(alice: Client, bob: Client) -> None:

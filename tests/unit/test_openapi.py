@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.openapi import PLACES, document
-from tests.unit.conftest import World
+from tests.world import World
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: str(place.parent.name))

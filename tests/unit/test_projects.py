@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.clients import Client
-from tests.unit.conftest import World
+from tests.world import World
 
 
 def test_a_created_project_can_be_read_at_once(alice: Client) -> None:

@@ -14,7 +14,7 @@ from projects_api.domain.resources import Change, newest, observed
 from projects_api.model.entities import Resource, ResourceType
 from projects_api.model.ids import ResourceId
 from tests.clients import Client
-from tests.unit.conftest import World
+from tests.world import World
 
 START = datetime(2026, 2, 10, 9, tzinfo=UTC)
 

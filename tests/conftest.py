@@ -1,0 +1,67 @@
+"""What the tests stand on: moto, or with `--engines=real` DynamoDB Local and SeaweedFS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.engines import Engines, engines
+from tests.clients import Client
+from tests.world import World, created
+
+INTEGRATION = Path(__file__).parent / "integration"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engines",
+        choices=("memory", "real"),
+        default="memory",
+        help="memory: moto; real: DynamoDB Local and SeaweedFS, which `make engines` installs",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On real engines, runs only what asks them something; without them, not what is about them alone."""
+    real = config.getoption("engines") == "real"
+
+    def wanted(item: pytest.Item) -> bool:
+        if real:
+            return bool({"session_world", "stack"} & set(getattr(item, "fixturenames", ())))
+        return INTEGRATION not in item.path.parents
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+@pytest.fixture(scope="session")
+def real_engines(pytestconfig: pytest.Config) -> Iterator[Engines | None]:
+    """DynamoDB Local and SeaweedFS, where they are asked for."""
+    if pytestconfig.getoption("engines") == "memory":
+        yield None
+        return
+    with engines() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def session_world(real_engines: Engines | None) -> Iterator[World]:
+    with created(real_engines.environment if real_engines else {}) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def world(session_world: World) -> Iterator[World]:
+    """The stack in this process."""
+    yield session_world
+    session_world.forget()
+
+
+@pytest.fixture
+def alice(world: World) -> Client:
+    return world.user("alice")
+
+
+@pytest.fixture
+def bob(world: World) -> Client:
+    return world.user("bob")

@@ -1,0 +1,156 @@
+"""The whole stack in this process: AWS from memory, SAM CLI's gateway, the real handlers, queues worked off at will."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import flask
+import pytest
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+
+from local.aws import one_call_at_a_time
+from local.functions import Context, load_handler
+from local.gateway import create_app
+from local.pumps import sqs_record
+from local.stack import REGION, Stack, deploy
+from tests.clients import Answer, Client
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "POWERTOOLS_SERVICE_NAME": "projects",
+    "POWERTOOLS_METRICS_NAMESPACE": "ProjectsApi",
+    "POWERTOOLS_DEV": "false",
+}
+
+
+@dataclass
+class World:
+    """The stack, and what tests do with it beside requests."""
+
+    stack: Stack
+    handlers: dict[str, Callable[[Any, Any], Any]]
+    app: flask.Flask | None = None
+
+    def invoke(self, name: str, event: Any) -> Any:
+        """What a function answers; as on Lambda, it and its event go through JSON."""
+        function = self.stack.functions[name]
+        context = Context(name, function.memory, deadline=float("inf"))
+        context.get_remaining_time_in_millis = lambda: function.timeout * 1000  # type: ignore[method-assign]
+        return json.loads(json.dumps(self.handlers[name](json.loads(json.dumps(event)), context)))
+
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
+        assert self.app
+        response = self.app.test_client().open(path, method=method, headers=headers, data=body)
+        return Answer(response.status_code, dict(response.headers), response.data, response.get_json(silent=True))
+
+    def user(self, nick: str = "user", scopes: tuple[str, ...] = ("read", "write")) -> Client:
+        """A new user with a key."""
+        email = f"{nick}-{uuid.uuid4()}@example.com"
+        user = self.invoke("RegisterUser", {"email": email, "name": nick.title()})
+        key = self.invoke("CreateApiKey", {"email": email, "scopes": scopes})
+        return Client(self.send, key["api_key"], user["user_id"], email)
+
+    def announce(self, change: str, project_id: str, resource: dict[str, Any], occurred_at: str | None = None) -> None:
+        """Puts an event on the bus, as ``Dataset Created``."""
+        detail = {
+            "project_id": project_id,
+            "occurred_at": occurred_at or datetime.now(UTC).isoformat(),
+            "resource": resource,
+        }
+        self.put_event(change, detail)
+
+    def put_event(self, detail_type: str, detail: Any) -> None:
+        entry = {
+            "EventBusName": self.stack.bus,
+            "Source": "mlplatform.tests",
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+        }
+        assert boto3.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0  # type: ignore[list-item]
+
+    def store(self, project_id: str, name: str, body: bytes, **more: Any) -> dict[str, str]:
+        """Puts an artifact into the bucket; returns how an event names it."""
+        key = f"projects/{project_id}/{name}"
+        boto3.client("s3").put_object(
+            Bucket=self.stack.artifacts, Key=key, Body=body, **{"ChecksumAlgorithm": "CRC32", **more}
+        )
+        return {"key": key, "content_type": "application/octet-stream"}
+
+    def work_off(self) -> None:
+        """Has the functions work off all queues, until there is nothing that can be received."""
+        sqs = boto3.client("sqs")
+        busy = True
+        while busy:
+            busy = False
+            for source in self.stack.sources:
+                for message in sqs.receive_message(QueueUrl=source.queue_url, MaxNumberOfMessages=10).get(
+                    "Messages", []
+                ):
+                    busy = True
+                    answer = self.invoke(
+                        source.function, {"Records": [sqs_record(message, "arn:aws:sqs:eu-west-1:1:q")]}
+                    )
+                    if not answer["batchItemFailures"]:
+                        sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def dead_letters(self) -> list[tuple[Any, str]]:
+        """The events put aside since the last look, each with its reason."""
+        sqs, url = boto3.client("sqs"), self.stack.functions["RecordResource"].environment["EVENTS_DEAD_LETTERS_URL"]
+        found = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+            "Messages"
+        ):
+            for message in messages:
+                reason = message["MessageAttributes"]["reason"]["StringValue"]
+                found.append((json.loads(message["Body"]), reason))
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def items(self, *parts: str) -> list[dict[str, Any]]:
+        """The items of the table in which one of ``parts`` occurs."""
+        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.stack.table)
+        return [item for page in pages for item in page["Items"] if any(part in json.dumps(item) for part in parts)]
+
+    def forget(self) -> None:
+        """Empties the table, where moto keeps it, which copies all of it for every transaction."""
+        if "AWS_ENDPOINT_URL_DYNAMODB" not in os.environ:
+            dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items.clear()
+
+    def objects(self, part: str) -> list[str]:
+        """The keys in both buckets, of all versions, in which ``part`` occurs."""
+        s3, keys = boto3.client("s3"), []
+        for bucket in (self.stack.artifacts, self.stack.exports):
+            listed = s3.list_object_versions(Bucket=bucket)
+            found = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
+            keys += [one["Key"] for one in found if part in one["Key"]]
+        return keys
+
+
+@contextlib.contextmanager
+def created(environment: dict[str, str]) -> Iterator[World]:
+    """The stack, on moto and on whatever other engines the environment variables name, until the end of the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE"))]:
+            patch.delenv(name)
+        for name, value in (ENVIRONMENT | environment).items():
+            patch.setenv(name, value)
+        one_call_at_a_time()
+        with mock_aws():
+            stack = deploy({})
+            for function in stack.functions.values():
+                for name, value in function.environment.items():
+                    patch.setenv(name, value)
+            handlers = {name: load_handler(function.folder).handler for name, function in stack.functions.items()}
+            made = World(stack, handlers)
+            made.app = create_app(made.invoke)
+            yield made
