@@ -26,9 +26,7 @@ from pathlib import Path
 #: DynamoDB Local comes in this package of npm's registry. Of what it depends on there, nothing is needed.
 DYNAMODB_LOCAL = "amplify-dynamodb-simulator"
 VERSION = "2.9.30"
-INTEGRITY = (
-    "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="  # SHA-512, base64
-)
+SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="  # in base64
 HOME = Path(sys.prefix) / "share" / f"dynamodb-local-{VERSION}"
 
 START_UP = 60
