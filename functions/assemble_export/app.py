@@ -7,8 +7,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api.domain import assembly, exports
+from projects_api.domain.assembly import OutOfTimeError
 from projects_api.model.ids import ExportId, ProjectId
+from projects_api.storage import queues
 from projects_api.workers import work_off
+
+#: How long before its end a run hands on to the next, in milliseconds: longer than S3 takes to copy the largest part.
+RESERVE = 120_000
 
 logger = Logger()
 
@@ -21,8 +26,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         message = json.loads(body)
         project_id, export_id = ProjectId(message["project_id"]), ExportId(message["export_id"])
         logger.append_keys(project_id=project_id, export_id=export_id)
-        assembly.assemble(project_id, export_id, holder=context.aws_request_id)
-        export = exports.announce(project_id, export_id)
+        try:
+            assembly.assemble(
+                project_id,
+                export_id,
+                holder=context.aws_request_id,
+                keep_going=lambda: context.get_remaining_time_in_millis() > RESERVE,
+            )
+        except OutOfTimeError:
+            queues.send_export(project_id, export_id)
+        export = exports.settle(project_id, export_id)
         logger.info("worked on an export", extra={"status": export.status if export else "gone"})
 
     return work_off(event, context, assemble)

@@ -11,9 +11,9 @@ from projects_api.domain.exports import ProjectExport
 from projects_api.http.api import CONFLICT, ERRORS, Api, ProjectPath
 from projects_api.http.models import Export, ExportAnswer
 from projects_api.model.entities import ExportStatus
-from projects_api.model.errors import ConflictError
+from projects_api.model.errors import ConflictError, ProjectNotFoundError
 from projects_api.model.ids import ProjectId
-from projects_api.storage import objects
+from projects_api.storage import archives
 
 #: The largest archive that is answered itself: a function's answer is at most 6 MB, and base64 takes a third more.
 INLINE_BYTES = 4 << 20
@@ -73,11 +73,14 @@ def _downloaded(made: ProjectExport) -> Response[Any]:
         return _redirected(HTTPStatus.TEMPORARY_REDIRECT, api.current_event.path)
     if (export.size_bytes or 0) > INLINE_BYTES:
         return _redirected(HTTPStatus.FOUND, made.download.url)
+    archive = archives.read(archives.key_of(export.project_id, export.id))
+    if archive is None:
+        raise ProjectNotFoundError  # purged while it was waited for
     return Response(
         HTTPStatus.OK,
-        "application/zip",
-        objects.read_archive(export.project_id, export.id),
-        {"Content-Disposition": objects.content_disposition(made.project.name), "Cache-Control": "no-store"},
+        archives.CONTENT_TYPE,
+        archive,
+        {"Content-Disposition": archives.content_disposition(made.project.name), "Cache-Control": "no-store"},
     )
 
 

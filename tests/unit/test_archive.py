@@ -1,21 +1,17 @@
-"""The archive's format, paths and plan: pure, and so tested without S3."""
+"""The archive's format and its paths."""
 
-import io
-import random
 import re
 import unicodedata
-import zipfile
 import zlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from projects_api.archive import plan as planning
+from projects_api.archive.crc32 import combined
 from projects_api.archive.paths import safe_path, unique_paths
-from projects_api.archive.plan import GIB, MIB, Copy, Gathered, Literal, Plan, plan
+from projects_api.archive.plan import GIB
 from projects_api.archive.zip_format import Entry, central_header, end_of_central_directory, local_header
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
@@ -23,71 +19,6 @@ NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 
 def entry(path: str, size: int, crc32: int = 0) -> Entry:
     return Entry(path, size, crc32, NOW)
-
-
-def assembled(made: Plan, contents: Sequence[bytes]) -> bytes:
-    """The archive that a plan makes of the files' contents."""
-    data = io.BytesIO()
-    for part in made.parts:
-        for segment in [part.range] if isinstance(part, Copy) else part.segments:
-            if isinstance(segment, Literal):
-                data.write(segment.data)
-            else:
-                data.write(contents[segment.index][segment.start : segment.start + segment.size])
-    return data.getvalue()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 300), max_size=25), st.integers(0, 200), st.randoms(use_true_random=False))
-def test_the_parts_concatenated_are_an_archive_within_the_limits(
-    sizes: list[int], manifest_size: int, chance: random.Random
-) -> None:
-    contents = [chance.randbytes(size) for size in sizes]
-    manifest = chance.randbytes(manifest_size)
-    files = [entry(f"f/{n}.bin", len(data), zlib.crc32(data)) for n, data in enumerate(contents)]
-    with pytest.MonkeyPatch.context() as patch:
-        # the same arithmetic with small numbers, so that many shapes of archive fit into a test
-        patch.setattr(planning, "LEAST_PART", 50)
-        patch.setattr(planning, "GATHERED_PART", 160)
-        patch.setattr(planning, "MOST_PART", 120)
-        made = plan((entry("manifest.json", len(manifest), zlib.crc32(manifest)), manifest), files)
-    archive = assembled(made, contents)
-    assert made.size == len(archive)
-    assert all(part.size >= 50 for part in made.parts[:-1])
-    assert all(part.size <= (120 if isinstance(part, Copy) else 160) for part in made.parts)
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        assert opened.testzip() is None
-        assert opened.namelist() == ["manifest.json", *(file.path for file in files)]
-        assert [opened.read(file.path) for file in files] == contents
-        assert opened.read("manifest.json") == manifest
-
-
-def shape(sizes: Sequence[int]) -> Plan:
-    return plan((entry("manifest.json", 2), b"{}"), [entry(f"{n}", size) for n, size in enumerate(sizes)])
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(st.integers(0, 64 * MIB), st.integers(0, 60 * GIB)), max_size=40))
-def test_the_parts_of_large_files_are_within_the_limits_of_s3(sizes: list[int]) -> None:
-    made = shape(sizes)
-    assert all(part.size >= 5 * MIB for part in made.parts[:-1])
-    assert all(part.size <= 5 * GIB for part in made.parts)
-    covered = dict.fromkeys(range(len(sizes)), 0)
-    for part in made.parts:
-        if isinstance(part, Gathered):
-            assert part.size <= planning.GATHERED_PART
-        for segment in [part.range] if isinstance(part, Copy) else part.segments:
-            if not isinstance(segment, Literal):
-                assert segment.start == covered[segment.index]
-                covered[segment.index] += segment.size
-    assert list(covered.values()) == list(sizes)
-
-
-def test_a_large_file_costs_its_first_mebibytes_only() -> None:
-    made = shape([256 * MIB] * 4)
-    gathered = sum(part.size for part in made.parts if isinstance(part, Gathered))
-    assert gathered <= 4 * 5 * MIB + MIB
-    assert next(part.size for part in made.parts if isinstance(part, Copy)) > 250 * MIB
 
 
 def test_a_file_over_4_gib_and_an_offset_over_4_gib_take_zip64() -> None:
@@ -104,11 +35,26 @@ def test_a_file_over_4_gib_and_an_offset_over_4_gib_take_zip64() -> None:
     assert len(end_of_central_directory(entries=3, size=100, offset=50)) == 22
 
 
-def test_more_than_65535_entries_are_all_found() -> None:
-    files = [entry(f"{n:05}", 0) for n in range(65_600)]
-    made = plan((entry("manifest.json", 2, zlib.crc32(b"{}")), b"{}"), files)
-    with zipfile.ZipFile(io.BytesIO(assembled(made, [b""] * len(files)))) as opened:
-        assert len(opened.namelist()) == 65_601
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=8))
+def test_the_checksums_of_pieces_combine_to_that_of_the_whole(pieces: list[bytes]) -> None:
+    checksum = 0
+    for piece in pieces:
+        checksum = combined(checksum, zlib.crc32(piece), len(piece))
+    assert checksum == zlib.crc32(b"".join(pieces))
+
+
+def test_checksums_combine_over_gibibytes_at_once() -> None:
+    zeros = bytes(1 << 24)
+    whole = 0
+    for _ in range(64):
+        whole = zlib.crc32(zeros, whole)
+    halves = zlib.crc32(b"")
+    for _ in range(2):
+        half = 0
+        for _ in range(32):
+            half = zlib.crc32(zeros, half)
+        halves = combined(halves, half, 32 << 24)
+    assert halves == whole
 
 
 @given(st.one_of(st.text(max_size=400), st.from_regex(r"[./\\a:]{0,12}", fullmatch=True)))

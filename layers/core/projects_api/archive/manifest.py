@@ -1,7 +1,7 @@
 """What an archive holds: its manifest, and the order of its files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,23 +52,13 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
     """The manifest as JSON in UTF-8: the project, its members, every resource with its fields, and every file.
 
     It depends on the content alone, not on when or by whom it is exported, so that the same content gives the same
-    bytes. A CRC-32 is written as 8 hexadecimal digits, as ``unzip -v`` shows it.
+    bytes; and its size does not depend on the CRC-32s, which are written as 8 hexadecimal digits, as by ``unzip -v``.
+    Lists have a row a line: a person can read them, and no more than a row is held twice.
     """
     project = content.project
     paths = {file.artifact.key: file.path for file in files}
-    document = {
-        "format": FORMAT,
-        "project": {
-            "id": project.id,
-            "name": project.name,
-            "description": project.description,
-            "status": "active",
-            "owner_id": project.owner_id,
-            **{f"{type_}_count": count for type_, count in project.counts.items()},
-            "created_at": rfc3339(project.created_at),
-            "updated_at": rfc3339(project.updated_at),
-        },
-        "members": [
+    lists: dict[str, Iterator[dict[str, Any]]] = {
+        "members": (
             {
                 "user_id": member.user_id,
                 "email": member.email,
@@ -77,9 +67,9 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
                 "created_at": rfc3339(member.created_at),
             }
             for member in content.members
-        ],
-        "resources": [_resource(resource, paths) for resource in content.resources],
-        "files": [
+        ),
+        "resources": (_resource(resource, paths) for resource in content.resources),
+        "files": (
             {
                 "path": file.path,
                 "size": size,
@@ -88,9 +78,29 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
                 "resource_id": file.resource.id,
             }
             for file, size, crc32 in zip(files, sizes, crc32s, strict=True)
-        ],
+        ),
     }
-    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+    about = {
+        "id": project.id,
+        "name": project.name,
+        "description": project.description,
+        "status": "active",
+        "owner_id": project.owner_id,
+        **{f"{type_}_count": count for type_, count in project.counts.items()},
+        "created_at": rfc3339(project.created_at),
+        "updated_at": rfc3339(project.updated_at),
+    }
+    data = bytearray(f'{{\n"format": {_json(FORMAT)},\n"project": {_json(about)}'.encode())
+    for name, rows in lists.items():
+        data += f',\n"{name}": ['.encode()
+        for number, row in enumerate(rows):
+            data += f"{',' if number else ''}\n{_json(row)}".encode()
+        data += b"]"
+    return bytes(data + b"\n}\n")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _resource(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:

@@ -1,12 +1,18 @@
-"""The plan of an archive: which parts of a multipart upload make it, and where the bytes of each come from.
+"""The plan of an archive: which parts of which multipart uploads make it, and where the bytes of each come from.
 
-Pure: the same files give the same plan. A stored ZIP entry is a header and then the object's own bytes, and S3 copies
-a range of an object into a part by itself. So a part is either one such copy, or bytes gathered here: headers, small
-files, and the first bytes of a large one, just enough to bring the part that its header is in up to the least size.
+Pure: the same entries give the same plan. A stored ZIP entry is a header and then the file's own bytes, and S3 copies a
+range of an object into a part by itself. So a part is either one such copy, or bytes gathered by this process: headers,
+small files, and the first bytes of a large one: just enough to bring the part with its header up to the least size.
+
+A plan needs no checksums: they are of fixed width wherever they stand, so that sizes and offsets do not depend on them.
+The entry at 0 is the manifest, which is no object, and which lists the checksums of all others.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import pairwise
 
 from projects_api.archive import zip_format
 from projects_api.archive.zip_format import Entry
@@ -19,24 +25,29 @@ LEAST_PART = 5 * MIB
 MOST_PART = 5 * GIB
 MOST_PARTS = 10_000
 
-#: Up to what size bytes are gathered into one part: what a worker holds in memory for each part under way.
-GATHERED_PART = 16 * MIB
+#: A gathered part is closed once it has this size. No file is cut to fit: one that is gathered at all is gathered
+#: whole, or up to where its copy begins; so a part may come to ``GATHERED_PART + LEAST_PART`` and its last header.
+GATHERED_PART = 8 * MIB
+
+#: A copy is at most this large, so that one file is copied by several requests at once, and at least a 5,000th of the
+#: archive, so that copies alone never use up the parts.
+COPIED_PART = 512 * MIB
+COPIES = 5_000
+
+MANIFEST = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
-    """Bytes that are nobody's object: headers, the manifest, the central directory."""
+class Header:
+    """The local header of an entry."""
 
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
+    index: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bytes of the file at ``index``: ``size`` of them from ``start`` on."""
+    """Bytes of the entry at ``index``: ``size`` of them from ``start`` on."""
 
     index: int
     start: int
@@ -44,8 +55,19 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Directory:
+    """Bytes of what ends an archive: the central directory and its end records."""
+
+    start: int
+    size: int
+
+
+type Segment = Header | Range | Directory
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
-    """A part that S3 copies by itself."""
+    """A part that S3 copies by itself, from the object of an entry."""
 
     range: Range
 
@@ -58,97 +80,141 @@ class Copy:
 class Gathered:
     """A part whose bytes go through this process."""
 
-    segments: tuple[Literal | Range, ...]
+    segments: tuple[Segment, ...]
+    size: int
 
     @property
-    def size(self) -> int:
-        return sum(segment.size for segment in self.segments)
+    def late(self) -> bool:
+        """Whether it tells the checksums of other parts' entries, and so must be made behind all others."""
+        return any(isinstance(one, Directory) or one.index == MANIFEST for one in self.segments)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it has bytes of files."""
+        return any(isinstance(one, Range) and one.index != MANIFEST for one in self.segments)
 
 
 type Part = Copy | Gathered
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """The parts of an archive in their order; all but the last are at least ``LEAST_PART``."""
 
     parts: tuple[Part, ...]
     size: int
 
+    @cached_property
+    def volumes(self) -> tuple[tuple[Part, ...], ...]:
+        """The parts by upload: one makes the archive, where there are no more parts than an upload takes.
 
-def plan(manifest: tuple[Entry, bytes], files: Sequence[Entry]) -> Plan:
-    """The plan of an archive of a manifest and then ``files``; a ``Range``'s index is a place in ``files``."""
-    segments = list(_segments(manifest, files))
-    parts = tuple(_parts(segments))
+        Otherwise each makes an object of its own, and ``joins`` copies these into the archive.
+        """
+        count = -(-len(self.parts) // MOST_PARTS)
+        bounds = [len(self.parts) * number // count for number in range(count + 1)]
+        return tuple(self.parts[start:end] for start, end in pairwise(bounds))
+
+    @cached_property
+    def joins(self) -> tuple[Range, ...]:
+        """Which ranges of which volumes, one after the other, are the archive."""
+        return tuple(
+            join
+            for index, parts in enumerate(self.volumes)
+            for join in _cut(Range(index, 0, sum(part.size for part in parts)), MOST_PART)
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells two plans apart whose parts must not be mixed, as those of two versions of this program."""
+        layout = ",".join(f"{type(part).__name__}{part.size}" for part in self.parts)
+        return sha256(layout.encode()).hexdigest()
+
+
+def entries_ended(part: Part, entries: Sequence[Entry]) -> int:
+    """How many files have their last byte in a part; the manifest is not counted."""
+    if isinstance(part, Copy):
+        return _ends(part.range, entries)
+    return sum(
+        _ends(segment, entries) if isinstance(segment, Range) else entries[segment.index].size == 0
+        for segment in part.segments
+        if not isinstance(segment, Directory) and segment.index != MANIFEST
+    )
+
+
+def _ends(range_: Range, entries: Sequence[Entry]) -> bool:
+    return range_.start + range_.size == entries[range_.index].size
+
+
+def plan(entries: Sequence[Entry]) -> Plan:
+    """The plan of an archive of ``entries``, the manifest first. Their checksums are not looked at."""
+    parts = tuple(_parts(entries))
     return Plan(parts, sum(part.size for part in parts))
 
 
-def _segments(manifest: tuple[Entry, bytes], files: Sequence[Entry]) -> Iterator[Literal | Range]:
+def directory(entries: Sequence[Entry]) -> bytes:
+    """What ends an archive of ``entries``: their records, and the end of the central directory."""
+    offset, records = 0, []
+    for entry in entries:
+        records.append(zip_format.central_header(entry, offset))
+        offset += len(zip_format.local_header(entry)) + entry.size
+    data = b"".join(records)
+    return data + zip_format.end_of_central_directory(entries=len(entries), size=len(data), offset=offset)
+
+
+def _segments(entries: Sequence[Entry]) -> Iterator[Segment]:
     """The archive from its first byte to its last."""
-    entry, data = manifest
-    offset, directory = 0, []
-    for index, file in enumerate((entry, *files), start=-1):
-        header = zip_format.local_header(file)
-        directory.append(zip_format.central_header(file, offset))
-        yield Literal(header)
-        if index < 0:
-            yield Literal(data)
-        elif file.size:
-            yield Range(index, 0, file.size)
-        offset += len(header) + file.size
-    records = b"".join(directory)
-    yield Literal(records)
-    yield Literal(
-        zip_format.end_of_central_directory(entries=len(directory), size=len(records), offset=offset),
-    )
+    for index, entry in enumerate(entries):
+        yield Header(index, len(zip_format.local_header(entry)))
+        if entry.size:
+            yield Range(index, 0, entry.size)
+    yield Directory(0, len(directory(entries)))
 
 
-def _parts(segments: Sequence[Literal | Range]) -> Iterator[Part]:
-    gathered: list[Literal | Range] = []
+def _parts(entries: Sequence[Entry]) -> Iterator[Part]:
+    most = min(MOST_PART, max(COPIED_PART, sum(entry.size for entry in entries) // COPIES))
+    gathered: list[Segment] = []
     size = 0
-
-    def gather(segment: Literal | Range) -> Iterator[Part]:
-        """Takes a segment in, and gives what fills a part away."""
-        nonlocal gathered, size
-        while size + segment.size > GATHERED_PART:
-            first, segment = _split(segment, GATHERED_PART - size)
-            yield Gathered((*gathered, first))
-            gathered, size = [], 0
-        gathered.append(segment)
-        size += segment.size
-
-    for segment in segments:
-        rest: Literal | Range = segment
-        if isinstance(rest, Range):
+    for segment in _segments(entries):
+        if isinstance(segment, Range) and segment.index != MANIFEST:
             missing = max(0, LEAST_PART - size) if gathered else 0
-            if rest.size - missing >= LEAST_PART:
+            if segment.size - missing >= LEAST_PART:
                 if missing:
-                    yield from gather(Range(rest.index, rest.start, missing))
-                    rest = Range(rest.index, rest.start + missing, rest.size - missing)
+                    gathered.append(Range(segment.index, 0, missing))
                 if gathered:
-                    yield Gathered(tuple(gathered))
+                    yield Gathered(tuple(gathered), size + missing)
                     gathered, size = [], 0
-                yield from _copies(rest)
+                rest = Range(segment.index, missing, segment.size - missing)
+                yield from (Copy(piece) for piece in _cut(rest, most))
                 continue
-        yield from gather(rest)
+            pieces: Sequence[Segment] = [segment]
+        elif isinstance(segment, Header):
+            pieces = [segment]
+        else:
+            pieces = _cut_at(segment, GATHERED_PART - size)
+        for piece in pieces:
+            gathered.append(piece)
+            size += piece.size
+            if size >= GATHERED_PART:
+                yield Gathered(tuple(gathered), size)
+                gathered, size = [], 0
     if gathered:
-        yield Gathered(tuple(gathered))
+        yield Gathered(tuple(gathered), size)
 
 
-def _copies(whole: Range) -> Iterator[Copy]:
-    """Copies of a range, each of at least ``LEAST_PART`` and at most ``MOST_PART``."""
-    count = -(-whole.size // MOST_PART)
-    start = 0
-    for number in range(1, count + 1):
-        end = whole.size * number // count
-        yield Copy(Range(whole.index, whole.start + start, end - start))
-        start = end
+def _cut(whole: Range, most: int) -> list[Range]:
+    """``whole`` in as few pieces of at most ``most`` bytes as there can be, all of about one size."""
+    count = -(-whole.size // most)
+    bounds = [whole.size * number // count for number in range(count + 1)]
+    return [Range(whole.index, whole.start + start, end - start) for start, end in pairwise(bounds)]
 
 
-def _split(segment: Literal | Range, size: int) -> tuple[Literal | Range, Literal | Range]:
-    if isinstance(segment, Literal):
-        return Literal(segment.data[:size]), Literal(segment.data[size:])
-    return (
-        Range(segment.index, segment.start, size),
-        Range(segment.index, segment.start + size, segment.size - size),
-    )
+def _cut_at(whole: Range | Directory, first: int) -> list[Segment]:
+    """``whole`` in a piece of at most ``first`` bytes, then pieces of ``GATHERED_PART``."""
+    bounds = [0, *range(first, whole.size, GATHERED_PART), whole.size]
+    pieces: list[Segment] = []
+    for start, end in pairwise(bounds):
+        if isinstance(whole, Directory):
+            pieces.append(Directory(start, end - start))
+        else:
+            pieces.append(Range(whole.index, start, end - start))
+    return pieces

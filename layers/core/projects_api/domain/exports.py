@@ -15,11 +15,11 @@ from projects_api.model.clock import now, rfc3339, sortable
 from projects_api.model.entities import Export, ExportStatus, Project, Trigger
 from projects_api.model.errors import ExportNotFoundError, InvalidInputError, ProjectNotFoundError
 from projects_api.model.ids import ExportId, ProjectId, UserId, new_id
-from projects_api.storage import exports, keys, objects, projects, queues, table
+from projects_api.storage import archives, exports, keys, projects, queues, table
 from projects_api.storage.errors import ConditionFailedError
 
 #: A signed URL's life.
-URL_LIFE = timedelta(seconds=objects.URL_LIFE)
+URL_LIFE = timedelta(seconds=archives.URL_LIFE)
 
 #: How long an export may lie in the queue before its message is taken for lost.
 QUEUE_PATIENCE = timedelta(seconds=30)
@@ -155,17 +155,18 @@ def _signed(project: Project, export: Export) -> ProjectExport:
     if export.status is not ExportStatus.READY:
         return ProjectExport(export, project, None)
     expires_at = now() + URL_LIFE
-    return ProjectExport(export, project, Download(objects.archive_url(project, export.id), expires_at))
+    return ProjectExport(export, project, Download(archives.signed_url(project, export.id), expires_at))
 
 
-def announce(project_id: ProjectId, export_id: ExportId) -> Export | None:
-    """Says on the bus how an export ended, unless that was said before; repeated until it was.
+def settle(project_id: ProjectId, export_id: ExportId) -> Export | None:
+    """Clears up behind a finished export and says on the bus how it ended, unless that was done; repeated until it was.
 
     Returns:
         The export, or None where it is gone.
     """
     export = exports.get(project_id, export_id)
     if export and export.finished_at and not export.settled:
+        archives.clear_up(project_id, export_id)
         queues.publish(
             "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
             {

@@ -6,7 +6,7 @@ from projects_api import settings
 from projects_api.domain.exports import is_stalled
 from projects_api.model.entities import ExportStatus
 from projects_api.model.ids import ProjectId
-from projects_api.storage import members, objects, projects, purge
+from projects_api.storage import archives, artifacts, members, objects, projects, purge
 
 
 class NotDoneError(Exception):
@@ -36,8 +36,8 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
     if unfinished:
         raise NotDoneError("an export is running")
     for bucket, prefix in (
-        (settings.artifacts_bucket(), f"projects/{project_id}/"),
-        (settings.exports_bucket(), f"{project_id}/"),
+        (settings.artifacts_bucket(), artifacts.prefix_of(project_id)),
+        (settings.exports_bucket(), archives.prefix_of(project_id)),
     ):
         if not objects.delete_everything(bucket, prefix, keep_going=keep_going):
             raise NotDoneError("objects are left")

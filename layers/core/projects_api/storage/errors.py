@@ -19,6 +19,7 @@ TRANSIENT = frozenset(
         "ItemCollectionSizeLimitExceededException",
         "KMSThrottlingException",
         "LimitExceededException",
+        "NoSuchUpload",  # another run completed or aborted it; the next one sees
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from projects_api.model.clock import now, sortable
 from projects_api.model.entities import Export, ExportStatus, Membership, Progress, Project
@@ -88,6 +87,19 @@ def settle(export: Export) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """An export whose lease was taken.
+
+    Attributes:
+        attempts: How often it was taken up, this time included, without coming further.
+        snapshot: The name of the snapshot that it is of, once there is one.
+    """
+
+    attempts: int
+    snapshot: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to work on an export until a time; who has it not changes nothing of the export."""
 
@@ -95,80 +107,115 @@ class Lease:
     export_id: ExportId
     holder: str
 
-    def _update(self, expression: str, condition: str, values: Item) -> dict[str, Any]:
-        return {
-            "key": keys.export(self.project_id, self.export_id),
-            "expression": expression,
-            "condition": condition,
-            "names": {"#status": "status"},
-            "values": values,
-        }
-
-    def take(self, until: datetime) -> Export:
+    def take(self, until: datetime) -> Taken:
         """Takes the lease, and the export runs.
 
         Raises:
             ConditionFailedError: Another holds it, or the export is finished or gone.
         """
         item = table.update_one(
-            **self._update(
-                "SET #status = :running, lease_holder = :me, lease_until = :until",
-                "(#status = :pending OR #status = :running)"
-                " AND (attribute_not_exists(lease_until) OR lease_until < :now OR lease_holder = :me)",
-                {
-                    ":running": text(ExportStatus.RUNNING),
-                    ":pending": text(ExportStatus.PENDING),
-                    ":me": text(self.holder),
-                    ":until": text(sortable(until)),
-                    ":now": text(sortable(now())),
-                },
-            )
+            keys.export(self.project_id, self.export_id),
+            "SET #status = :running, lease_holder = :me, lease_until = :until ADD attempts :one",
+            condition="(#status = :pending OR #status = :running)"
+            " AND (attribute_not_exists(lease_until) OR lease_until < :now OR lease_holder = :me)",
+            names={"#status": "status"},
+            values={
+                ":running": text(ExportStatus.RUNNING),
+                ":pending": text(ExportStatus.PENDING),
+                ":me": text(self.holder),
+                ":until": text(sortable(until)),
+                ":now": text(sortable(now())),
+                ":one": number(1),
+            },
         )
-        return export_from_item(item)
+        return Taken(int(item["attempts"]["N"]), item["snapshot_name"]["S"] if "snapshot_name" in item else None)
 
-    def write(self, *, revision: int, progress: Progress, until: datetime) -> None:
-        """Writes how far the work is, and keeps the lease until then.
+    def tell_revision(self, revision: int) -> None:
+        """Writes which revision of the project the export is of, so that who asks for another does not join it.
 
         Raises:
             ConditionFailedError: The lease was lost, or the project is gone.
         """
-        values = {":revision": number(revision), ":until": text(sortable(until)), ":me": text(self.holder)}
-        expression = "SET revision = :revision, lease_until = :until, " + _progress(progress, values)
-        change = self._update(expression, "lease_holder = :me", values)
-        del change["names"]
-        self._transact_with_project(change)
+        self._update("SET revision = :revision", {":revision": number(revision)})
 
-    def ready(self, *, size_bytes: int, progress: Progress, finished_at: datetime, expires_at: datetime) -> None:
+    def keep(self, snapshot: str, *, before: str | None) -> None:
+        """Settles what snapshot the export is of, in the place of ``before``.
+
+        Raises:
+            ConditionFailedError: The lease was lost, another snapshot was settled, or the project is gone.
+        """
+        values, condition = {":snapshot": text(snapshot)}, "attribute_not_exists(snapshot_name)"
+        if before:
+            values[":before"], condition = text(before), "snapshot_name = :before"
+        self._update("SET snapshot_name = :snapshot", values, condition=condition)
+
+    def renew(self, *, progress: Progress, until: datetime, came_further: bool) -> None:
+        """Keeps the lease until then, and writes how far the work is.
+
+        Raises:
+            ConditionFailedError: The lease was lost, or the project is gone.
+        """
+        values = {":until": text(sortable(until))}
+        expression = "SET lease_until = :until, " + _progress(progress, values)
+        if came_further:
+            values[":none"] = number(0)
+            expression += ", attempts = :none"
+        self._update(expression, values)
+
+    def release(self) -> None:
+        """Lets another go on at once.
+
+        Raises:
+            ConditionFailedError: The lease was lost, or the project is gone.
+        """
+        self._update("REMOVE lease_holder, lease_until", {})
+
+    def ready(self, *, progress: Progress, finished_at: datetime, expires_at: datetime) -> None:
         """Ends the work well.
 
         Raises:
             ConditionFailedError: The lease was lost, or the project is gone.
         """
-        values = {
-            ":size": number(size_bytes),
-            ":expires_at": number(int(expires_at.timestamp())),
-        }
-        self._finish(
-            ExportStatus.READY, "size_bytes = :size, expires_at = :expires_at, ", progress, finished_at, values
-        )
+        values = {":size": number(progress.bytes_total), ":expires_at": number(int(expires_at.timestamp()))}
+        sets = "size_bytes = :size, expires_at = :expires_at, " + _progress(progress, values)
+        self._finish(ExportStatus.READY, sets, finished_at, values)
 
-    def failed(self, *, error: str, progress: Progress, finished_at: datetime) -> None:
+    def failed(self, *, error: str, finished_at: datetime) -> None:
         """Ends the work with an error that says what to do.
 
         Raises:
             ConditionFailedError: The lease was lost, or the project is gone.
         """
-        self._finish(ExportStatus.FAILED, "#error = :error, ", progress, finished_at, {":error": text(error)})
+        self._finish(ExportStatus.FAILED, "#error = :error", finished_at, {":error": text(error)}, {"#error": "error"})
 
-    def _finish(self, status: ExportStatus, sets: str, progress: Progress, finished_at: datetime, values: Item) -> None:
-        values |= {":status": text(status), ":finished_at": text(sortable(finished_at)), ":me": text(self.holder)}
-        expression = f"SET #status = :status, finished_at = :finished_at, {sets}{_progress(progress, values)}"
-        change = self._update(expression + " REMOVE lease_holder, lease_until", "lease_holder = :me", values)
-        change["names"] |= {"#error": "error"} if "#error" in sets else {}
-        self._transact_with_project(change)
+    def _finish(
+        self,
+        status: ExportStatus,
+        sets: str,
+        finished_at: datetime,
+        values: Item,
+        names: dict[str, str] | None = None,
+    ) -> None:
+        self._update(
+            f"SET #status = :status, finished_at = :finished_at, {sets} REMOVE lease_holder, lease_until",
+            values | {":status": text(status), ":finished_at": text(sortable(finished_at))},
+            names={"#status": "status", **(names or {})},
+        )
 
-    def _transact_with_project(self, change: dict[str, Any]) -> None:
-        table.transact(table.check(keys.project(self.project_id), condition=projects.ACTIVE), table.update(**change))
+    def _update(
+        self, expression: str, values: Item, *, condition: str = "", names: dict[str, str] | None = None
+    ) -> None:
+        """A change by who holds the lease, of an export whose project is there."""
+        table.transact(
+            table.check(keys.project(self.project_id), condition=projects.ACTIVE),
+            table.update(
+                keys.export(self.project_id, self.export_id),
+                expression,
+                condition="lease_holder = :me" + (f" AND {condition}" if condition else ""),
+                names=names,
+                values=values | {":me": text(self.holder)},
+            ),
+        )
 
 
 def _progress(progress: Progress, values: Item) -> str:

@@ -1,0 +1,300 @@
+"""Making an archive by its plan: parts that S3 copies by itself, and parts whose bytes are gathered here."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+from projects_api.archive import zip_format
+from projects_api.archive.manifest import MANIFEST_PATH, manifest
+from projects_api.archive.plan import (
+    MANIFEST,
+    Copy,
+    Directory,
+    Gathered,
+    Header,
+    Part,
+    Range,
+    directory,
+    entries_ended,
+    plan,
+)
+from projects_api.archive.zip_format import Entry
+from projects_api.domain.snapshot import ArtifactError, Snapshot
+from projects_api.model.entities import Progress
+from projects_api.storage import archives, artifacts
+from projects_api.storage.archives import Upload
+from projects_api.storage.artifacts import Pin
+from projects_api.storage.errors import ObjectMissingError
+
+#: How many parts are under way at once: gathered ones, each of which is held in memory (``plan.GATHERED_PART``), and
+#: copies, which S3 makes by itself. And how many artifacts are read at once.
+GATHERING = 3
+COPYING = 16
+READING = 24
+
+
+class StoppedError(Exception):
+    """Who asked for the archive does not want it to be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """The threads that work on one archive."""
+
+    gathering: ThreadPoolExecutor
+    copying: ThreadPoolExecutor
+    reading: ThreadPoolExecutor
+
+
+class Maker:
+    """Makes the archive of a snapshot.
+
+    Args:
+        taken: The snapshot.
+        resumed: Whether an earlier run may have made some of it.
+        keep_going: Asked before each piece of work; says no where the work is to end.
+
+    Attributes:
+        plan: The archive's.
+        progress: How far the archive is.
+        bytes_made: How much of it this run has made.
+    """
+
+    def __init__(self, taken: Snapshot, *, resumed: bool, keep_going: Callable[[], bool]) -> None:
+        self.taken = taken
+        self._resumed = resumed
+        self._keep_going = keep_going
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+        self._manifest = self._manifest_of([0] * len(taken.pins))
+        self._directory = b""
+        self._entries = [
+            Entry(MANIFEST_PATH, len(self._manifest), 0, taken.content.project.updated_at),
+            *(
+                Entry(file.path, pin.size, 0, file.resource.timestamp)
+                for file, pin in zip(taken.files, taken.pins, strict=True)
+            ),
+        ]
+        #: The checksums that are known, by entry; that of an empty file is 0.
+        self._crc32s = {index: 0 for index, entry in enumerate(self._entries) if not entry.size}
+        self.plan = plan(self._entries)
+        self.progress = Progress(bytes_total=self.plan.size, files_total=len(taken.pins))
+        self.bytes_made = 0
+
+    def make(self, key: str, volume_key: Callable[[int], str]) -> None:
+        """Makes the archive as the object ``key``; one of more parts than an upload takes by way of volumes.
+
+        Raises:
+            ArtifactError: An artifact has changed or is gone.
+            StoppedError: ``keep_going`` said no.
+            StorageUnavailableError: S3 did not answer as it should.
+        """
+        volumes = self.plan.volumes
+        with (
+            ThreadPoolExecutor(READING) as reading,
+            ThreadPoolExecutor(GATHERING) as gathering,
+            ThreadPoolExecutor(COPYING) as copying,
+        ):
+            self._pools = _Pools(gathering, copying, reading)
+            try:
+                if len(volumes) == 1:
+                    self._make_object(key, volumes[0])
+                else:
+                    self._make_volumes(volumes, volume_key)
+                    self._join_volumes(key, volume_key)
+            finally:
+                self._stop.set()
+
+    def _make_volumes(self, volumes: tuple[tuple[Part, ...], ...], volume_key: Callable[[int], str]) -> None:
+        # the first begins with the manifest, which tells the checksums of all files, and so comes last
+        for number in [*range(1, len(volumes)), 0]:
+            parts = volumes[number]
+            if self._resumed and archives.size_of(volume_key(number)) == sum(part.size for part in parts):
+                self._count(*parts)
+            else:
+                self._make_object(volume_key(number), parts)
+
+    def _join_volumes(self, key: str, volume_key: Callable[[int], str]) -> None:
+        upload = Upload(key, resumed=self._resumed)
+        self._wait_for(
+            self._pools.copying.submit(
+                self._unless_stopped, upload.copy_made, number, volume_key(join.index), join.start, join.size
+            )
+            for number, join in enumerate(self.plan.joins, 1)
+            if upload.present.get(number) != join.size
+        )
+        upload.complete()
+
+    def _make_object(self, key: str, parts: tuple[Part, ...]) -> None:
+        """Makes one object of ``parts``: what S3 does not have yet, several at once, what tells checksums last."""
+        if len(parts) == 1 and isinstance(parts[0], Gathered):
+            data = self._gathered(parts[0])
+            self._know_all()
+            archives.write(key, self._told(parts[0], data))
+            self._count(*parts, made=True)
+            return
+        upload = Upload(key, resumed=self._resumed)
+        early: list[tuple[int, Part]] = []
+        late: list[tuple[int, Gathered]] = []
+        for number, part in enumerate(parts, 1):
+            if upload.present.get(number) == part.size:
+                self._count(part)
+            elif isinstance(part, Gathered) and part.late:
+                late.append((number, part))
+            else:
+                early.append((number, part))
+        self._wait_for(
+            self._pools.copying.submit(self._unless_stopped, self._copy, upload, number, part)
+            if isinstance(part, Copy)
+            else self._pools.gathering.submit(self._unless_stopped, self._put, upload, number, part)
+            for number, part in early
+        )
+        if late:
+            # the checksums of files in these very parts are had from their bytes
+            read = {number: self._gathered(part) for number, part in late if part.has_files}
+            self._know_all()
+            self._wait_for(
+                self._pools.gathering.submit(
+                    self._unless_stopped, self._put, upload, number, part, read.pop(number, None)
+                )
+                for number, part in late
+            )
+        upload.complete()
+
+    # ---------------------------------------------------------------------------------------------------- one part
+
+    def _copy(self, upload: Upload, number: int, part: Copy) -> None:
+        with self._naming(part.range.index):
+            upload.copy(number, self._pin(part.range.index), start=part.range.start, size=part.range.size)
+        self._count(part, made=True)
+
+    def _put(self, upload: Upload, number: int, part: Gathered, data: bytearray | None = None) -> None:
+        upload.put(number, self._told(part, self._gathered(part) if data is None else data))
+        self._count(part, made=True)
+
+    def _gathered(self, part: Gathered) -> bytearray:
+        """The bytes of a part, with those of its files in their places."""
+        data = bytearray(part.size)
+        place, reads = 0, []
+        for segment in part.segments:
+            if isinstance(segment, Range) and segment.index != MANIFEST:
+                reads.append(self._pools.reading.submit(self._unless_stopped, self._read, segment, data, place))
+            place += segment.size
+        self._wait_for(reads)
+        return data
+
+    def _read(self, wanted: Range, into: bytearray, place: int) -> None:
+        with self._naming(wanted.index):
+            data = artifacts.read(self._pin(wanted.index), start=wanted.start, size=wanted.size)
+        if len(data) != wanted.size:
+            raise self._changed(wanted.index)
+        into[place : place + wanted.size] = data
+        if wanted.size == self._entries[wanted.index].size:
+            self._crc32s[wanted.index] = crc32(data)
+
+    def _told(self, part: Gathered, data: bytearray) -> bytearray:
+        """``data`` with what stands between the files: headers, the manifest, the directory."""
+        place = 0
+        told: bytes | None
+        for segment in part.segments:
+            match segment:
+                case Header(index):
+                    told = zip_format.local_header(replace(self._entries[index], crc32=self._crc32(index)))
+                case Directory(start):
+                    told = self._directory[start : start + segment.size]
+                case Range(index, start) if index == MANIFEST:
+                    told = self._manifest[start : start + segment.size]
+                case _:
+                    told = None
+            if told is not None:
+                data[place : place + segment.size] = told
+            place += segment.size
+        return data
+
+    # --------------------------------------------------------------------------------------------------- checksums
+
+    def _crc32(self, index: int) -> int:
+        """The checksum of an entry; what is not known from its bytes, S3 is asked for."""
+        if index not in self._crc32s:
+            with self._naming(index):
+                self._crc32s[index] = artifacts.crc32(self._pin(index))
+        return self._crc32s[index]
+
+    def _know_all(self) -> None:
+        """Knows every checksum, and so the manifest and the directory."""
+        files = range(MANIFEST + 1, len(self._entries))
+        self._wait_for(
+            self._pools.reading.submit(self._unless_stopped, self._crc32, index)
+            for index in files
+            if index not in self._crc32s
+        )
+        self._manifest = self._manifest_of([self._crc32s[index] for index in files])
+        self._crc32s[MANIFEST] = crc32(self._manifest)
+        self._directory = directory(
+            [replace(entry, crc32=self._crc32s[index]) for index, entry in enumerate(self._entries)]
+        )
+
+    def _manifest_of(self, crc32s: list[int]) -> bytes:
+        taken = self.taken
+        return manifest(taken.content, taken.files, [pin.size for pin in taken.pins], crc32s)
+
+    # ------------------------------------------------------------------------------------------------------- threads
+
+    def _unless_stopped(self, do: Callable[..., object], *args: object) -> None:
+        """Does something in a thread, unless all is to end; if it fails, all ends."""
+        if self._stop.is_set():
+            raise StoppedError
+        try:
+            self._check()
+            do(*args)
+        except BaseException as error:
+            with self._lock:
+                self._failure = self._failure or error
+            self._stop.set()
+            raise
+
+    def _check(self) -> None:
+        if not self._keep_going():
+            raise StoppedError
+
+    def _wait_for(self, work: Iterable[Future[None]]) -> None:
+        """Waits until all of ``work`` is done.
+
+        Raises:
+            BaseException: What made the first of all threads fail.
+        """
+        done, _ = wait(list(work), return_when=FIRST_EXCEPTION)
+        if any(one.exception() for one in done):
+            raise self._failure or StoppedError
+
+    def _count(self, *parts: Part, made: bool = False) -> None:
+        size = sum(part.size for part in parts)
+        files = sum(entries_ended(part, self._entries) for part in parts)
+        with self._lock:
+            self.progress = replace(
+                self.progress,
+                bytes_done=self.progress.bytes_done + size,
+                files_done=self.progress.files_done + files,
+            )
+            self.bytes_made += size if made else 0
+
+    # --------------------------------------------------------------------------------------------------- artifacts
+
+    def _pin(self, index: int) -> Pin:
+        return self.taken.pins[index - 1]
+
+    @contextmanager
+    def _naming(self, index: int) -> Iterator[None]:
+        """Names the artifact where it is not there any more in the content that was pinned."""
+        try:
+            yield
+        except ObjectMissingError:
+            raise self._changed(index) from None
+
+    def _changed(self, index: int) -> ArtifactError:
+        key = self._pin(index).key
+        return ArtifactError(f"The artifact {key} has changed or vanished while it was exported. Export again.")
