@@ -41,7 +41,8 @@ build: $(READY) ## Build what is deployed, into .aws-sam/
 
 lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in cli/pyproject.toml --all-extras \
+		-o requirements/dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/engines.in -o requirements/engines.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
 		layers/core/requirements.in -o layers/core/requirements.txt
@@ -49,10 +50,11 @@ lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashe
 clean: ## Remove everything that was installed, built or stored
 	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(READY): requirements/uv.txt requirements/dev.txt
+$(READY): requirements/uv.txt requirements/dev.txt cli/pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable cli
 	@touch $@
 
 $(ENGINES): $(READY) requirements/engines.txt local/engines.py

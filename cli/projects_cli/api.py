@@ -1,0 +1,238 @@
+"""The Projects API over HTTP: requests that are tried again, and answers that become data or failures."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.util import Retry
+
+from projects_cli.errors import (
+    CommandError,
+    ConflictError,
+    InvalidInputError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+)
+
+type Json = dict[str, Any]
+
+USER_AGENT = f"projects-cli/{version('projects-cli')}"
+
+#: How long to wait for a connection, and for an answer, in seconds: a function may take 29.
+TIMEOUT = (5, 35)
+
+#: Statuses that may be another one in a moment.
+TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+
+#: The most that one page holds: of projects, of members, of events, of exports.
+PROJECTS_PAGE, MEMBERS_PAGE, EVENTS_PAGE, EXPORTS_PAGE = 500, 100, 1000, 100
+
+#: Every request may be repeated: the API's writes are idempotent, and ``create`` sends an Idempotency-Key.
+_RETRY = Retry(
+    total=4,
+    connect=2,
+    backoff_factor=0.5,
+    backoff_jitter=0.25,
+    backoff_max=8,
+    status_forcelist=TRY_AGAIN,
+    allowed_methods=None,
+    raise_on_status=False,
+    retry_after_max=30,
+)
+
+_FAILURES: dict[int, type[CommandError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidInputError,
+    HTTPStatus.FORBIDDEN: NotAllowedError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.UNPROCESSABLE_ENTITY: InvalidInputError,
+}
+
+
+class _Bearer(AuthBase):
+    """Sends the API key; as ``auth``, because a ``.netrc`` would take the place of a mere header."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+class Api:
+    """The API, as somebody with a key.
+
+    Every method raises a ``CommandError`` when the API does not do what was asked.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise InvalidInputError(f"'{url}' is not the URL of an API: give one that starts with https:// or http://.")
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.auth = _Bearer(key)
+        self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=_RETRY))
+
+    def get(self, path: str, **query: Any) -> Json:
+        return self._ask("GET", path, query=query)
+
+    def post(self, path: str, body: Json | None = None, *, headers: dict[str, str] | None = None) -> Json:
+        return self._ask("POST", path, body=body, headers=headers)
+
+    def put(self, path: str, body: Json) -> Json:
+        return self._ask("PUT", path, body=body)
+
+    def delete(self, path: str) -> Json:
+        return self._ask("DELETE", path)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Json | None = None,
+        body: Json | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Json:
+        try:
+            answer = self._session.request(
+                method,
+                f"{self._url}/api/projects{path}",
+                params=query,
+                json=body,
+                headers=headers,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise UnavailableError(
+                f"{self._url} does not answer: {reason(error)}. Is the URL right, and the API up?"
+            ) from None
+        repeated = bool(answer.raw.retries and answer.raw.retries.history)
+        if method == "DELETE" and answer.status_code == HTTPStatus.NOT_FOUND and repeated:
+            return {"ok": True}  # what was tried first has done it, and its answer was lost
+        try:
+            content = answer.json()
+        except ValueError:
+            content = None
+        if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES or not isinstance(content, dict):
+            raise self._failure(answer.status_code, content)
+        return content
+
+    def _failure(self, status: int, content: Any) -> CommandError:
+        """What a refusal means. The gateway says ``message`` where the API's functions say ``detail``."""
+        detail = content.get("detail") if isinstance(content, dict) else None
+        if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not detail):
+            return NotAuthenticatedError(
+                "The API does not take this key: it is wrong, expired or revoked. "
+                "Check PROJECTS_API_KEY, or ask an operator for a new key."
+            )
+        if status in TRY_AGAIN:
+            return UnavailableError(f"The API answered {status}, again and again. {_sentence(detail)}".strip())
+        if detail and status in _FAILURES:
+            return _FAILURES[status](_sentence(detail))
+        return NotFoundError(f"{self._url} answered {status}, not as the Projects API does. Check PROJECTS_API_URL.")
+
+    # ------------------------------------------------------------------ what more than one command asks
+
+    def project(self, id_or_name: str) -> Json:
+        """The project with an id, or else the only one with a name; names compare without regard to case.
+
+        Raises:
+            NotFoundError: There is none for the caller.
+            ConflictError: There are several; the text lists their ids.
+        """
+        if is_id(id_or_name):
+            found: Json = self.get(f"/{id_or_name}")["project"]
+            return found
+        wanted = id_or_name.strip()
+        similar = list(self.projects(search=wanted))
+        named = [project for project in similar if project["name"].casefold() == wanted.casefold()]
+        same = [project for project in named if project["name"] == wanted] or named
+        match same:
+            case [project]:
+                return project
+            case []:
+                hint = ", ".join(f"'{project['name']}'" for project in similar[:3])
+                raise NotFoundError(
+                    f"You have no project named '{wanted}'. "
+                    + (f"Did you mean {hint}?" if hint else "`projects list` shows those you have.")
+                )
+        ids = ", ".join(project["id"] for project in same)
+        raise ConflictError(f"You have {len(same)} projects named '{wanted}': give the id of one of them ({ids}).")
+
+    def project_id(self, id_or_name: str) -> str:
+        """The id alone, which asks the API only where a name is given."""
+        return id_or_name if is_id(id_or_name) else str(self.project(id_or_name)["id"])
+
+    def projects(self, **query: Any) -> Iterator[Json]:
+        """All projects that match, page by page."""
+        yield from self._by_offset("", PROJECTS_PAGE, query)
+
+    def members(self, project_id: str) -> Iterator[Json]:
+        """All members of a project, the owner first."""
+        yield from self._by_offset(f"/{project_id}/members", MEMBERS_PAGE, {})
+
+    def _by_offset(self, path: str, limit: int, query: Json) -> Iterator[Json]:
+        offset, more = 0, True
+        while more:
+            page = self.get(path, **query, limit=limit, offset=offset)
+            yield from page["items"]
+            offset += len(page["items"])
+            more = bool(page["items"]) and offset < page["total"]
+
+    def by_cursor(self, path: str, items: str, *, limit: int | None, most: int, **query: Any) -> Iterator[Json]:
+        """All that a list with cursors holds, or the first ``limit``; ``most`` is what one page may hold."""
+        left, cursor = limit, None
+        while left is None or left > 0:
+            wanted = most if left is None else min(left, most)
+            page = self.get(path, **query, limit=wanted, cursor=cursor)
+            yield from page[items]
+            left = None if left is None else left - len(page[items])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+
+def is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def reason(error: BaseException) -> str:
+    """Why a request got no answer, in the words of the operating system where it has any."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, requests.Timeout | TimeoutError):
+            return "it took too long"
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror.lower()
+        inner = getattr(seen, "reason", None) or next((one for one in seen.args if isinstance(one, Exception)), None)
+        seen = inner if isinstance(inner, BaseException) else seen.__cause__ or seen.__context__
+    return "the connection broke"
+
+
+def _sentence(detail: Any) -> str:
+    """The API's ``detail`` as one text; of input that does not validate, each part with its place."""
+    if not isinstance(detail, list):
+        return str(detail or "")
+    return " ".join(f"{_place(one)}{one['msg']}".rstrip(".") + "." for one in detail)
+
+
+def _place(error: Json) -> str:
+    where = ".".join(str(part) for part in error["loc"][1:])
+    return f"{where}: " if where else ""

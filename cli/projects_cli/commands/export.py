@@ -1,0 +1,156 @@
+"""``projects export``: a project's archive, made, downloaded, and checked to the last byte."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, TaskID
+
+from projects_cli import archive, printing
+from projects_cli.api import Api
+from projects_cli.commands.options import AsJson, ProjectArgument, api_of
+from projects_cli.download import Download
+from projects_cli.errors import ConflictError, DamagedError, ExportFailedError
+
+app = typer.Typer()
+
+#: How long to wait between two looks at an export, at first and at most, in seconds.
+FIRST_LOOK, LAST_LOOK = 0.2, 2.0
+
+UNFINISHED = {"pending", "running"}
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    project: ProjectArgument,
+    *,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The file to write, or the folder to write it in.", show_default="here"),
+    ] = Path(),
+    export_id: Annotated[
+        str | None,
+        typer.Option("--export", help="Download this earlier export.", show_default="the project as it is now"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the file.", show_default=False)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Download a project as one ZIP, and check every file in it.
+
+    What was broken off goes on where it ended: give the same command again.
+    """
+    api = api_of(context)
+    found = api.project(project)
+    target = output / _file_name(found["name"]) if output.is_dir() else output
+    if target.exists() and not force:
+        raise ConflictError(f"{target} exists already: give another name, or --force to replace it.")
+    exports = f"/{found['id']}/exports"
+    with printing.progress() as bars:
+        begun = api.get(f"{exports}/{export_id}") if export_id else api.post(exports)
+        made = _wait(api, exports, begun["export"], bars)
+        download = Download(
+            made["id"],
+            made["size_bytes"],
+            target,
+            sign=lambda: _url(api, f"{exports}/{made['id']}"),
+            tell=_bar(bars, "downloading", made["size_bytes"]),
+        )
+        _announce(download, made)
+        try:
+            download.run()
+        except KeyboardInterrupt:
+            printing.note(f"Stopped. The same command goes on from where {download.part} ends.")
+            raise
+        checked = _check(download, bars, made["size_bytes"])
+    download.finish()
+    printing.note(
+        f"Checked: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}; "
+        "each has the size and the CRC-32 that the manifest says."
+    )
+    if as_json:
+        made["download_url"] = made["download_url_expires_at"] = None  # it has been used
+        printing.data({"file": str(target), "resumed_at": download.resumed_at, "files": checked.files, "export": made})
+    else:
+        print(target)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The archive of a project.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check every file of an archive against its manifest; this needs no API."""
+    with printing.progress() as bars:
+        checked = archive.check(file, _steps(bars, file.stat().st_size))
+    if as_json:
+        printing.data({"file": str(file), "files": checked.files, "bytes": checked.bytes})
+    else:
+        printing.note(f"{file} is whole: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}.")
+
+
+def _wait(api: Api, exports: str, made: dict[str, Any], bars: Progress) -> dict[str, Any]:
+    """The export when it is ready; shows what the service has done of it."""
+    task, pause = bars.add_task("exporting", total=None, files=""), FIRST_LOOK
+    while True:
+        done = made["progress"]
+        bars.update(
+            task,
+            completed=done["bytes_done"],
+            total=done["bytes_total"] or None,
+            files=f"{done['files_done']}/{printing.plural(done['files_total'], 'file')}",
+        )
+        if made["status"] not in UNFINISHED:
+            break
+        time.sleep(pause)
+        pause = min(pause * 1.5, LAST_LOOK)
+        made = api.get(f"{exports}/{made['id']}")["export"]
+    if made["status"] == "failed":
+        raise ExportFailedError(f"The export failed. {made['error'] or 'Start it again.'}")
+    return made
+
+
+def _url(api: Api, path: str) -> str:
+    return str(api.get(path)["export"]["download_url"])
+
+
+def _announce(download: Download, made: dict[str, Any]) -> None:
+    if download.starts_over:
+        printing.note(f"{download.part} is of another export, or of another version of the project: starting anew.")
+    if download.resumed_at:
+        size = printing.size(made["size_bytes"])
+        printing.note(f"Going on with {download.part}: {printing.size(download.resumed_at)} of {size} are there.")
+
+
+def _check(download: Download, bars: Progress, size: int) -> archive.Checked:
+    """What the checked archive holds; a damaged one is removed, since to go on with it would not mend it."""
+    try:
+        return archive.check(download.part, _steps(bars, size))
+    except DamagedError as damage:
+        download.discard()
+        raise DamagedError(f"{damage} It was removed: the same command downloads it anew.") from None
+
+
+def _bar(bars: Progress, name: str, total: int) -> Any:
+    task: TaskID | None = None
+
+    def tell(done: int) -> None:
+        nonlocal task
+        if task is None:
+            task = bars.add_task(name, total=total, completed=done, files="")
+        bars.update(task, completed=done)
+
+    return tell
+
+
+def _steps(bars: Progress, total: int) -> Any:
+    task = bars.add_task("checking", total=total, files="")
+    return lambda step: bars.advance(task, step)
+
+
+def _file_name(project_name: str) -> str:
+    """A file's name that no system refuses."""
+    kept = "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name).strip(" .")
+    return f"{kept or 'project'}.zip"

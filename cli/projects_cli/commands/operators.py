@@ -1,0 +1,76 @@
+"""What operators do, through functions that only IAM may invoke: register users, create and revoke API keys."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from projects_cli import printing
+from projects_cli.commands.options import AsJson
+from projects_cli.lambdas import invoke
+
+users = typer.Typer(help="For operators, with AWS credentials: users.", no_args_is_help=True)
+keys = typer.Typer(help="For operators, with AWS credentials: API keys.", no_args_is_help=True)
+
+Email = Annotated[str, typer.Argument(help="The user's email.")]
+Stack = Annotated[str, typer.Option(envvar="PROJECTS_STACK", help="The CloudFormation stack of the API.")]
+
+
+class Scope(StrEnum):
+    """What an API key may be used for. Typer takes no list of literals."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@users.command()
+def register(
+    email: Email,
+    *,
+    name: Annotated[str, typer.Option(help="The user's name.")],
+    stack: Stack = "projects",
+    as_json: AsJson = False,
+) -> None:
+    """Register a user; one who is registered already is shown as they are."""
+    _print(invoke(stack, "RegisterUser", {"email": email, "name": name}), as_json=as_json)
+
+
+@keys.command()
+def create(
+    email: Email,
+    *,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What the key is for; may be given again.", show_default="read, write")
+    ] = None,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="In UTC.", show_default="never"),
+    ] = None,
+    stack: Stack = "projects",
+    as_json: AsJson = False,
+) -> None:
+    """Create an API key for a registered user. Its text is shown this once."""
+    event: dict[str, Any] = {"email": email, "scopes": scope or [Scope.READ, Scope.WRITE]}
+    if expires:
+        event["expires_at"] = expires.replace(tzinfo=UTC).isoformat()
+    _print(invoke(stack, "CreateApiKey", event), as_json=as_json)
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The part of the key between its first two '_'.")],
+    *,
+    stack: Stack = "projects",
+    as_json: AsJson = False,
+) -> None:
+    """Revoke an API key; it is refused from the next request on."""
+    _print(invoke(stack, "RevokeApiKey", {"key_id": key_id}), as_json=as_json)
+
+
+def _print(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        printing.data(answer)
+    else:
+        printing.fields({name: ", ".join(v) if isinstance(v, list) else v for name, v in answer.items()})

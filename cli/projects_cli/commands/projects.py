@@ -1,0 +1,119 @@
+"""Projects: list, show, create, update, delete."""
+
+from typing import Annotated, Any, Literal
+from uuid import uuid4
+
+import typer
+
+from projects_cli import printing
+from projects_cli.api import Json
+from projects_cli.commands.options import AsJson, ProjectArgument, Yes, api_of, confirm
+from projects_cli.errors import InvalidInputError
+
+app = typer.Typer()
+
+SortField = Literal["created_at", "name", "dataset_count", "model_count", "experiment_count"]
+COLUMNS = ("NAME", "ROLE", "DATASETS", "EXPERIMENTS", "MODELS", "CREATED", "ID")
+
+
+@app.command("list")
+def list_projects(
+    context: typer.Context,
+    *,
+    search: Annotated[str, typer.Option(help="Only those with this in their name or description.")] = "",
+    sort: Annotated[SortField, typer.Option(help="What to sort by.")] = "created_at",
+    order: Annotated[Literal["asc", "desc"], typer.Option(help="Which way to sort.")] = "desc",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Show at most so many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many before.")] = 0,
+    everything: Annotated[bool, typer.Option("--all", help="Show all, however many.", show_default=False)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the projects that you own or were added to."""
+    api = api_of(context)
+    query = {"search": search, "sort_field": sort, "sort_direction": order}
+    if everything:
+        items = list(api.projects(**query))
+        page: Json = {"items": items, "total": len(items), "limit": len(items), "offset": 0}
+    else:
+        page = api.get("", **query, limit=limit, offset=offset)
+    if as_json:
+        printing.data(page)
+        return
+    printing.table(COLUMNS, [_row(project) for project in page["items"]])
+    if len(page["items"]) < page["total"]:
+        printing.note(f"{len(page['items']):,} of {page['total']:,}; --all shows all.")
+
+
+@app.command()
+def show(context: typer.Context, project: ProjectArgument, *, as_json: AsJson = False) -> None:
+    """Show a project."""
+    found = api_of(context).project(project)
+    _print(found, as_json=as_json)
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Not blank, at most 200 characters.")],
+    *,
+    description: Annotated[str, typer.Option("--description", "-d", help="At most 2,000 characters.")] = "",
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            help="A text of your own: with the same one again, within a day, you get the same project and no second.",
+            show_default="a new one",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a project, which you own."""
+    body = {"name": name, "description": description}
+    answer = api_of(context).post("", body, headers={"Idempotency-Key": idempotency_key or str(uuid4())})
+    _print(answer["project"], as_json=as_json)
+
+
+@app.command()
+def update(
+    context: typer.Context,
+    project: ProjectArgument,
+    *,
+    name: Annotated[str | None, typer.Option(help="The new name.", show_default="as it was")] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", "-d", help="The new description.", show_default="as it was")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a project's name or description."""
+    if name is None and description is None:
+        raise InvalidInputError("Say what is to change: give --name, --description or both.")
+    api = api_of(context)
+    found = api.project(project)
+    body = {"name": found["name"] if name is None else name}
+    if description is not None:
+        body["description"] = description
+    _print(api.put(f"/{found['id']}", body)["project"], as_json=as_json)
+
+
+@app.command()
+def delete(context: typer.Context, project: ProjectArgument, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete a project for everybody and for good, with all that belongs to it."""
+    api = api_of(context)
+    found = api.project(project)
+    confirm(f"Delete '{printing.printable(found['name'])}' for everybody and for good?", yes=yes)
+    answer = api.delete(f"/{found['id']}")
+    if as_json:
+        printing.data(answer)
+    else:
+        printing.note(f"'{found['name']}' is deleted.")
+
+
+def _row(project: Json) -> tuple[Any, ...]:
+    counts = (project[f"{kind}_count"] for kind in ("dataset", "experiment", "model"))
+    return (project["name"], project["role"], *counts, project["created_at"], project["id"])
+
+
+def _print(project: Json, *, as_json: bool) -> None:
+    if as_json:
+        printing.data({"project": project})
+    else:
+        printing.fields(project)

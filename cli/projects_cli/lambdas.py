@@ -1,0 +1,75 @@
+"""The functions that only IAM may invoke, found by the name of their stack."""
+
+import json
+from typing import Any
+
+from projects_cli.errors import (
+    CommandError,
+    InvalidInputError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+)
+
+REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+UNKNOWN_CALLER = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+
+
+def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What a function answers.
+
+    Args:
+        stack: The CloudFormation stack that it is in.
+        function: Its name in the template.
+
+    Raises:
+        CommandError: AWS or the function refuses; the text says why.
+    """
+    try:
+        import boto3  # noqa: PLC0415 - only operators need it
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
+    except ImportError:
+        raise CommandError("Operators' commands need boto3: pip install 'projects-cli[operators]'.") from None
+    try:
+        described = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=function)[
+            "StackResourceDetail"
+        ]
+        answer = boto3.client("lambda").invoke(
+            FunctionName=described["PhysicalResourceId"], Payload=json.dumps(event).encode()
+        )
+        content: dict[str, Any] = json.loads(answer["Payload"].read())
+    except ClientError as error:
+        raise _refused(error.response["Error"], stack, function) from None
+    except NoCredentialsError:
+        raise NotAuthenticatedError("AWS does not know who you are: sign in, or set AWS_PROFILE.") from None
+    except NoRegionError:
+        raise InvalidInputError("Say in which region the stack is: set AWS_DEFAULT_REGION.") from None
+    except BotoCoreError as error:
+        raise UnavailableError(f"AWS does not answer: {error}") from None
+    if "FunctionError" in answer:
+        raise _failed(content)
+    return content
+
+
+def _refused(error: Any, stack: str, function: str) -> CommandError:
+    code, message = error.get("Code", ""), error.get("Message", "")
+    if code in REFUSED:
+        return NotAllowedError(f"IAM does not let you do this. {message}")
+    if code in UNKNOWN_CALLER:
+        return NotAuthenticatedError(f"AWS does not take your credentials. {message}")
+    if code in {"ValidationError", "ResourceNotFoundException"}:
+        return NotFoundError(f"There is no function {function} in a stack named '{stack}': give --stack. {message}")
+    return UnavailableError(f"AWS answered {code}. {message}")
+
+
+def _failed(content: dict[str, Any]) -> CommandError:
+    """What the function raised, by the name of its error, which tells what kind it is."""
+    kind, message = content.get("errorType", ""), content.get("errorMessage", "")
+    if kind.endswith("NotFoundError"):
+        return NotFoundError(message)
+    if kind in {"InvalidInputError", "ValidationError"}:
+        return InvalidInputError(" ".join(message.split()))
+    if kind == "StorageUnavailableError":
+        return UnavailableError(message)
+    return CommandError(f"The function failed: {message}")

@@ -1,0 +1,88 @@
+"""What people and scripts see: data on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False, emoji=False, markup=False)
+err = Console(stderr=True, highlight=False, emoji=False, markup=False)
+
+
+def note(sentence: str) -> None:
+    """Tells the user something, on stderr."""
+    err.print(Text(printable(sentence)), soft_wrap=True)
+
+
+def data(value: Any) -> None:
+    """Gives a script what it asked for with ``--json``."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Shows rows: as a table on a terminal, elsewhere a line each with tabs between, for ``cut`` and ``awk``."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not out.is_terminal:
+        sys.stdout.writelines("\t".join(row) + "\n" for row in cells)
+        return
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        # an id that is cut is of no use: it may take lines, but loses nothing
+        shown.add_column(column, overflow="fold", no_wrap=column == "ID")
+    for row in cells:
+        shown.add_row(*(Text(cell) for cell in row))
+    out.print(shown)
+
+
+def fields(values: Mapping[str, Any]) -> None:
+    """Shows one thing, a field a line."""
+    if not out.is_terminal:
+        table([], values.items())
+        return
+    shown = Table.grid(padding=(0, 2))
+    for name, value in values.items():
+        shown.add_row(Text(name, style="bold"), Text(_cell(value), overflow="fold"))
+    out.print(shown)
+
+
+def progress() -> Progress:
+    """A bar that counts bytes, on stderr; nothing where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[files]}"),
+        console=err,
+        disable=not err.is_terminal,
+    )
+
+
+def size(number: int) -> str:
+    """A number of bytes as people read it."""
+    value, unit = float(number), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:  # noqa: PLR2004 - the step between units
+            break
+        value, unit = value / 1024, larger
+    return f"{number} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def plural(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def printable(text: str) -> str:
+    """``text`` without what would steer the terminal: other people name projects."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else printable(str(value))
