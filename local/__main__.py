@@ -53,6 +53,7 @@ def main() -> int:
     parameters = {"ExportSchedule": os.environ["EXPORT_SCHEDULE"]} if "EXPORT_SCHEDULE" in os.environ else {}
     stack = deploy(parameters)
     functions = Functions(stack.functions, home / "functions.log")
+    aws.run_functions(functions.run)
     try:
         gateway = Gateway(functions, port)
     except SystemExit:  # werkzeug says what is wrong, and gives up in its own way

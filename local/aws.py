@@ -1,12 +1,17 @@
 """AWS's APIs from memory: moto's server, in a process of its own."""
 
 import contextlib
+import json
 import logging
 import multiprocessing
 import signal
 import threading
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
+
+#: Runs a function, by its name in Lambda, with an event; answers what it returned, and whether that is an error.
+type Run = Callable[[str, Any], tuple[Any, bool]]
 
 
 class Aws:
@@ -15,9 +20,23 @@ class Aws:
     def __init__(self) -> None:
         spawner = multiprocessing.get_context("spawn")
         self._connection, theirs = spawner.Pipe()
-        self._process = spawner.Process(target=_serve, args=(theirs,), daemon=True)
+        self._invocations = Listener()
+        self._process = spawner.Process(target=_serve, args=(theirs, self._invocations.address), daemon=True)
         self._process.start()
         theirs.close()
+
+    def run_functions(self, run: Run) -> None:
+        """Has what is invoked through Lambda's API run in this process."""
+
+        def answer(asked: Connection) -> None:
+            with asked:
+                asked.send(run(*asked.recv()))
+
+        def accept() -> None:
+            while True:
+                threading.Thread(target=answer, args=(self._invocations.accept(),), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
 
     def endpoint(self) -> str:
         """Its URL, once it serves."""
@@ -41,10 +60,26 @@ def one_call_at_a_time() -> None:
     DynamoHandler.call_action = guarded
 
 
-def _serve(connection: Connection) -> None:
+def _invoke_through(address: Any) -> None:
+    """Has moto's Lambda run functions where ``address`` leads, for which it would want Docker."""
+    from moto.awslambda.models import LambdaFunction  # noqa: PLC0415
+
+    def invoke(function: LambdaFunction, body: str, _: Any, response_headers: dict[str, str]) -> bytes:
+        with Client(address) as asked:
+            asked.send((function.function_name, json.loads(body or "{}")))
+            answer, failed = asked.recv()
+        if failed:
+            response_headers["x-amz-function-error"] = "Unhandled"
+        return json.dumps(answer).encode()
+
+    LambdaFunction.invoke = invoke
+
+
+def _serve(connection: Connection, invocations: Any) -> None:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process wants it
 
     one_call_at_a_time()
+    _invoke_through(invocations)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to act on
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -43,7 +43,15 @@ LIBRARIES = [
 
 
 class FunctionError(Exception):
-    """A function failed, or took longer than it may."""
+    """A function failed, or took longer than it may.
+
+    Attributes:
+        answer: What Lambda answers then: ``errorType`` and ``errorMessage``.
+    """
+
+    def __init__(self, function: str, kind: str, message: str) -> None:
+        super().__init__(f"{function}: {kind}: {message}")
+        self.answer = {"errorType": kind, "errorMessage": message}
 
 
 @dataclass
@@ -98,13 +106,13 @@ class Environment:
         try:
             self._connection.send(event)
             in_time = self._connection.poll(self._function.timeout + START_UP)
-            answer, error = self._connection.recv() if in_time else (None, "it took too long")
+            answer, error = self._connection.recv() if in_time else (None, ("Sandbox.Timedout", "it took too long"))
         except (EOFError, OSError):
-            in_time, answer, error = False, None, "it died"
+            in_time, answer, error = False, None, ("Runtime.ExitError", "it died")
         if not in_time:
             self.end()
         if error:
-            raise FunctionError(f"{self._function.name}: {error}")
+            raise FunctionError(self._function.name, *error)
         return answer
 
     @property
@@ -131,7 +139,7 @@ def _serve(function: Function, connection: Connection, log: Path) -> None:
                 answer, error = json.loads(json.dumps(handler(event, context))), None
             except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its answer
                 traceback.print_exc()
-                answer, error = None, f"{type(raised).__name__}: {raised}"
+                answer, error = None, (type(raised).__name__, str(raised))
             connection.send((answer, error))
 
 
@@ -154,6 +162,14 @@ class Functions:
         """
         with self._places[name], self._environment(name) as environment:
             return environment.invoke(event)
+
+    def run(self, deployed_as: str, event: Any) -> tuple[Any, bool]:
+        """What Lambda's API answers for a function by its name there, and whether that is an error."""
+        (name,) = (name for name, function in self._functions.items() if function.deployed_as == deployed_as)
+        try:
+            return self.invoke(name, event), False
+        except FunctionError as error:
+            return error.answer, True
 
     @contextlib.contextmanager
     def _environment(self, name: str) -> Iterator[Environment]:

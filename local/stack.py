@@ -37,9 +37,10 @@ CREATED = {
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the stack: where its code is, and how it is run."""
+    """A function of the stack: its names in the template and in Lambda, where its code is, and how it is run."""
 
     name: str
+    deployed_as: str
     folder: Path
     environment: dict[str, str]
     timeout: int
@@ -103,6 +104,7 @@ def deploy(parameters: dict[str, str]) -> Stack:
         configuration = lambdas.get_function_configuration(FunctionName=names[name])
         functions[name] = Function(
             name=name,
+            deployed_as=names[name],
             folder=ROOT / properties["CodeUri"],
             environment={key: str(value) for key, value in configuration["Environment"]["Variables"].items()},
             timeout=configuration["Timeout"],

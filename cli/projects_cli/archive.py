@@ -39,9 +39,7 @@ def check(path: Path, advance: Callable[[int], None] = lambda _: None) -> Checke
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DamagedError(f"The archive is damaged: {error}.") from None
     except (KeyError, TypeError, ValueError):
-        raise DamagedError(
-            f"This is not the archive of a project: it has no {MANIFEST} that lists its files."
-        ) from None
+        raise DamagedError(f"This is not the archive of a project: no {MANIFEST} lists its files.") from None
     return Checked(len(files), total)
 
 

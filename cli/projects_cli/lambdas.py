@@ -1,6 +1,7 @@
 """The functions that only IAM may invoke, found by the name of their stack."""
 
 import json
+import re
 from typing import Any
 
 from projects_cli.errors import (
@@ -68,8 +69,11 @@ def _failed(content: dict[str, Any]) -> CommandError:
     kind, message = content.get("errorType", ""), content.get("errorMessage", "")
     if kind.endswith("NotFoundError"):
         return NotFoundError(message)
-    if kind in {"InvalidInputError", "ValidationError"}:
-        return InvalidInputError(" ".join(message.split()))
+    if kind == "ValidationError":  # pydantic's: of each field its name, and a line on what is wrong with it
+        wrong = re.findall(r"^(\S+)\n  (.+?) \[type=", message, re.MULTILINE)
+        return InvalidInputError(" ".join(f"{field}: {what}." for field, what in wrong) or message)
+    if kind == "InvalidInputError":
+        return InvalidInputError(message)
     if kind == "StorageUnavailableError":
         return UnavailableError(message)
     return CommandError(f"The function failed: {message}")

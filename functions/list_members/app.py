@@ -1,6 +1,7 @@
 """GET /api/projects/{project_id}/members: who is in a project."""
 
 from typing import Annotated
+from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
@@ -18,9 +19,10 @@ def list_members(
     limit: Annotated[int, Query(ge=1, le=100, description="The most to return.")] = 50,
     offset: Offset = 0,
 ) -> MemberList:
-    page = members.list_page(api.caller.user_id, ProjectId(str(project_id)), limit=limit, offset=offset)
+    caller_id = api.caller.user_id
+    page = members.list_page(caller_id, ProjectId(str(project_id)), limit=limit, offset=offset)
     items = [Member.of(member) for member in page.members]
-    return MemberList(items=items, total=page.total, limit=limit, offset=offset)
+    return MemberList(items=items, total=page.total, limit=limit, offset=offset, caller_id=UUID(caller_id))
 
 
 handler = api.handler

@@ -60,7 +60,7 @@ def create(
 
 @keys.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The part of the key between its first two '_'.")],
+    key_id: Annotated[str, typer.Argument(help="The key's id: what is between its first two '_'.")],
     *,
     stack: Stack = "projects",
     as_json: AsJson = False,

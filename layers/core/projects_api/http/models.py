@@ -119,6 +119,7 @@ class MemberList(BaseModel):
     total: int
     limit: int
     offset: int
+    caller_id: UUID = Field(description="The caller's own user id: to remove it is to leave.")
 
 
 class Done(BaseModel):
