@@ -6,7 +6,7 @@ READY  := .venv/.ready
 ENGINES := .venv/.engines
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-integration engines check format openapi build lock clean
+.PHONY: help run test test-browser test-integration engines check format openapi build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -16,6 +16,9 @@ run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
 
 test: $(READY) ## Run the unit tests, and the API over real HTTP
 	$(BIN)/pytest
+
+test-browser: $(READY) ## Run the tests of the docs page in Chromium (Debian: apt install chromium chromium-driver)
+	$(BIN)/pytest tests/browser
 
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
 	$(BIN)/pytest --engines=real

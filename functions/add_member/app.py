@@ -5,7 +5,8 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response
 
 from projects_api.domain import members
-from projects_api.http.api import CONFLICT, ERRORS, Api, ProjectPath
+from projects_api.http.answers import PROJECT_ERRORS, TOO_LARGE, answer, conflict
+from projects_api.http.api import Api, ProjectPath
 from projects_api.http.models import Member, MemberAnswer, NewMember
 from projects_api.model.ids import ProjectId
 
@@ -15,11 +16,13 @@ api = Api()
 @api.post(
     "/api/projects/<project_id>/members",
     summary="Add a member, or change a role",
+    description="Only the owner may.",
     tags=["Members"],
-    response_description="The role was changed.",
-    responses=ERRORS
-    | CONFLICT
-    | {201: {"description": "The member was added.", "content": {"application/json": {"model": MemberAnswer}}}},
+    responses=answer(201, "The member was added.")
+    | answer(200, "The role was changed.")
+    | PROJECT_ERRORS
+    | TOO_LARGE
+    | conflict(owner="This user owns the project, and the owner's role does not change."),
 )
 def add_member(project_id: ProjectPath, body: NewMember) -> Response[MemberAnswer]:
     member, added = members.add(api.caller.user_id, ProjectId(str(project_id)), email=body.email, role=body.role)

@@ -8,7 +8,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 
 from projects_api.domain import exports
 from projects_api.domain.exports import ProjectExport
-from projects_api.http.api import CONFLICT, ERRORS, Api, ProjectPath
+from projects_api.http.answers import PROJECT_ERRORS, RETRY_AFTER, answer, body_of, conflict, location
+from projects_api.http.api import Api, ProjectPath
 from projects_api.http.models import Export, ExportAnswer
 from projects_api.model.entities import ExportStatus
 from projects_api.model.errors import ConflictError, ProjectNotFoundError
@@ -24,28 +25,32 @@ api = Api()
 @api.get(
     "/api/projects/<project_id>/export",
     summary="Download the archive",
-    tags=["Export"],
-    responses=ERRORS
-    | CONFLICT
-    | {
-        200: {
-            "description": "The archive, or with `Accept: application/json` the export.",
-            "content": {
-                "application/zip": {"schema": {"type": "string", "format": "binary"}},
-                "application/json": {"model": ExportAnswer},
-            },
-        },
-        202: {
-            "description": "With `Accept: application/json`: not ready yet.",
-            "content": {"application/json": {"model": ExportAnswer}},
-        },
-        302: {"description": "To the archive, where it is larger than 4 MiB."},
-        307: {"description": "To this route again: the archive is not ready yet."},
-    },
+    description="The project as it is now, in one ZIP. It is made if it has changed since it was made last.",
+    tags=["Exports"],
+    responses=answer(
+        200,
+        "The archive; or the export, with the archive's URL, where application/json is asked for.",
+        content={"application/zip": {"schema": {"type": "string", "format": "binary"}}} | body_of("ExportAnswer"),
+    )
+    | answer(
+        202,
+        "Where application/json is asked for: the export, which is not ready yet.",
+        headers=RETRY_AFTER | location("Of the export."),
+        content=body_of("ExportAnswer"),
+    )
+    | answer(
+        302,
+        "To the archive, where it is larger than 4 MiB.",
+        headers=location("Of the archive, signed."),
+        content={},
+    )
+    | answer(307, "To this route again: the archive is not ready yet.", headers=location("Of this route."), content={})
+    | PROJECT_ERRORS
+    | conflict(failed="The export failed. The artifact models/m.bin is missing."),
 )
 def get_archive(  # type: ignore[no-untyped-def] # a declared answer would be turned into JSON, and an archive is none
     project_id: ProjectPath,
-    accept: Annotated[str, Header(description="application/json asks for the export instead.")] = "*/*",
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ):
     started = exports.start(api.caller.user_id, ProjectId(str(project_id)))
     if _asks_for_json(accept):

@@ -3,15 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from projects_api.http.pages import Page
 
-DOCUMENT = Path(__file__).with_name("openapi.json").read_text()
-
-
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers a request of an HTTP API in payload format 2.0."""
-    return {
-        "statusCode": 200,
-        "headers": {"Content-Type": "application/json", "Cache-Control": "public, max-age=300"},
-        "body": DOCUMENT,
+OPENAPI_PATHS = {
+    "/api/openapi.json": {
+        "get": {
+            "tags": ["Documentation"],
+            "summary": "Get this document",
+            "operationId": "get_openapi",
+            "security": [],
+            "responses": {
+                "200": {
+                    "description": "The OpenAPI document.",
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                }
+            },
+        }
     }
+}
+
+document = Page(Path(__file__).with_name("openapi.json").read_text(), "application/json")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answers a request of an HTTP API in payload format 2.0."""
+    return document.answer(event)

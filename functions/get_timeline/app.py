@@ -6,8 +6,9 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from projects_api.domain import resources
-from projects_api.http.api import ERRORS, Api, Cursor, ProjectPath
-from projects_api.http.models import TimelineAnswer, TimelineEvent
+from projects_api.http.answers import PROJECT_ERRORS, answer
+from projects_api.http.api import Api, Cursor, ProjectPath
+from projects_api.http.models import TimelineAnswer, timeline_event
 from projects_api.model.entities import ResourceType
 from projects_api.model.ids import ProjectId
 
@@ -19,7 +20,13 @@ class Order(StrEnum):
     DESC = "desc"
 
 
-@api.get("/api/projects/<project_id>/timeline", summary="Read the timeline", tags=["Timeline"], responses=ERRORS)
+@api.get(
+    "/api/projects/<project_id>/timeline",
+    summary="Read the timeline",
+    description="The project's resources by time: its datasets, experiments, models, deployments and reports.",
+    tags=["Timeline"],
+    responses=answer(200, "A page of it.") | PROJECT_ERRORS,
+)
 def get_timeline(
     project_id: ProjectPath,
     limit: Annotated[int, Query(ge=1, le=1_000, description="The most to return.")] = 500,
@@ -35,7 +42,7 @@ def get_timeline(
         limit=limit,
         descending=order is Order.DESC,
     )
-    events = [TimelineEvent.of(resource) for resource in timeline.resources]
+    events = [timeline_event(resource) for resource in timeline.resources]
     return TimelineAnswer(project_id=project_id, events=events, next_cursor=timeline.next_cursor)
 
 

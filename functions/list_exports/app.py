@@ -5,14 +5,21 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from projects_api.domain import exports
-from projects_api.http.api import ERRORS, Api, Cursor, ProjectPath
+from projects_api.http.answers import PROJECT_ERRORS, answer
+from projects_api.http.api import Api, Cursor, ProjectPath
 from projects_api.http.models import Export, ExportList
 from projects_api.model.ids import ProjectId
 
 api = Api()
 
 
-@api.get("/api/projects/<project_id>/exports", summary="List exports", tags=["Export"], responses=ERRORS)
+@api.get(
+    "/api/projects/<project_id>/exports",
+    summary="List exports",
+    description="Newest first.",
+    tags=["Exports"],
+    responses=answer(200, "A page of them.") | PROJECT_ERRORS,
+)
 def list_exports(
     project_id: ProjectPath,
     limit: Annotated[int, Query(ge=1, le=100, description="The most to return.")] = 50,

@@ -6,14 +6,21 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from projects_api.domain import members
-from projects_api.http.api import ERRORS, Api, Offset, ProjectPath
+from projects_api.http.answers import PROJECT_ERRORS, answer
+from projects_api.http.api import Api, Offset, ProjectPath
 from projects_api.http.models import Member, MemberList
 from projects_api.model.ids import ProjectId
 
 api = Api()
 
 
-@api.get("/api/projects/<project_id>/members", summary="List members", tags=["Members"], responses=ERRORS)
+@api.get(
+    "/api/projects/<project_id>/members",
+    summary="List members",
+    description="The owner first, then as they joined.",
+    tags=["Members"],
+    responses=answer(200, "A page of them, and how many there are.") | PROJECT_ERRORS,
+)
 def list_members(
     project_id: ProjectPath,
     limit: Annotated[int, Query(ge=1, le=100, description="The most to return.")] = 50,

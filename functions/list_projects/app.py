@@ -7,7 +7,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from projects_api.domain import projects
 from projects_api.domain.projects import SortField
-from projects_api.http.api import ERRORS, Api, Offset
+from projects_api.http.answers import ERRORS, answer
+from projects_api.http.api import Api, Offset
 from projects_api.http.models import Project, ProjectList
 
 api = Api()
@@ -18,13 +19,21 @@ class SortDirection(StrEnum):
     ASC = "asc"
 
 
-@api.get("/api/projects", summary="List projects", tags=["Projects"], responses=ERRORS)
+@api.get(
+    "/api/projects",
+    summary="List projects",
+    description="Those that the caller owns or was added to.",
+    tags=["Projects"],
+    responses=answer(200, "A page of them, and how many there are.") | ERRORS,
+)
 def list_projects(
     limit: Annotated[int, Query(ge=1, le=500, description="The most to return.")] = 50,
     offset: Offset = 0,
     search: Annotated[str, Query(description="A part of a name or description, in any case.")] = "",
     sort_field: Annotated[SortField, Query(description="What to sort by; ties break by id.")] = SortField.CREATED_AT,
-    sort_direction: Annotated[SortDirection, Query()] = SortDirection.DESC,
+    sort_direction: Annotated[
+        SortDirection, Query(description="desc is newest, last or most first.")
+    ] = SortDirection.DESC,
 ) -> ProjectList:
     page = projects.list_page(
         api.caller.user_id,

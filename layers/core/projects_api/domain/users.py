@@ -15,9 +15,10 @@ from projects_api.storage.errors import ConditionFailedError
 
 #: An address is at most this long (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 EMAIL_LENGTH = 254
+EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+$"
 NAME_LENGTH = 200
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_EMAIL = re.compile(EMAIL_PATTERN)
 _API_KEY = re.compile(r"prj_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
 from projects_api.domain.rules import require_scope
-from projects_api.http.errors import InvalidInput, Problem, answer_errors
+from projects_api.http.errors import answer_errors
 from projects_api.model.entities import Caller, Email, Scope
 from projects_api.model.errors import NotAllowedError
 from projects_api.model.ids import UserId
@@ -36,21 +36,6 @@ IdempotencyKey = Annotated[
         description="A text of your own: a repeat with the same one within a day gets the first answer.",
     ),
 ]
-
-#: What every route with a key may answer beside its success, for the OpenAPI document.
-ERRORS: dict[int, Any] = {
-    401: {"description": "The API key is missing."},
-    403: {
-        "description": "The API key is not valid or lacks the scope, or the role in the project is too low.",
-        "content": {"application/json": {"model": Problem}},
-    },
-    404: {"description": "There is no such thing for the caller.", "content": {"application/json": {"model": Problem}}},
-    422: {"description": "The input does not validate.", "content": {"application/json": {"model": InvalidInput}}},
-    503: {"description": "Repeat the request in a moment.", "content": {"application/json": {"model": Problem}}},
-}
-CONFLICT: dict[int, Any] = {
-    409: {"description": "It contradicts what is.", "content": {"application/json": {"model": Problem}}}
-}
 
 
 class Api(APIGatewayHttpResolver):

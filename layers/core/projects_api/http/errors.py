@@ -7,7 +7,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError, ResponseValidationError
-from pydantic import BaseModel
 
 from projects_api.model.errors import (
     ConflictError,
@@ -27,26 +26,6 @@ _STATUSES: dict[type[ProjectsError], HTTPStatus] = {
     InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-
-
-class Problem(BaseModel):
-    """What is wrong, and what to do."""
-
-    detail: str
-
-
-class InvalidField(BaseModel):
-    """What is wrong with one part of the input."""
-
-    loc: list[str | int]
-    msg: str
-    type: str
-
-
-class InvalidInput(BaseModel):
-    """What is wrong with the input, part by part."""
-
-    detail: list[InvalidField]
 
 
 def status_of(error: ProjectsError) -> HTTPStatus:

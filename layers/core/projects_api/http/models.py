@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from projects_api.domain.exports import ProjectExport
 from projects_api.domain.rules import ASSIGNABLE_ROLES
+from projects_api.domain.users import EMAIL_LENGTH, EMAIL_PATTERN
 from projects_api.model import entities
 from projects_api.model.clock import rfc3339
 from projects_api.model.entities import ExportStatus, Membership, Resource, ResourceType, Role, Scope, Trigger
 
-Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-02-10T09:00:00Z"]}),
+]
+Id = Annotated[UUID, Field(examples=["019c4a3e-7d00-7c41-9f2b-3a5d6e7f8091"])]
+
+NextCursor = Annotated[str | None, Field(description="Give it as cursor for the next page; null on the last.")]
 
 #: Bounds of the two free texts of a project, in characters, after trimming.
 NAME_LENGTH = 200
@@ -32,30 +48,50 @@ def _assignable(role: Role) -> Role:
     return role
 
 
-ProjectName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH)]
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_LENGTH)]
+AssignableRole = Annotated[
+    Role, AfterValidator(_assignable), WithJsonSchema({"type": "string", "enum": list(ASSIGNABLE_ROLES)})
+]
+ProjectName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+    Field(
+        description="Not blank. The space around it is cut off.",
+        examples=["Card fraud"],
+        json_schema_extra={"pattern": r"\S"},
+    ),
+]
+Description = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_LENGTH),
+    Field(examples=["Which card payments are fraudulent?"]),
+]
 
 
 class NewProject(BaseModel):
-    name: ProjectName = Field(description="Not blank; at most 200 characters after trimming.")
-    description: Description | None = Field(None, description="At most 2,000 characters after trimming.")
+    name: ProjectName
+    description: Description | None = None
 
 
 class ProjectUpdate(BaseModel):
-    name: ProjectName = Field(description="Not blank; at most 200 characters after trimming.")
+    name: ProjectName
     description: Description | None = Field(None, description="Left out, it stays as it was.")
 
 
 class NewMember(BaseModel):
-    email: str = Field(min_length=1, max_length=320, description="Of a registered user, in any case.")
-    role: Annotated[Role, AfterValidator(_assignable)] = Field(Role.EDITOR, description="viewer, editor or admin.")
+    email: str = Field(
+        description="Of a registered user. Capitals and small letters are the same.",
+        examples=["bob@example.com"],
+        max_length=EMAIL_LENGTH,
+        json_schema_extra={"pattern": EMAIL_PATTERN},
+    )
+    role: AssignableRole = Role.EDITOR
 
 
 class Project(BaseModel):
-    id: UUID
-    name: str
-    description: str
-    status: str = "active"
+    id: Id
+    name: str = Field(examples=["Card fraud"])
+    description: str = Field(examples=["Which card payments are fraudulent?"])
+    status: Literal["active"]
     dataset_count: int
     experiment_count: int
     model_count: int
@@ -74,6 +110,7 @@ class Project(BaseModel):
             id=UUID(project.id),
             name=project.name,
             description=project.description,
+            status="active",
             member_count=project.member_count,
             created_at=project.created_at,
             updated_at=project.updated_at,
@@ -87,7 +124,7 @@ class ProjectAnswer(BaseModel):
 
 
 class CreatedProject(BaseModel):
-    project_id: UUID
+    project_id: Id
     project: Project
 
 
@@ -99,9 +136,9 @@ class ProjectList(BaseModel):
 
 
 class Member(BaseModel):
-    user_id: UUID
-    email: str
-    name: str
+    user_id: Id
+    email: str = Field(examples=["bob@example.com"])
+    name: str = Field(examples=["Bob Baker"])
     role: Role
     created_at: Timestamp
 
@@ -119,63 +156,89 @@ class MemberList(BaseModel):
     total: int
     limit: int
     offset: int
-    caller_id: UUID = Field(description="The caller's own user id: to remove it is to leave.")
+    caller_id: Id = Field(description="The caller's own user id: to remove it is to leave.")
 
 
 class Done(BaseModel):
-    ok: bool = True
+    ok: Literal[True]
 
 
-class TimelineEvent(BaseModel):
-    """A resource of the project; which of the fields behind ``timestamp`` it has depends on its ``type``."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: UUID
-    type: ResourceType
-    name: str
+class Event(BaseModel):
+    id: Id
+    name: str = Field(examples=["transactions.csv"])
     timestamp: Timestamp
 
-    @classmethod
-    def of(cls, resource: Resource) -> TimelineEvent:
-        fields: dict[str, Any] = {name: resource.fields.get(name) for name in FIELDS[resource.type]}
-        return cls(id=UUID(resource.id), type=resource.type, name=resource.name, timestamp=resource.timestamp, **fields)
+
+class DatasetEvent(Event):
+    type: Literal[ResourceType.DATASET]
+    rows: int | None = Field(examples=[50_000])
+    columns: int | None = Field(examples=[15])
 
 
-#: What the timeline shows of a resource beside what all have.
-FIELDS: dict[ResourceType, tuple[str, ...]] = {
-    ResourceType.DATASET: ("rows", "columns"),
-    ResourceType.EXPERIMENT: ("status", "target_column", "problem_type", "best_model_type", "duration"),
-    ResourceType.MODEL: (),
-    ResourceType.DEPLOYMENT: (),
-    ResourceType.REPORT: (),
+class ExperimentEvent(Event):
+    type: Literal[ResourceType.EXPERIMENT]
+    status: str | None = Field(examples=["completed"])
+    target_column: str | None = Field(examples=["is_fraud"])
+    problem_type: str | None = Field(examples=["classification"])
+    best_model_type: str | None = Field(examples=["gradient_boosting"])
+    duration: int | float | None = Field(description="In seconds.", examples=[84.5])
+
+
+class ModelEvent(Event):
+    type: Literal[ResourceType.MODEL]
+
+
+class DeploymentEvent(Event):
+    type: Literal[ResourceType.DEPLOYMENT]
+
+
+class ReportEvent(Event):
+    type: Literal[ResourceType.REPORT]
+
+
+type TimelineEvent = Annotated[
+    DatasetEvent | ExperimentEvent | ModelEvent | DeploymentEvent | ReportEvent, Field(discriminator="type")
+]
+_EVENTS: dict[ResourceType, type[Event]] = {
+    ResourceType.DATASET: DatasetEvent,
+    ResourceType.EXPERIMENT: ExperimentEvent,
+    ResourceType.MODEL: ModelEvent,
+    ResourceType.DEPLOYMENT: DeploymentEvent,
+    ResourceType.REPORT: ReportEvent,
 }
 
 
+def timeline_event(resource: Resource) -> Event:
+    """A resource as the timeline shows it: what all have, then the fields of its type, null where no event gave one."""
+    shown = _EVENTS[resource.type]
+    common = {"id": resource.id, "type": resource.type, "name": resource.name, "timestamp": resource.timestamp}
+    return shown.model_validate(dict.fromkeys(shown.model_fields) | resource.fields | common)
+
+
 class TimelineAnswer(BaseModel):
-    project_id: UUID
+    project_id: Id
     events: list[TimelineEvent]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class Progress(BaseModel):
-    bytes_done: int
-    bytes_total: int
-    files_done: int
-    files_total: int
+    bytes_done: int = Field(examples=[252_431])
+    bytes_total: int = Field(examples=[252_431])
+    files_done: int = Field(examples=[3])
+    files_total: int = Field(examples=[3])
 
 
 class Export(BaseModel):
-    id: UUID
-    project_id: UUID
+    id: Id
+    project_id: Id
     status: ExportStatus
     trigger: Trigger
     created_at: Timestamp
     finished_at: Timestamp | None
     expires_at: Timestamp
-    size_bytes: int | None
+    size_bytes: int | None = Field(examples=[252_431])
     progress: Progress
-    error: str | None
+    error: str | None = Field(description="Why it failed.")
     download_url: str | None = Field(description="Signed for this answer; null until the export is ready.")
     download_url_expires_at: Timestamp | None
 
@@ -204,7 +267,7 @@ class ExportAnswer(BaseModel):
 
 class ExportList(BaseModel):
     items: list[Export]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 # ---------------------------------------------------------- what operators' functions, which IAM guards, take and give
