@@ -22,7 +22,7 @@ CHUNK = 1 << 18
 TIMEOUT = (5, 30)
 
 #: How often a download may fail in a row without a byte more, and how long it rests before it goes on, in seconds.
-FAILURES = 6
+FAILURES = 5
 FIRST_REST, LONGEST_REST = 0.5, 8.0
 
 

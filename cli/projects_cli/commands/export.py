@@ -60,7 +60,7 @@ def export(
         _announce(download, made)
         try:
             download.run()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a signal that ends the program
             printing.note(f"Stopped. The same command goes on from where {download.part} ends.")
             raise
         checked = _check(download, bars, made["size_bytes"])

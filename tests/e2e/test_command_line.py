@@ -1,0 +1,132 @@
+"""The command line against the running stack: what the README and a data scientist do with it."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import Client
+from tests.e2e.test_session import announce, eventually, store
+from tests.programs import Projects
+from tests.running import RunningStack
+
+MIB = 1 << 20
+
+
+def program(stack: RunningStack, nick: str, folder: Path) -> Projects:
+    base_url = stack.description["base_url"]
+    return Projects(folder, {"PROJECTS_API_URL": base_url, "PROJECTS_API_KEY": stack.client(nick).api_key})
+
+
+@pytest.fixture
+def alice(stack: RunningStack, tmp_path: Path) -> Projects:
+    return program(stack, "alice", tmp_path)
+
+
+@pytest.fixture
+def bob(stack: RunningStack, tmp_path: Path) -> Projects:
+    return program(stack, "bob", tmp_path)
+
+
+@pytest.fixture
+def operator(stack: RunningStack, tmp_path: Path) -> Projects:
+    environment = {
+        "AWS_ENDPOINT_URL": stack.description["endpoint_url"],
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    return Projects(tmp_path, environment)
+
+
+@pytest.fixture
+def large(stack: RunningStack) -> Iterator[str]:
+    """The id of a project of Alice's with 64 MiB in two files."""
+    owner: Client = stack.client("alice")
+    project_id = owner.create("Large")
+    for name in ("a.bin", "b.bin"):
+        artifact = store(stack, project_id, f"models/{name}", uuid.uuid4().bytes * 2 * MIB)
+        announce(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": name, "artifact": artifact})
+    eventually(lambda: len(owner.get(f"/api/projects/{project_id}/timeline")["events"]) == 2, 10)
+    yield project_id
+    owner.delete(f"/api/projects/{project_id}")
+
+
+def test_a_project_from_its_creation_to_its_end(alice: Projects, bob: Projects) -> None:
+    project_id = alice("create", "Churn", "-d", "Who leaves?", "--json").json["project"]["id"]
+    assert alice("update", project_id, "--name", "Churn 2").code == 0
+    shown = alice("show", "churn 2", "--json").json["project"]
+    assert (shown["id"], shown["description"], shown["role"]) == (project_id, "Who leaves?", "owner")
+    assert alice("list", "--search", "churn", "--sort", "name", "--order", "asc", "--json").json["total"] == 1
+
+    assert bob("show", project_id).code == 5
+    assert alice("members", "add", project_id, "bob@example.com", "--role", "viewer").code == 0
+    assert bob("update", project_id, "--name", "Mine").code == 4
+    members = alice("members", "list", project_id).out.splitlines()
+    assert [line.split("\t")[:3:2] for line in members] == [
+        ["alice@example.com", "owner"],
+        ["bob@example.com", "viewer"],
+    ]
+    assert bob("members", "leave", "Churn 2", "--yes").code == 0
+    assert bob("show", project_id).code == 5
+    assert alice("members", "leave", project_id, "--yes").code == 6
+    assert alice("members", "add", project_id, "nobody@example.com").code == 5
+    alice("members", "add", project_id, "bob@example.com")
+    assert alice("members", "remove", project_id, "BOB@example.com", "--json").json == {"ok": True}
+
+    assert alice("delete", project_id, "--yes").code == 0
+    assert alice("show", project_id).code == 5
+
+
+def test_the_demo_project_is_shown_and_exported(alice: Projects) -> None:
+    timeline = alice("timeline", "Card fraud", "--order", "desc").out.splitlines()
+    assert [line.split("\t")[1] for line in timeline] == ["report", "model", "experiment", "dataset"]
+    ended = alice("export", "Card fraud", "--json")
+    assert ended.json["files"] == 3
+    (export,) = alice("exports", "list", "Card fraud", "--limit", "1", "--json").json["items"]
+    assert export["id"] == ended.json["export"]["id"]
+    assert "ready" in alice("exports", "show", "Card fraud", export["id"]).out
+    again = alice("export", "Card fraud", "--export", export["id"], "-o", "again.zip")
+    assert again.code == 0
+    assert (alice.folder / "again.zip").read_bytes() == (alice.folder / "Card fraud.zip").read_bytes()
+
+
+def test_an_export_that_was_killed_is_gone_on_with(alice: Projects, large: str) -> None:
+    part = alice.folder / "large.zip.part"
+    started = alice.start("export", large, "-o", "large.zip")
+    while not part.exists() or not part.stat().st_size:
+        assert started.poll() is None
+        time.sleep(0.001)
+    started.kill()
+    started.communicate()
+    size = part.stat().st_size
+    assert not (alice.folder / "large.zip").exists()
+    ended = alice("export", large, "-o", "large.zip", "--json")
+    assert (ended.code, ended.json["resumed_at"], ended.json["files"]) == (0, size, 2)
+    assert sorted(path.name for path in alice.folder.iterdir()) == ["large.zip"]
+
+
+def test_operators_register_users_and_issue_and_revoke_keys(alice: Projects, operator: Projects) -> None:
+    email = f"carol-{uuid.uuid4()}@example.com"
+    assert operator("keys", "create", email).code == 5
+    assert operator("users", "register", email, "--name", "Carol").code == 0
+    key = operator("keys", "create", email, "--scope", "read", "--expires", "2999-01-01", "--json").json
+    assert key["expires_at"] == "2999-01-01T00:00:00Z"
+    carol = key["api_key"]
+    assert alice("list", PROJECTS_API_KEY=carol).code == 0
+    assert alice("create", "Mine", PROJECTS_API_KEY=carol).code == 4
+    assert operator("keys", "revoke", key["key_id"]).code == 0
+    assert alice("list", PROJECTS_API_KEY=carol).code == 3
+
+
+def test_operators_are_told_what_is_wrong(operator: Projects) -> None:
+    wrong = operator("keys", "revoke", "xyz")
+    assert (wrong.code, len(wrong.err.splitlines())) == (2, 1)
+    assert wrong.err.startswith("key_id: ")
+    assert operator("keys", "revoke", "0123456789abcdef").code == 5
+    assert operator("users", "register", "a@example.com", "--name", "A", "--stack", "other").code == 5
+    assert (
+        operator("users", "register", "a@example.com", "--name", "A", AWS_ENDPOINT_URL="http://127.0.0.1:9").code == 7
+    )
