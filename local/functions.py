@@ -31,7 +31,7 @@ START_UP = 5
 
 #: What every environment has imported before it is born.
 LIBRARIES = [
-    "boto3",
+    "botocore.session",
     "botocore.retries.standard",
     "pydantic",
     "aws_lambda_powertools",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,8 +30,13 @@ def _config(*, read_timeout: float) -> Config:
 
 
 @cache
+def _session() -> Session:
+    return get_session()
+
+
+@cache
 def dynamodb() -> DynamoDBClient:
-    return boto3.client("dynamodb", config=_config(read_timeout=2))
+    return cast("DynamoDBClient", _session().create_client("dynamodb", config=_config(read_timeout=2)))
 
 
 @cache
@@ -43,14 +48,31 @@ def s3() -> S3Client:
         s3={"addressing_style": "path" if elsewhere else "virtual"},
         response_checksum_validation="when_required",  # else a presigned URL would demand a header of its reader
     )
-    return boto3.client("s3", config=_config(read_timeout=60).merge(own))
+    return cast("S3Client", _session().create_client("s3", config=_config(read_timeout=60).merge(own)))
 
 
 @cache
 def sqs() -> SQSClient:
-    return boto3.client("sqs", config=_config(read_timeout=5))
+    return cast("SQSClient", _session().create_client("sqs", config=_config(read_timeout=5)))
 
 
 @cache
 def events() -> EventBridgeClient:
-    return boto3.client("events", config=_config(read_timeout=5))
+    return cast("EventBridgeClient", _session().create_client("events", config=_config(read_timeout=5)))
+
+
+#: Which client a function needs, by the variables that template.yaml gives it.
+_NEEDED = {
+    "TABLE": dynamodb,
+    "ARTIFACTS_BUCKET": s3,
+    "EXPORTS_BUCKET": s3,
+    "EXPORT_QUEUE_URL": sqs,
+    "PURGE_QUEUE_URL": sqs,
+    "EVENTS_DEAD_LETTERS_URL": sqs,
+    "BUS": events,
+}
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # A starting function has a whole processor, and one that answers its first request a fraction of it.
+    for variable in _NEEDED.keys() & os.environ.keys():
+        _NEEDED[variable]()
