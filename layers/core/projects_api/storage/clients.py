@@ -30,13 +30,13 @@ def _config(*, read_timeout: float) -> Config:
 
 
 @cache
-def _session() -> Session:
+def session() -> Session:
     return get_session()
 
 
 @cache
 def dynamodb() -> DynamoDBClient:
-    return cast("DynamoDBClient", _session().create_client("dynamodb", config=_config(read_timeout=2)))
+    return cast("DynamoDBClient", session().create_client("dynamodb", config=_config(read_timeout=2)))
 
 
 @cache
@@ -48,17 +48,17 @@ def s3() -> S3Client:
         s3={"addressing_style": "path" if elsewhere else "virtual"},
         response_checksum_validation="when_required",  # else a presigned URL would demand a header of its reader
     )
-    return cast("S3Client", _session().create_client("s3", config=_config(read_timeout=60).merge(own)))
+    return cast("S3Client", session().create_client("s3", config=_config(read_timeout=60).merge(own)))
 
 
 @cache
 def sqs() -> SQSClient:
-    return cast("SQSClient", _session().create_client("sqs", config=_config(read_timeout=5)))
+    return cast("SQSClient", session().create_client("sqs", config=_config(read_timeout=5)))
 
 
 @cache
 def events() -> EventBridgeClient:
-    return cast("EventBridgeClient", _session().create_client("events", config=_config(read_timeout=5)))
+    return cast("EventBridgeClient", session().create_client("events", config=_config(read_timeout=5)))
 
 
 #: Which client a function needs, by the variables that template.yaml gives it.

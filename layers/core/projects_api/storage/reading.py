@@ -1,4 +1,4 @@
-"""GET of an object for half of the processor time that boto3's own takes.
+"""GET of an object for half of the processor time that the client's own takes.
 
 An export of many small files spends its time in the client, not in S3: on resolving the endpoint, validating parameters
 and parsing an answer that is nothing but bytes. So here a request is only signed and sent, with botocore's own signer,
@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import boto3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -92,7 +91,7 @@ def _signer() -> S3SigV4Auth:
 
 @cache
 def _credentials() -> Credentials:
-    credentials: Credentials | None = boto3.Session().get_credentials()
+    credentials: Credentials | None = clients.session().get_credentials()
     if credentials is None:
         raise NoCredentialsError
     return credentials
