@@ -6,7 +6,7 @@ READY  := .venv/.ready
 ENGINES := .venv/.engines
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-integration engines check format openapi build lock clean
+.PHONY: help run test test-browser test-integration engines check format openapi hooks build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ format: $(READY) ## Format the code and mend what lint can mend
 
 openapi: $(READY) ## Write the OpenAPI document from the handlers' declarations
 	PYTHONPATH=layers/core:. $(BIN)/python -m local.openapi
+
+hooks: $(READY) ## Have git run the quick checks before each commit
+	$(BIN)/pre-commit install --hook-type pre-commit --hook-type commit-msg
 
 build: $(READY) ## Build what is deployed, into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build

@@ -17,7 +17,7 @@ import requests
 from tests.clients import Answer, Client
 
 ROOT = Path(__file__).parents[1]
-START_UP = 60
+START_UP = 180
 
 
 class RunningStack:
@@ -82,5 +82,5 @@ def running(folder: Path, **environment: str) -> Iterator[RunningStack]:
             yield RunningStack(json.loads(written.read_text()), folder, environment)
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             assert not written.exists()
