@@ -41,7 +41,7 @@ def seed(base_url: str, stack: Stack, functions: Functions) -> dict[str, dict[st
     _announce(stack, project_id, resources)
     for _ in range(EVENTS_PATIENCE * 20):
         answer = api.get(f"{base_url}/api/projects/{project_id}/timeline", timeout=30)
-        if len(answer.json()["events"]) == len(resources):
+        if len(answer.json().get("events", [])) == len(resources):
             break
         time.sleep(0.05)
     return users
