@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from local.gateway import create_app
 from local.pumps import sqs_record
 from local.stack import REGION, Stack, deploy
 from tests.clients import Answer, Client
+from tests.invariants import broken_invariants
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -31,6 +32,8 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "ProjectsApi",
     "POWERTOOLS_DEV": "false",
 }
+
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:queue"
 
 
 @dataclass
@@ -62,12 +65,18 @@ class World:
 
     def announce(self, change: str, project_id: str, resource: dict[str, Any], occurred_at: str | None = None) -> None:
         """Puts an event on the bus, as ``Dataset Created``."""
+        self.put_event(change, self.event(change, project_id, resource, occurred_at)["detail"])
+
+    def event(
+        self, change: str, project_id: str, resource: dict[str, Any], occurred_at: str | None = None
+    ) -> dict[str, Any]:
+        """An event as the bus delivers it."""
         detail = {
             "project_id": project_id,
             "occurred_at": occurred_at or datetime.now(UTC).isoformat(),
             "resource": resource,
         }
-        self.put_event(change, detail)
+        return {"source": "mlplatform.tests", "detail-type": change, "detail": detail}
 
     def put_event(self, detail_type: str, detail: Any) -> None:
         entry = {
@@ -77,6 +86,15 @@ class World:
             "Detail": json.dumps(detail),
         }
         assert boto3.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0  # type: ignore[list-item]
+
+    def deliver(self, bodies: Sequence[Any]) -> int:
+        """Hands events to the function past bus and queue, in one batch; returns how many it wants again."""
+        messages = [
+            {"MessageId": str(number), "ReceiptHandle": "", "Body": json.dumps(body), "MD5OfBody": ""}
+            for number, body in enumerate(bodies)
+        ]
+        answer = self.invoke("RecordResource", {"Records": [sqs_record(one, QUEUE_ARN) for one in messages]})
+        return len(answer["batchItemFailures"])
 
     def store(self, project_id: str, name: str, body: bytes, **more: Any) -> dict[str, str]:
         """Puts an artifact into the bucket; returns how an event names it."""
@@ -97,9 +115,7 @@ class World:
                     "Messages", []
                 ):
                     busy = True
-                    answer = self.invoke(
-                        source.function, {"Records": [sqs_record(message, "arn:aws:sqs:eu-west-1:1:q")]}
-                    )
+                    answer = self.invoke(source.function, {"Records": [sqs_record(message, QUEUE_ARN)]})
                     if not answer["batchItemFailures"]:
                         sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
 
@@ -120,6 +136,10 @@ class World:
         """The items of the table in which one of ``parts`` occurs."""
         pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.stack.table)
         return [item for page in pages for item in page["Items"] if any(part in json.dumps(item) for part in parts)]
+
+    def broken_invariants(self) -> list[str]:
+        """What is wrong with the table, in words."""
+        return broken_invariants(self.items(""))
 
     def forget(self) -> None:
         """Empties the table, where moto keeps it, which copies all of it for every transaction."""
