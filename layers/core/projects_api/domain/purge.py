@@ -16,8 +16,9 @@ class NotDoneError(Exception):
 def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> None:
     """Removes a deleted project's memberships, artifacts, archives and items; the project's own item last.
 
-    It may die anywhere and be repeated: each step removes what there still is. A running export is waited for, since
-    it could put its archive behind the purge's back; it can't renew its lease, as the project is deleted.
+    It may die anywhere, be repeated, and run twice at once: each step removes what there still is. A running export is
+    waited for, since it could put its archive behind the purge's back; it can't renew its lease, as the project is
+    deleted.
 
     Args:
         project_id: The project. One that is not deleted is left alone.
@@ -29,8 +30,7 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
     project = projects.get(project_id)
     if project is None or project.deleted_at is None:
         return
-    while present := members.page(project_id, limit=members.DELETED_AT_ONCE, offset=0):
-        members.remove_all(project, present)
+    while members.remove_some(project):
         _check(keep_going)
     unfinished = [e for e in purge.exports_of(project_id) if e.status is ExportStatus.RUNNING and not is_stalled(e)]
     if unfinished:
@@ -39,6 +39,7 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
         (settings.artifacts_bucket(), artifacts.prefix_of(project_id)),
         (settings.exports_bucket(), archives.prefix_of(project_id)),
     ):
+        objects.abort_uploads(bucket, prefix)  # first, since one that ends meanwhile leaves an object
         if not objects.delete_everything(bucket, prefix, keep_going=keep_going):
             raise NotDoneError("objects are left")
     while purge.delete_some(project_id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ from projects_api.model.clock import sortable
 from projects_api.model.entities import Member, Project, Role
 from projects_api.model.ids import ProjectId, UserId
 from projects_api.storage import keys, table
+from projects_api.storage.errors import ConditionFailedError
 from projects_api.storage.items import member_from_item, member_to_item, membership_to_item
-from projects_api.storage.keys import text
+from projects_api.storage.keys import number, text
 from projects_api.storage.projects import ACTIVE, changed, count_project
 
 if TYPE_CHECKING:
@@ -77,27 +79,35 @@ def remove(project: Project, user_id: UserId) -> None:
     table.transact(changed(project.id, counters={"member_count": -1}), *_removal(project, user_id))
 
 
-def remove_all(project: Project, members: Sequence[Member]) -> None:
-    """Ends memberships of a project that is being deleted, at most ``DELETED_AT_ONCE`` of them.
+def remove_some(project: Project) -> bool:
+    """Ends up to ``DELETED_AT_ONCE`` memberships of a project that is being deleted.
 
-    Raises:
-        ConditionFailedError: One of them is no member any more.
+    Returns:
+        Whether there were any.
     """
-    table.transact(*(write for member in members for write in _removal(project, member.user_id)))
+    present = page(project.id, limit=DELETED_AT_ONCE, offset=0)
+    if present:
+        with suppress(ConditionFailedError):  # another ends them at the same time; what is left is read again
+            table.transact(*(write for member in present for write in _removal(project, member.user_id)))
+    return bool(present)
 
 
 def mark_deleted(project: Project, members: Sequence[Member], moment: datetime) -> None:
     """Deletes a project for everybody, and the memberships of ``members``, at most ``DELETED_AT_ONCE``, with it.
 
     Raises:
-        ConditionFailedError: It is gone already, or one of them is no member any more.
+        ConditionFailedError: It is gone already, or somebody has joined or left since ``project`` was read.
     """
     gone = table.update(
         keys.project(project.id),
         "SET deleted_at = :now, work_since = :now, #work = :purge",
-        condition=ACTIVE,
+        condition=f"{ACTIVE} AND member_count = :members",
         names={"#work": "work"},
-        values={":now": text(sortable(moment)), ":purge": text(keys.work("PURGE", project.id))},
+        values={
+            ":now": text(sortable(moment)),
+            ":purge": text(keys.work("PURGE", project.id)),
+            ":members": number(project.member_count),
+        },
     )
     table.transact(gone, *(write for member in members for write in _removal(project, member.user_id)))
 

@@ -1,11 +1,14 @@
 """Emptying a deleted project's partition."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from projects_api.model.entities import Export, Project
 from projects_api.model.ids import ProjectId
 from projects_api.storage import keys, table
+from projects_api.storage.errors import ConditionFailedError
 from projects_api.storage.items import export_from_item
+from projects_api.storage.keys import text
 
 #: What a project's partition holds beside its members, which count, and the project itself, which goes last.
 _KINDS = (keys.EXPORTS, keys.RESOURCES)
@@ -32,9 +35,12 @@ def delete_some(project_id: ProjectId) -> bool:
 
 
 def delete_last(project: Project) -> None:
-    """Deletes the project's own item, and the answer that its Idempotency-Key is known by."""
-    last = [keys.project(project.id)]
+    """Deletes the project's own item, and before that the answer that its Idempotency-Key is known by.
+
+    A day later the same key may stand for another project; then it stays.
+    """
     if project.idempotency_key:
-        last.insert(0, keys.idempotency(project.owner_id, project.idempotency_key))
-    for key in last:
-        table.delete_many([key])
+        key = keys.idempotency(project.owner_id, project.idempotency_key)
+        with suppress(ConditionFailedError):
+            table.transact(table.delete(key, condition="project_id = :id", values={":id": text(project.id)}))
+    table.delete_many([keys.project(project.id)])
