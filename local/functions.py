@@ -26,8 +26,9 @@ from local.stack import ROOT, Function
 #: How many events of one function are under way at once, at most.
 CONCURRENCY = 16
 
-#: How many seconds starting an environment may take beside the function's own timeout.
-START_UP = 5
+#: How many seconds starting an environment may take, before the function's own timeout begins, and how much longer
+#: than that its answer may be on its way: the machine may be busy.
+START_UP, GRACE = 60, 5
 
 #: What every environment has imported before it is born.
 LIBRARIES = [
@@ -96,6 +97,7 @@ class Environment:
         self._process.start()
         theirs.close()
         self._function = function
+        self._started = False
 
     def invoke(self, event: Any) -> Any:
         """What the handler returns.
@@ -105,7 +107,9 @@ class Environment:
         """
         try:
             self._connection.send(event)
-            in_time = self._connection.poll(self._function.timeout + START_UP)
+            if not self._started and self._connection.poll(START_UP):
+                self._started = self._connection.recv()
+            in_time = self._started and self._connection.poll(self._function.timeout + GRACE)
             answer, error = self._connection.recv() if in_time else (None, ("Sandbox.Timedout", "it took too long"))
         except (EOFError, OSError):
             in_time, answer, error = False, None, ("Runtime.ExitError", "it died")
@@ -131,6 +135,7 @@ def _serve(function: Function, connection: Connection, log: Path) -> None:
     os.environ.update(function.environment, AWS_LAMBDA_FUNCTION_NAME=function.name)
     sys.path.insert(0, str(ROOT / "layers" / "core"))
     handler = load_handler(function.folder).handler
+    connection.send(True)
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             event = connection.recv()

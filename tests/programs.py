@@ -45,5 +45,5 @@ class Projects:
 
     def __call__(self, *arguments: str, **environment: str) -> Ended:
         started = self.start(*arguments, **environment)
-        out, err = started.communicate(timeout=60)
+        out, err = started.communicate(timeout=180)
         return Ended(started.returncode, out, err)

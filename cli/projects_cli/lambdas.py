@@ -74,6 +74,6 @@ def _failed(content: dict[str, Any]) -> CommandError:
         return InvalidInputError(" ".join(f"{field}: {what}." for field, what in wrong) or message)
     if kind == "InvalidInputError":
         return InvalidInputError(message)
-    if kind == "StorageUnavailableError":
+    if kind == "StorageUnavailableError" or kind.startswith(("Sandbox.", "Runtime.")):  # the latter are Lambda's own
         return UnavailableError(message)
     return CommandError(f"The function failed: {message}")

@@ -11,15 +11,16 @@ from tests.running import ROOT, RunningStack
 README = (ROOT / "README.md").read_text()
 
 
-def pasted(language: str) -> str:
-    """The code of the README's first session in a language."""
-    session = README.partition("## A first session")[2].partition("\n## ")[0]
+def pasted(language: str, section: str = "A first session") -> str:
+    """The code of a section of the README in a language."""
+    session = README.partition(f"## {section}\n")[2].partition("\n## ")[0]
     (code,) = re.findall(rf"```{language}\n(.*?)```", session, re.DOTALL)
     return str(code)
 
 
 def ran(stack: RunningStack, command: list[str], folder: Path) -> str:
     (folder / ".local").symlink_to(stack.folder)
+    (folder / ".venv").symlink_to(sys.prefix)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -38,3 +39,11 @@ def test_the_session_with_requests(stack: RunningStack, tmp_path: Path) -> None:
     printed = ran(stack, [sys.executable, "-c", pasted("python")], tmp_path)
     assert "Churn owner" in printed
     assert "['manifest.json']" in printed
+
+
+def test_the_session_with_the_command_line(stack: RunningStack, tmp_path: Path) -> None:
+    script = pasted("sh", "The command line").replace("http://127.0.0.1:8888", stack.description["base_url"])
+    printed = ran(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert "Card fraud\towner" in printed
+    assert "transactions.csv" in printed
+    assert zipfile.ZipFile(tmp_path / "fraud.zip").testzip() is None
