@@ -85,7 +85,7 @@ def seaweedfs() -> Iterator[str]:
     options = [f"-{name}.port={port}" for name, port in zip(names, ports, strict=False)]
     options += [f"-{name}.port.grpc={port}" for name, port in zip(names, ports[len(names) :], strict=True)]
     options += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    options += ["-dir=.", "-s3", "-master.volumeSizeLimitMB=1024"]
+    options += ["-dir=.", "-s3", "-master.volumeSizeLimitMB=1024", "-volume.max=100"]  # each bucket takes 7 volumes
     weed = Path(sys.executable).with_name("weed")
     with _serving(ports[names.index("s3")], [weed, "server", *options]) as url:
         yield url
