@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import boto3
 import requests
 
+from local.stack import STACK
 from tests.clients import Answer, Client
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +57,18 @@ class RunningStack:
     def client(self, nick: str) -> Client:
         user = self.description["users"][nick]
         return Client(self.send, user["api_key"], user["user_id"], user["email"])
+
+    def registered(self, nick: str) -> Client:
+        """A new user with a key, by the functions that only IAM may invoke."""
+        email = f"{nick}-{uuid.uuid4()}@example.com"
+        user = self._invoke("RegisterUser", {"email": email, "name": nick.title()})
+        key = self._invoke("CreateApiKey", {"email": email, "scopes": ["read", "write"]})
+        return Client(self.send, key["api_key"], user["user_id"], email)
+
+    def _invoke(self, function: str, event: dict[str, Any]) -> Any:
+        described = self.aws("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=function)
+        name = described["StackResourceDetail"]["PhysicalResourceId"]
+        return json.loads(self.aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"].read())
 
 
 @contextlib.contextmanager
