@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from datetime import timedelta
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pytest
@@ -58,7 +59,10 @@ def unpacked(body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def downloaded(url: str) -> bytes:
-    """What a signed URL of moto's answers; there is no server in this process to ask."""
+    """What a signed URL answers; moto has no server in this process to ask."""
+    if url.startswith("http://127.0.0.1"):
+        with urlopen(url, timeout=30) as answer:
+            return bytes(answer.read())
     bucket, _, key = url.split("?", maxsplit=1)[0].removeprefix("https://").partition("/")
     return boto3.client("s3").get_object(Bucket=bucket.partition(".")[0], Key=key)["Body"].read()
 
