@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, IncompleteReadError, NoCredentialsError
 from botocore.hooks import first_non_none_response
 from botocore.httpsession import URLLib3Session
 
@@ -56,7 +56,11 @@ def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None 
                     },
                     "GetObject",
                 )
-            return bytes(answer.content)
+            content = bytes(answer.content)
+            expected = int(answer.headers.get("Content-Length", len(content)))
+            if len(content) != expected:
+                raise IncompleteReadError(actual_bytes=len(content), expected_bytes=expected)
+            return content
 
     return retry(attempt)
 

@@ -1,0 +1,181 @@
+"""Runs the contenders in turn on one S3 server, verifies what they made, and writes the table."""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+
+from benchmarks.archive.contenders import CONTENDERS, PROJECT
+from benchmarks.machine import machine
+from local.engines import seaweedfs
+
+ROOT = Path(__file__).parents[2]
+TABLE = ROOT / "docs" / "benchmarks" / "archive.md"
+KIB, MIB = 1 << 10, 1 << 20
+BUCKETS = {"ARTIFACTS_BUCKET": "artifacts", "EXPORTS_BUCKET": "exports"}
+
+
+def workloads() -> dict[str, list[int]]:
+    """The sizes of the files of each, in bytes."""
+    chance = random.Random(2026)
+    return {
+        "few large: 4 × 256 MiB": [256 * MIB] * 4,
+        "mixed: 200 × 1 to 64 MiB": [chance.randrange(MIB, 64 * MIB) for _ in range(200)],
+        "many small: 5,000 × 20 KiB": [20 * KIB] * 5_000,
+    }
+
+
+@contextmanager
+def s3_server() -> Iterator[Any]:
+    """SeaweedFS with both buckets, and the environment that leads there."""
+    with seaweedfs() as url:
+        os.environ |= {
+            "AWS_ENDPOINT_URL_S3": url,
+            "AWS_ACCESS_KEY_ID": "benchmark",
+            "AWS_SECRET_ACCESS_KEY": "benchmark",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "TABLE": "none",
+            **BUCKETS,
+        }
+        s3 = boto3.client("s3")
+        for bucket in BUCKETS.values():
+            s3.create_bucket(Bucket=bucket)
+        yield s3
+
+
+def stored(s3: Any, name: str, sizes: list[int]) -> list[str]:
+    """Puts files of random bytes into the artifacts bucket; returns their keys."""
+    noise = random.Random(name).randbytes(80 * MIB)
+
+    def put(number: int) -> str:
+        key = f"projects/{PROJECT}/{name.partition(':')[0].replace(' ', '-')}/{number:05}.bin"
+        start = number * 997 % (16 * MIB)
+        if sizes[number] <= 64 * MIB:
+            s3.put_object(
+                Bucket="artifacts", Key=key, Body=noise[start : start + sizes[number]], ChecksumAlgorithm="CRC32"
+            )
+        else:
+            with tempfile.TemporaryFile() as body:
+                for _ in range(sizes[number] // (64 * MIB)):
+                    body.write(noise[start : start + 64 * MIB])
+                body.seek(0)
+                s3.put_object(Bucket="artifacts", Key=key, Body=body, ChecksumAlgorithm="CRC32")
+        return key
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(put, range(len(sizes))))
+
+
+def run(contender: str, keys: Path, target: str) -> dict[str, float]:
+    """What a contender took, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.archive.contenders", contender, target, str(keys)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    took: dict[str, float] = json.loads(done.stdout)
+    return took
+
+
+class _Object:
+    """An object of S3, to be read as a file, so that zipfile can look at an archive of any size."""
+
+    def __init__(self, s3: Any, key: str) -> None:
+        self._s3, self._key, self._place = s3, key, 0
+        self._size = s3.head_object(Bucket="exports", Key=key)["ContentLength"]
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._place = offset + (0, self._place, self._size)[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._size if size < 0 else min(self._size, self._place + size)
+        if self._place >= end:
+            return b""
+        where = f"bytes={self._place}-{end - 1}"
+        data: bytes = self._s3.get_object(Bucket="exports", Key=self._key, Range=where)["Body"].read()
+        self._place = end
+        return data
+
+
+def verify(s3: Any, key: str, files: int) -> None:
+    """Every file of an archive is there, and a hundred of them have the bytes that their checksums tell."""
+    archive: IO[bytes] = _Object(s3, key)  # type: ignore[assignment]
+    with zipfile.ZipFile(archive) as opened:
+        names = [name for name in opened.namelist() if name != "manifest.json"]
+        if len(names) != files:
+            raise RuntimeError(f"{key} holds {len(names)} of {files} files")
+        for name in names[:: max(1, files // 100)]:
+            with opened.open(name) as file:
+                while file.read(MIB):
+                    pass
+
+
+def rows(workload: str, size: int, results: dict[str, list[dict[str, float]]]) -> list[str]:
+    medians = {
+        contender: {figure: statistics.median(run[figure] for run in runs) for figure in runs[0]}
+        for contender, runs in results.items()
+    }
+    ours = medians["this"]
+    lines = []
+    for contender, took in medians.items():
+        lines.append(
+            f"| {workload} | {contender} | {took['seconds']:.2f} s | {took['seconds'] / ours['seconds']:.2f} |"
+            f" {took['cpu']:.2f} s | {took['memory'] / MIB:.0f} MiB | {took['bytes'] / MIB:,.0f} MiB |"
+            f" {took['bytes'] / size:.1%} | {took['requests']:,.0f} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="of each contender and workload; their medians are shown")
+    parser.add_argument("--only", help="the workloads whose names begin so")
+    given = parser.parse_args()
+    table = [
+        "| workload | contender | time | ÷ this | CPU | peak memory | moved through it | of the files | requests |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    with s3_server() as s3, tempfile.TemporaryDirectory() as folder:
+        for name, sizes in workloads().items():
+            if given.only and not name.startswith(given.only):
+                continue
+            keys = Path(folder) / "keys"
+            keys.write_text("\n".join(stored(s3, name, sizes)))
+            results: dict[str, list[dict[str, float]]] = {contender: [] for contender in CONTENDERS}
+            for number in range(given.runs):
+                for contender in CONTENDERS:
+                    target = f"{contender}-{number}.zip"
+                    results[contender].append(run(contender, keys, target))
+                    verify(s3, target, len(sizes))
+                    s3.delete_object(Bucket="exports", Key=target)
+            table += rows(name, sum(sizes), results)
+            print("\n".join(table[-len(CONTENDERS) :]), flush=True)
+    if not given.only:
+        TABLE.parent.mkdir(exist_ok=True)
+        TABLE.write_text(
+            f"# Archives: assembled in S3, and piped through a process\n\n"
+            f"Taken on {machine()}, which SeaweedFS, an S3 server, shares with the contenders. Medians of {given.runs}"
+            " runs, taken in turn; `make benchmark-archive` takes them anew.\n\n" + "\n".join(table) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""One contender makes one archive, in a process of its own, and says what it took."""
+
+import argparse
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.httpsession import URLLib3Session
+
+from projects_api import settings
+from projects_api.archive.manifest import Content
+from projects_api.domain.making import Maker
+from projects_api.domain.snapshot import pinned
+from projects_api.model.entities import Artifact, Member, Project, Resource, ResourceType, Role
+from projects_api.model.ids import ProjectId, ResourceId, UserId
+
+NOW = datetime(2026, 2, 10, 9, tzinfo=UTC)
+PROJECT = ProjectId("00000000-0000-7000-8000-000000000000")
+CHUNK = 1 << 16
+
+
+def ours(keys: list[str], target: str) -> None:
+    """This project: the plan of an archive, carried out."""
+    user = UserId("00000000-0000-7000-8000-000000000001")
+    project = Project(PROJECT, "Benchmark", "", user, NOW, NOW)
+    resources = [
+        Resource(ResourceId(key), ResourceType.MODEL, key, NOW, "", {}, Artifact(key, "application/octet-stream"))
+        for key in keys
+    ]
+    content = Content(project, [Member(user, "a@example.com", "A", Role.OWNER, NOW)], resources)  # type: ignore[arg-type]
+    Maker(pinned(content), resumed=False, keep_going=lambda: True).make(target, lambda number: f"{target}-{number}")
+
+
+def stream_zip(keys: list[str], target: str) -> None:
+    """stream-zip, without compression, piped into boto3's own multipart upload."""
+    import stream_zip as library  # noqa: PLC0415 - not in the process of another contender
+
+    s3 = boto3.client("s3")
+    members = ((key, NOW, 0o644, library.ZIP_64, _chunks(s3, key)) for key in keys)
+    archive = library.stream_zip(
+        members, chunk_size=CHUNK, get_compressobj=lambda: zlib.compressobj(0, wbits=-zlib.MAX_WBITS)
+    )
+    _upload(s3, target, archive)
+
+
+def zipstream_ng(keys: list[str], target: str) -> None:
+    """zipstream-ng, without compression, piped into boto3's own multipart upload."""
+    from zipstream import ZIP_STORED, ZipStream  # noqa: PLC0415 - as above
+
+    s3 = boto3.client("s3")
+    archive = ZipStream(compress_type=ZIP_STORED)
+    for key in keys:
+        archive.add(_chunks(s3, key), key)
+    _upload(s3, target, archive)
+
+
+def _chunks(s3: Any, key: str) -> Iterator[bytes]:
+    yield from s3.get_object(Bucket=settings.artifacts_bucket(), Key=key)["Body"].iter_chunks(CHUNK)
+
+
+def _upload(s3: Any, target: str, chunks: Iterable[bytes]) -> None:
+    s3.upload_fileobj(_Pipe(chunks), settings.exports_bucket(), target)
+
+
+class _Pipe:
+    """Chunks, to be read as a file."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._left = b""
+
+    def read(self, size: int = -1) -> bytes:
+        pieces, wanted = [self._left], size - len(self._left)
+        while wanted > 0 and (chunk := next(self._chunks, b"")):
+            pieces.append(chunk)
+            wanted -= len(chunk)
+        whole = b"".join(pieces)
+        self._left = whole[size:]
+        return whole[:size]
+
+
+CONTENDERS: dict[str, Callable[[list[str], str], None]] = {
+    "this": ours,
+    "stream-zip": stream_zip,
+    "zipstream-ng": zipstream_ng,
+}
+
+
+class Traffic:
+    """What goes through this process to S3 and back: requests, and the bytes of their bodies."""
+
+    def __init__(self) -> None:
+        self.requests = self.bytes = 0
+        self._lock = threading.Lock()
+        send = URLLib3Session.send
+
+        def counted(session: URLLib3Session, request: Any) -> Any:
+            answer = send(session, request)
+            with self._lock:
+                self.requests += 1
+                self.bytes += int(request.headers.get("Content-Length") or 0)
+                if request.method != "HEAD":
+                    self.bytes += int(answer.headers.get("Content-Length") or 0)
+            return answer
+
+        URLLib3Session.send = counted
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes; getrusage would tell its parent's, which it came from."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("target")
+    parser.add_argument("keys", type=Path, help="a file with the keys, a line each")
+    given = parser.parse_args()
+    keys = given.keys.read_text().split()
+    traffic = Traffic()
+    started, processor = time.perf_counter(), time.process_time()
+    CONTENDERS[given.contender](keys, given.target)
+    took = {
+        "seconds": time.perf_counter() - started,
+        "cpu": time.process_time() - processor,
+        "memory": peak_memory(),
+        "bytes": traffic.bytes,
+        "requests": traffic.requests,
+    }
+    print(json.dumps(took))
+
+
+if __name__ == "__main__":
+    main()
