@@ -55,13 +55,14 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, keep_go
         if taken.attempts > ATTEMPTS:
             lease.failed(error="It could not be assembled. Export again, and tell an operator.", finished_at=now())
             return
+        run = _Run(lease, keep_going)
         try:
-            _Run(lease, keep_going).assemble(taken.snapshot)
+            run.assemble(taken.snapshot)
         except ArtifactError as error:
             lease.failed(error=str(error), finished_at=now())
         except Exception:
             with suppress(ConditionFailedError, StorageUnavailableError):
-                lease.release()
+                lease.release(came_further=run.came_further)
             raise
     except (ConditionFailedError, LeaseLostError, ProjectNotFoundError):
         return  # another works on it, it is finished, or the project is gone
@@ -75,6 +76,11 @@ class _Run:
         self._keep_going = keep_going
         self._lost = threading.Event()
         self._maker: Maker | None = None
+
+    @property
+    def came_further(self) -> bool:
+        """Whether this run has made any of the archive."""
+        return self._maker is not None and self._maker.bytes_made > 0
 
     def assemble(self, kept: str | None) -> None:
         """Assembles the archive of the snapshot that is kept under a name, or of a new one, and says it is ready."""
@@ -148,10 +154,9 @@ class _Run:
                 age = time.monotonic() - renewed_at
                 if progress == written and age < LEASE.total_seconds() / 3:
                     continue
-                came_further = self._maker is not None and self._maker.bytes_made > 0
                 moment = time.monotonic()
                 try:
-                    self._lease.renew(progress=progress, until=now() + LEASE, came_further=came_further)
+                    self._lease.renew(progress=progress, until=now() + LEASE, came_further=self.came_further)
                 except StorageUnavailableError:
                     if age > LEASE.total_seconds() * 2 / 3:
                         return

@@ -126,7 +126,7 @@ class Upload:
         source: CopySourceTypeDef = {"Bucket": settings.artifacts_bucket(), "Key": pin.key}
         self._copy(number, source, start, size, {"CopySourceIfMatch": pin.etag})
 
-    def copy_made(self, number: int, key: str, *, start: int, size: int) -> None:
+    def copy_made(self, number: int, key: str, start: int, size: int) -> None:
         """Has S3 copy a range of another object of the exports bucket into a part."""
         self._copy(number, {"Bucket": settings.exports_bucket(), "Key": key}, start, size, {})
 

@@ -162,13 +162,14 @@ class Lease:
             expression += ", attempts = :none"
         self._update(expression, values)
 
-    def release(self) -> None:
+    def release(self, *, came_further: bool) -> None:
         """Lets another go on at once.
 
         Raises:
             ConditionFailedError: The lease was lost, or the project is gone.
         """
-        self._update("REMOVE lease_holder, lease_until", {})
+        expression = "REMOVE lease_holder, lease_until"
+        self._update(expression + (", attempts" if came_further else ""), {})
 
     def ready(self, *, progress: Progress, finished_at: datetime, expires_at: datetime) -> None:
         """Ends the work well.
