@@ -6,7 +6,7 @@ READY  := .venv/.ready
 ENGINES := .venv/.engines
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-integration engines check format openapi hooks build lock clean
+.PHONY: help run test sam-local test-browser test-integration engines check format openapi hooks build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local an
 
 engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run` stands on them
 	@PYTHONPATH=layers/core:. exec $(BIN)/python -m local.engines
+
+sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
+	SAM_CLI_TELEMETRY=0 $(BIN)/pytest --built
 
 check: $(READY) ## Lint, formatting, types and the template
 	$(BIN)/ruff check

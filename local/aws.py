@@ -15,13 +15,13 @@ type Run = Callable[[str, Any], tuple[Any, bool]]
 
 
 class Aws:
-    """Serves AWS's APIs on a free port of 127.0.0.1, until it is ended or this process is."""
+    """Serves AWS's APIs on a free port, to this machine alone where no host is given, until it or this process ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         spawner = multiprocessing.get_context("spawn")
         self._connection, theirs = spawner.Pipe()
         self._invocations = Listener()
-        self._process = spawner.Process(target=_serve, args=(theirs, self._invocations.address), daemon=True)
+        self._process = spawner.Process(target=_serve, args=(theirs, self._invocations.address, host), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -75,7 +75,7 @@ def _invoke_through(address: Any) -> None:
     LambdaFunction.invoke = invoke
 
 
-def _serve(connection: Connection, invocations: Any) -> None:
+def _serve(connection: Connection, invocations: Any, host: str) -> None:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process wants it
 
     one_call_at_a_time()
@@ -83,7 +83,7 @@ def _serve(connection: Connection, invocations: Any) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to act on
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
     connection.send(server.get_host_and_port())
     with contextlib.suppress(EOFError):

@@ -10,6 +10,7 @@ from tests.clients import Client
 from tests.world import World, created
 
 INTEGRATION = Path(__file__).parent / "integration"
+BUILT = Path(__file__).parent / "built"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,13 +20,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="memory",
         help="memory: moto; real: DynamoDB Local and SeaweedFS, which `make engines` installs",
     )
+    parser.addoption("--built", action="store_true", help="ask what `make build` has built, in containers")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On real engines, runs only what asks them something; without them, not what is about them alone."""
-    real = config.getoption("engines") == "real"
+    """On real engines, runs only what asks them something; without them, not what is about them alone.
+
+    What is about the built artifact is run by itself.
+    """
+    real, built = config.getoption("engines") == "real", config.getoption("built")
 
     def wanted(item: pytest.Item) -> bool:
+        if built or BUILT in item.path.parents:
+            return bool(built) and BUILT in item.path.parents
         if real:
             return bool({"session_world", "stack"} & set(getattr(item, "fixturenames", ())))
         return INTEGRATION not in item.path.parents

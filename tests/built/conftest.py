@@ -1,0 +1,132 @@
+"""The built artifact in containers, with moto's server as AWS: ``make sam-local``, after which CI does the same.
+
+Docker is asked, or whatever answers as it does at ``DOCKER_HOST``. ``HOST_FROM_CONTAINERS`` is what this machine is
+called in a container, where that is not what Docker calls it.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from local.aws import Aws
+from local.functions import load_handler
+from local.stack import ROOT, Stack, deploy
+from tests.events import seed
+from tests.world import ENVIRONMENT, World
+
+BUILD = ROOT / ".aws-sam" / "build"
+DOCKERS_NAME = "host.docker.internal"
+
+#: What `sam` imports for its commands: in one process, from which each of them is forked.
+COMMANDS = ["samcli.cli.main", "samcli.commands.local.invoke.cli", "samcli.commands.local.cli_common.invoke_context"]
+
+
+@dataclass
+class SamLocal:
+    """``sam local``, and where it writes what a command prints."""
+
+    template: Path
+    folder: Path
+    image_built: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def options(self) -> list[str]:
+        chosen = ["--template", str(self.template), "--skip-pull-image", "--region", ENVIRONMENT["AWS_DEFAULT_REGION"]]
+        if "HOST_FROM_CONTAINERS" not in os.environ and platform.system() == "Linux":
+            chosen += ["--add-host", f"{DOCKERS_NAME}:host-gateway"]  # elsewhere Docker knows it by itself
+        return chosen
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """What ``sam local invoke`` prints as the function's answer."""
+        folder = self.folder / f"{function}-{len(list(self.folder.iterdir()))}-{id(event)}"
+        folder.mkdir()
+        (folder / "event.json").write_text(json.dumps(event))
+        command = ["local", "invoke", function, "--event", str(folder / "event.json"), *self.options()]
+        forked = multiprocessing.get_context("forkserver")
+        forked.set_forkserver_preload(COMMANDS)
+        with contextlib.nullcontext() if self.image_built else self.lock:
+            process = forked.Process(target=_sam, args=(command, folder, self.image_built))
+            process.start()
+            process.join()
+            self.image_built = True
+        printed = (folder / "stdout").read_text().strip()
+        assert printed, (folder / "stderr").read_text()
+        return json.loads(printed.splitlines()[-1])
+
+
+def _sam(command: list[str], folder: Path, image_built: bool) -> None:
+    """`sam`, which prints into two files of ``folder``.
+
+    Each command would build the image of the runtime and the template's own layer anew; the first one's is enough.
+    """
+    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        with (folder / name).open("w") as output:
+            os.dup2(output.fileno(), stream.fileno())
+    del os.environ["AWS_ENDPOINT_URL"]  # it would be preferred to the template's, and leads nowhere from a container
+    from samcli.cli.main import cli  # noqa: PLC0415 - only the process that the commands are forked from wants it
+    from samcli.local.docker.lambda_image import LambdaImage  # noqa: PLC0415
+
+    if image_built:
+        LambdaImage._build_image = lambda *_, **__: None
+    cli(command, prog_name="sam")
+
+
+class Contained(World):
+    """The stack, whose functions are invoked in containers."""
+
+    def __init__(self, stack: Stack, sam: SamLocal) -> None:
+        super().__init__(stack, {})
+        self._sam = sam
+
+    def invoke(self, name: str, event: Any) -> Any:
+        return self._sam.invoke(name, event)
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Iterator[World]:
+    """The stack on moto's server, with what the events ask for; its functions run in this process."""
+    aws = Aws("0.0.0.0")
+    endpoint = f"http://127.0.0.1:{urlsplit(aws.endpoint()).port}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint}).items():
+            patch.setenv(name, value)
+        stack = deploy({})
+        for function in stack.functions.values():
+            for name, value in function.environment.items():
+                patch.setenv(name, value)
+        world = World(stack, {name: load_handler(one.folder).handler for name, one in stack.functions.items()})
+        seed(world)
+        yield world
+    aws.end()
+
+
+@pytest.fixture(scope="session")
+def sam(deployed: World, tmp_path_factory: pytest.TempPathFactory) -> SamLocal:
+    """``sam local`` on the built template, in which the functions are told of the deployed stack instead of AWS's."""
+    template = yaml.safe_load((BUILD / "template.yaml").read_text())
+    endpoint = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    seen = f"http://{os.environ.get('HOST_FROM_CONTAINERS', DOCKERS_NAME)}:{endpoint.port}"
+    for name, function in deployed.stack.functions.items():
+        properties = template["Resources"][name]["Properties"]
+        properties["Environment"] = {"Variables": function.environment | {"AWS_ENDPOINT_URL": seen}}
+        properties["Architectures"] = [{"aarch64": "arm64"}.get(platform.machine(), platform.machine())]
+    written = BUILD / "template.local.yaml"  # its paths are relative to where it lies
+    written.write_text(yaml.safe_dump(template, sort_keys=False))
+    return SamLocal(written, tmp_path_factory.mktemp("invocations"))
+
+
+@pytest.fixture(scope="session")
+def contained(deployed: World, sam: SamLocal) -> Contained:
+    return Contained(deployed.stack, sam)

@@ -1,0 +1,86 @@
+"""A session with ``sam local start-api``: a project from its creation to its purge."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.built.conftest import Contained, SamLocal
+from tests.clients import Answer, Client
+from tests.events import API_KEY, PEOPLE
+
+START_UP = 120
+
+
+@pytest.fixture(scope="module")
+def alice(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Alice, at the gateway of ``sam local start-api``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("sam")), "local", "start-api", "--port", str(port), *sam.options()]
+    environment = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
+    log = tmp_path_factory.mktemp("start-api") / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--warm-containers", "LAZY"], env=environment, stderr=output, stdout=output
+        )
+        try:
+            deadline = time.monotonic() + START_UP
+            while "Running on" not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+
+            def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
+                url = f"http://127.0.0.1:{port}{path}"
+                answer = requests.request(method, url, headers=headers, data=body, timeout=120, allow_redirects=False)
+                is_json = answer.headers.get("Content-Type") == "application/json"
+                found = Answer(
+                    answer.status_code, dict(answer.headers), answer.content, answer.json() if is_json else None
+                )
+                print(method, path, found.status)
+                return found
+
+            yield Client(send, API_KEY, PEOPLE["alice"], "alice@example.com")
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def test_a_session_from_creating_to_deleting(alice: Client, contained: Contained) -> None:
+    assert Client(alice.send, API_KEY.replace("s", "w")).get("/api/projects").status in {401, 403}
+    project_id = alice.create("Demand", description="How much will be sold?")
+    path = f"/api/projects/{project_id}"
+    assert alice.post(f"{path}/members", {"email": "bob@example.com"}).status == 201
+
+    artifact = contained.store(project_id, "datasets/sales.csv", b"day,sold\n" * 1000)
+    contained.announce("Dataset Created", project_id, {"id": PEOPLE["dave"], "name": "sales.csv", "artifact": artifact})
+    contained.work_off()
+    (event,) = alice.get(f"{path}/timeline")["events"]
+    assert (event["type"], event["name"]) == ("dataset", "sales.csv")
+
+    started = alice.get(f"{path}/export", Accept="application/json")
+    assert started.status == 202, started
+    contained.work_off()
+    archive = alice.get(f"{path}/export")
+    assert archive.status == 200, archive
+    with zipfile.ZipFile(io.BytesIO(archive.body)) as opened:
+        assert opened.testzip() is None
+        manifest = json.loads(opened.read("manifest.json"))
+    assert [file["size"] for file in manifest["files"]] == [9000]
+
+    assert alice.delete(path).json == {"ok": True}
+    assert alice.get(path).status == 404
+    contained.work_off()
+    assert contained.items(project_id) == []
+    assert contained.objects(project_id) == []
