@@ -63,7 +63,7 @@ def export(
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a signal that ends the program
             printing.note(f"Stopped. The same command goes on from where {download.part} ends.")
             raise
-        checked = _check(download, bars, made["size_bytes"])
+        checked = _check(download, bars)
     download.finish()
     printing.note(
         f"Checked: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}; "
@@ -84,7 +84,7 @@ def verify(
 ) -> None:
     """Check every file of an archive against its manifest; this needs no API."""
     with printing.progress() as bars:
-        checked = archive.check(file, _steps(bars, file.stat().st_size))
+        checked = _read_through(file, bars)
     if as_json:
         printing.data({"file": str(file), "files": checked.files, "bytes": checked.bytes})
     else:
@@ -124,10 +124,10 @@ def _announce(download: Download, made: dict[str, Any]) -> None:
         printing.note(f"Going on with {download.part}: {printing.size(download.resumed_at)} of {size} are there.")
 
 
-def _check(download: Download, bars: Progress, size: int) -> archive.Checked:
+def _check(download: Download, bars: Progress) -> archive.Checked:
     """What the checked archive holds; a damaged one is removed, since to go on with it would not mend it."""
     try:
-        return archive.check(download.part, _steps(bars, size))
+        return _read_through(download.part, bars)
     except DamagedError as damage:
         download.discard()
         raise DamagedError(f"{damage} It was removed: the same command downloads it anew.") from None
@@ -145,9 +145,12 @@ def _bar(bars: Progress, name: str, total: int) -> Any:
     return tell
 
 
-def _steps(bars: Progress, total: int) -> Any:
-    task = bars.add_task("checking", total=total, files="")
-    return lambda step: bars.advance(task, step)
+def _read_through(file: Path, bars: Progress) -> archive.Checked:
+    size = file.stat().st_size
+    task = bars.add_task("checking", total=size, files="")
+    checked = archive.check(file, lambda step: bars.advance(task, step))
+    bars.update(task, completed=size)  # with the manifest and the headers
+    return checked
 
 
 def _file_name(project_name: str) -> str:
