@@ -39,6 +39,7 @@ PROJECTS_PAGE, MEMBERS_PAGE, EVENTS_PAGE, EXPORTS_PAGE = 500, 100, 1000, 100
 _RETRY = Retry(
     total=4,
     connect=2,
+    read=2,
     backoff_factor=0.5,
     backoff_jitter=0.25,
     backoff_max=8,
