@@ -29,14 +29,17 @@ def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         import boto3  # noqa: PLC0415 - only operators need it
+        from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
     except ImportError:
         raise CommandError("Operators' commands need boto3: pip install 'projects-cli[operators]'.") from None
     try:
-        described = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=function)[
-            "StackResourceDetail"
-        ]
-        answer = boto3.client("lambda").invoke(
+        described = boto3.client("cloudformation", config=Config(retries={"mode": "standard"})).describe_stack_resource(
+            StackName=stack, LogicalResourceId=function
+        )["StackResourceDetail"]
+        # not repeated: a key whose answer was lost would be one that nobody knows of
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        answer = boto3.client("lambda", config=once).invoke(
             FunctionName=described["PhysicalResourceId"], Payload=json.dumps(event).encode()
         )
         content: dict[str, Any] = json.loads(answer["Payload"].read())
