@@ -16,6 +16,7 @@ from local.stack import Stack
 
 PEOPLE = {"alice": "Alice Archer", "bob": "Bob Baker"}
 EVENTS_PATIENCE = 10
+TIMEOUT = 120  # in seconds; a machine that is busy takes its time to start the first functions
 
 
 def seed(base_url: str, stack: Stack, functions: Functions) -> dict[str, dict[str, str]]:
@@ -33,14 +34,14 @@ def seed(base_url: str, stack: Stack, functions: Functions) -> dict[str, dict[st
     api = requests.Session()
     api.headers["Authorization"] = f"Bearer {users['alice']['api_key']}"
     project = {"name": "Card fraud", "description": "Which card payments are fraudulent? A demo project."}
-    answer = api.post(f"{base_url}/api/projects", json=project, timeout=30)
+    answer = api.post(f"{base_url}/api/projects", json=project, timeout=TIMEOUT)
     answer.raise_for_status()
     project_id = answer.json()["project_id"]
     resources = _resources()
     _store(stack, project_id, resources)
     _announce(stack, project_id, resources)
     for _ in range(EVENTS_PATIENCE * 20):
-        answer = api.get(f"{base_url}/api/projects/{project_id}/timeline", timeout=30)
+        answer = api.get(f"{base_url}/api/projects/{project_id}/timeline", timeout=TIMEOUT)
         if len(answer.json().get("events", [])) == len(resources):
             break
         time.sleep(0.05)
