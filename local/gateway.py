@@ -8,18 +8,26 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import flask
 from samcli.lib.providers.api_provider import ApiProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.local.apigw.local_apigw_service import LocalApigwService
+from samcli.local.apigw.service_error_responses import ServiceErrorResponses
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from local.functions import FunctionError, Functions
 from local.stack import ROOT
 
 logger = logging.getLogger(__name__)
+
+#: How many bytes a body may have (API Gateway, "Quotas for configuring and running an HTTP API").
+PAYLOAD = 10 << 20
+
+#: What SAM CLI answers in a refusing authorizer's name.
+REFUSED = ServiceErrorResponses._LAMBDA_AUTHORIZER_NOT_AUTHORIZED
 
 #: Runs a function, by its name in the template, with an event.
 type Invoke = Callable[[str, Any], Any]
@@ -51,7 +59,10 @@ def create_app(invoke: Invoke, port: int = 0) -> flask.Flask:
     service = LocalApigwService(api, Runner(invoke), port=port, host="127.0.0.1")
     service.create()
     app: flask.Flask = service._app
+    app.config["MAX_CONTENT_LENGTH"] = PAYLOAD
     app.before_request(_no_head)
+    app.after_request(_forbidden)
+    app.register_error_handler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large)
     for status in (404, 405):
         app.register_error_handler(status, _not_found)
     return app
@@ -79,6 +90,17 @@ class Gateway:
 def _not_found(*_: Any) -> flask.Response:
     """What an HTTP API answers where it has no route; ``LocalApigwService`` answers as a REST API does."""
     return flask.Response('{"message":"Not Found"}', status=404, mimetype="application/json")
+
+
+def _too_large(*_: Any) -> flask.Response:
+    return flask.Response('{"message":"Request Entity Too Large"}', status=413, mimetype="application/json")
+
+
+def _forbidden(answer: flask.Response) -> flask.Response:
+    """What an HTTP API answers for an authorizer that refuses; ``LocalApigwService`` answers as a REST API does."""
+    if answer.status_code == HTTPStatus.FORBIDDEN and answer.get_json(silent=True) == REFUSED:
+        answer.set_data('{"message":"Forbidden"}')
+    return answer
 
 
 def _no_head() -> flask.Response | None:

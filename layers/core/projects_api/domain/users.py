@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from projects_api.model.clock import now
 from projects_api.model.entities import ApiKey, Email, Scope, User
-from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError
+from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError, shown
 from projects_api.model.ids import UserId, new_id
 from projects_api.storage import users
 from projects_api.storage.errors import ConditionFailedError
@@ -31,7 +31,7 @@ def normalized_email(address: str) -> Email:
     email = address.strip().lower()
     if len(email) > EMAIL_LENGTH or not _EMAIL.fullmatch(email):
         raise InvalidInputError(
-            f"'{address[:80]}' is not an email address: give it as name@domain, in at most {EMAIL_LENGTH} characters.",
+            f"{shown(address)} is not an email address: give it as name@domain, in at most {EMAIL_LENGTH} characters.",
             loc=("body", "email"),
         )
     return Email(email)

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
 from projects_api.domain.rules import require_scope
-from projects_api.http.errors import answer_errors
+from projects_api.http.errors import LIST, NOT_UTF8, TOO_DEEP, TOO_LONG_A_NUMBER, answer_errors
 from projects_api.model.entities import Caller, Email, Scope
 from projects_api.model.errors import NotAllowedError
 from projects_api.model.ids import UserId
@@ -91,17 +91,23 @@ class Api(APIGatewayHttpResolver):
 def _as_json(event: dict[str, Any]) -> dict[str, Any]:
     """The event with a body of JSON, whatever the client calls it: ``curl -d`` calls everything a form.
 
-    What can't even be parsed is replaced by what is no JSON for sure, which the validation then refuses.
+    What the validation could not even try to parse is replaced by a sentence, which it then refuses.
     """
     if "body" not in event:
         return event
     body = event["body"] or ""
     try:
         text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
-        if text:
-            json.loads(text)
-    except (ValueError, RecursionError):
-        text = "{"
+        if text and isinstance(json.loads(text), list):
+            text = LIST  # Powertools would take the first of it
+    except json.JSONDecodeError:
+        pass  # the validation says where
+    except UnicodeDecodeError:
+        text = NOT_UTF8
+    except RecursionError:
+        text = TOO_DEEP
+    except ValueError:
+        text = TOO_LONG_A_NUMBER
     headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() != "content-type"}
     return event | {
         "body": text,

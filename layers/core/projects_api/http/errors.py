@@ -15,6 +15,7 @@ from projects_api.model.errors import (
     NotFoundError,
     ProjectsError,
     StorageUnavailableError,
+    shown,
 )
 
 logger = Logger(child=True)
@@ -26,6 +27,31 @@ _STATUSES: dict[type[ProjectsError], HTTPStatus] = {
     InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+#: What a kind of error of pydantic's is called. What is in braces is a limit, or told of what was sent.
+_MESSAGES = {
+    "enum": "{value} is not known: give {expected}.",
+    "greater_than_equal": "{value} is too little: give at least {ge}.",
+    "int_parsing": "{value} is not a whole number: give one in digits.",
+    "int_parsing_size": "{value} is not a whole number of a usual size: give a smaller one.",
+    "json_invalid": "The body is not JSON: {error} (character {at}). Send one JSON object.",
+    "less_than_equal": "{value} is too much: give at most {le}.",
+    "missing": "'{field}' is missing: it is required.",
+    "model_attributes_type": "The body is {kind}: send one JSON object.",
+    "string_too_long": "'{field}' has {length} characters: give at most {max_length}.",
+    "string_too_short": "'{field}' is blank: give at least {min_length} character.",
+    "string_type": "'{field}' is {kind}: give a string.",
+    "string_unicode": "'{field}' holds half of a surrogate pair, which is no character: send both halves, or UTF-8.",
+    "uuid_parsing": "{value} is not an id: give a UUID.",
+}
+
+#: What is put in the place of a body that can't be read, and is no JSON itself: it says why.
+NOT_UTF8 = "The body is not UTF-8: send one JSON object in UTF-8."
+TOO_DEEP = "The body is nested too deeply: send one JSON object."
+LIST = "The body is a list: send one JSON object."
+TOO_LONG_A_NUMBER = "The body has a number with too many digits: send one JSON object."
+UNREADABLE = (NOT_UTF8, TOO_DEEP, LIST, TOO_LONG_A_NUMBER)
 
 
 def status_of(error: ProjectsError) -> HTTPStatus:
@@ -43,6 +69,8 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
         return _problem(status, str(error), retry=status is HTTPStatus.SERVICE_UNAVAILABLE)
 
     def invalid_request(error: RequestValidationError) -> Response[Any]:
+        if error.body in UNREADABLE:
+            return _invalid([{"loc": ["body"], "msg": error.body, "type": "json_invalid"}])
         return _invalid([_explained(one) for one in error.errors()])
 
     def no_route(_: Exception) -> Response[Any]:
@@ -60,12 +88,44 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
 
 
 def _explained(error: dict[str, Any]) -> dict[str, Any]:
-    match error["type"], error["loc"]:
+    """An error of pydantic's in the words that a user needs: which value is wrong, and what is allowed."""
+    place, *inside = error["loc"]
+    match error["type"], place:
         case "json_invalid", _:
-            return {"loc": ["body"], "msg": "The body is not JSON: send one JSON object.", "type": "json_invalid"}
-        case "missing" | "model_attributes_type", ("body",):
-            return {"loc": ["body"], "msg": "The body must be one JSON object.", "type": error["type"]}
-    return {"loc": error["loc"], "msg": error["msg"], "type": error["type"]}
+            return {"loc": [place], "msg": _message(error, at=inside[0]), "type": error["type"]}
+        case "missing", "body" if not inside:
+            return {"loc": [place], "msg": "The body is missing: send one JSON object.", "type": error["type"]}
+        case _, "header":
+            inside = [name.title() for name in inside]  # Powertools has them in lower case
+    return {
+        "loc": [place, *inside],
+        "msg": _message(error, field=inside[-1] if inside else place),
+        "type": error["type"],
+    }
+
+
+def _message(error: dict[str, Any], **more: Any) -> str:
+    sent, template = error.get("input"), _MESSAGES.get(error["type"])
+    if template is None:
+        return str(error["msg"])
+    known = {"value": shown(sent), "kind": _kind(sent), "length": len(sent.strip()) if isinstance(sent, str) else 0}
+    return template.format(**known | more | (error.get("ctx") or {}))
+
+
+def _kind(value: Any) -> str:
+    """What a value of JSON is."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+    return "an object"
 
 
 def _problem(status: HTTPStatus, detail: str, *, retry: bool = False) -> Response[Any]:

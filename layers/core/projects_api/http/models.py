@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -38,18 +38,19 @@ NAME_LENGTH = 200
 DESCRIPTION_LENGTH = 2_000
 
 
-def _assignable(role: Role) -> Role:
-    if role not in ASSIGNABLE_ROLES:
-        raise PydanticCustomError(
-            "not_assignable",
-            "A project has one owner, who created it: give {roles}.",
-            {"roles": " or ".join(ASSIGNABLE_ROLES)},
-        )
-    return role
+def _assignable(role: object) -> object:
+    """Refuses what is no role to give, before pydantic would list all there are."""
+    if role in ASSIGNABLE_ROLES:
+        return role
+    *others, last = ASSIGNABLE_ROLES
+    roles = {"roles": f"{', '.join(others)} or {last}"}
+    if role == Role.OWNER:
+        raise PydanticCustomError("not_assignable", "A project has one owner, who created it: give {roles}.", roles)
+    raise PydanticCustomError("enum", "", {"expected": roles["roles"]})
 
 
 AssignableRole = Annotated[
-    Role, AfterValidator(_assignable), WithJsonSchema({"type": "string", "enum": list(ASSIGNABLE_ROLES)})
+    Role, BeforeValidator(_assignable), WithJsonSchema({"type": "string", "enum": list(ASSIGNABLE_ROLES)})
 ]
 ProjectName = Annotated[
     str,

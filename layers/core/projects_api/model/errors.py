@@ -3,6 +3,25 @@
 Each error's text says what is wrong and what to do; it is shown to clients and holds no secret.
 """
 
+import json
+import re
+from typing import Any
+
+#: How much of a wrong value is shown, in characters.
+SHOWN = 80
+
+_API_KEY = re.compile(r"prj_[0-9a-f]{4,}[\w-]*")
+
+
+def shown(value: Any) -> str:
+    """What a client sent, as it may be shown to them: short, printable, and without an API key."""
+    if isinstance(value, list | dict):
+        return "This"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _API_KEY.sub("prj_…", text))
+    short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return f"'{short}'" if isinstance(value, str) else short
+
 
 class ProjectsError(Exception):
     """The base of all errors that a caller can cause or must know of."""
