@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+from botocore.exceptions import ClientError
 
 from projects_api.storage import clients
 
@@ -15,6 +16,10 @@ class DiedError(BaseException):
 
 def die() -> None:
     raise DiedError
+
+
+def throttle() -> None:
+    raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Any")
 
 
 @contextlib.contextmanager

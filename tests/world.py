@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import boto3
 import flask
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
@@ -43,6 +45,10 @@ class World:
     stack: Stack
     handlers: dict[str, Callable[[Any, Any], Any]]
     app: flask.Flask | None = None
+
+    @cached_property
+    def s3(self) -> Any:
+        return boto3.client("s3", config=Config(max_pool_connections=32))
 
     def invoke(self, name: str, event: Any) -> Any:
         """What a function answers; as on Lambda, it and its event go through JSON."""
@@ -87,21 +93,19 @@ class World:
         }
         assert boto3.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0  # type: ignore[list-item]
 
-    def deliver(self, bodies: Sequence[Any]) -> int:
-        """Hands events to the function past bus and queue, in one batch; returns how many it wants again."""
+    def deliver(self, bodies: Sequence[Any], function: str = "RecordResource") -> int:
+        """Hands messages to a function past bus and queue, in one batch; returns how many it wants again."""
         messages = [
             {"MessageId": str(number), "ReceiptHandle": "", "Body": json.dumps(body), "MD5OfBody": ""}
             for number, body in enumerate(bodies)
         ]
-        answer = self.invoke("RecordResource", {"Records": [sqs_record(one, QUEUE_ARN) for one in messages]})
+        answer = self.invoke(function, {"Records": [sqs_record(one, QUEUE_ARN) for one in messages]})
         return len(answer["batchItemFailures"])
 
     def store(self, project_id: str, name: str, body: bytes, **more: Any) -> dict[str, str]:
         """Puts an artifact into the bucket; returns how an event names it."""
         key = f"projects/{project_id}/{name}"
-        boto3.client("s3").put_object(
-            Bucket=self.stack.artifacts, Key=key, Body=body, **{"ChecksumAlgorithm": "CRC32", **more}
-        )
+        self.s3.put_object(Bucket=self.stack.artifacts, Key=key, Body=body, **{"ChecksumAlgorithm": "CRC32", **more})
         return {"key": key, "content_type": "application/octet-stream"}
 
     def work_off(self) -> None:
@@ -148,11 +152,11 @@ class World:
 
     def objects(self, part: str) -> list[str]:
         """The keys in both buckets, of all versions, in which ``part`` occurs."""
-        s3, keys = boto3.client("s3"), []
+        keys: list[str] = []
         for bucket in (self.stack.artifacts, self.stack.exports):
-            listed = s3.list_object_versions(Bucket=bucket)
-            found = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
-            keys += [one["Key"] for one in found if part in one["Key"]]
+            for listed in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                found = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
+                keys += [one["Key"] for one in found if part in one["Key"]]
         return keys
 
 

@@ -1,11 +1,20 @@
 """Deleting: gone for everybody at once, and then to the last item and object."""
 
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 
 import pytest
+from botocore.exceptions import ClientError
 
+from projects_api.domain import members, projects, users
+from projects_api.domain.projects import SortField
+from projects_api.model.entities import Role
+from projects_api.model.ids import ProjectId, UserId
 from tests.clients import Client
+from tests.interruptions import DiedError, die, interrupted, throttle
 from tests.world import World
 
 
@@ -86,3 +95,72 @@ def test_a_purge_whose_message_was_lost_is_made_up_for(
     world.invoke("ResumeStalled", {})
     world.work_off()
     assert world.items(project_id) == []
+
+
+@pytest.mark.parametrize("fails", [die, throttle])
+def test_a_purge_that_fails_at_any_call_is_gone_on_with(
+    world: World, alice: Client, bob: Client, fails: Callable[[], None]
+) -> None:
+    for number in count():
+        project_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=str(number))["project_id"]
+        alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
+        for body in (b"first", b"second"):
+            artifact = world.store(project_id, "reports/r", body)
+        world.deliver(
+            [world.event("Report Created", project_id, {"id": project_id, "name": "r", "artifact": artifact})]
+        )
+        alice.delete(f"/api/projects/{project_id}")
+        message = {"project_id": project_id}
+        with interrupted(number, fails) as calls, suppress(DiedError):
+            world.deliver([message], "PurgeProject")
+        world.deliver([message], "PurgeProject")
+        assert world.items(project_id) == [], calls
+        assert world.objects(project_id) == [], calls
+        assert world.broken_invariants() == [], calls
+        if len(calls) <= number:
+            break
+    assert number > 10
+    world.work_off()
+
+
+def test_an_upload_under_way_is_aborted_and_leaves_no_object(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    place = {"Bucket": world.stack.artifacts, "Key": f"projects/{project_id}/models/m"}
+    upload = world.s3.create_multipart_upload(**place)["UploadId"]
+    part = world.s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"half")
+    alice.delete(f"/api/projects/{project_id}")
+    world.work_off()
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        world.s3.complete_multipart_upload(
+            **place, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        )
+    assert world.objects(project_id) == []
+
+
+def test_a_hundred_and_fifty_members_lose_the_project_with_the_answer(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    people = [users.register(f"{uuid.uuid4()}@example.com", "n") for _ in range(150)]
+    for person in people:
+        members.add(UserId(alice.user_id), ProjectId(project_id), email=person.email, role=Role.VIEWER)
+    assert alice.delete(f"/api/projects/{project_id}").status == 200
+    for person in people:
+        listed = projects.list_page(
+            person.id, limit=1, offset=0, search="", sort_field=SortField.CREATED_AT, descending=True
+        )
+        assert (listed.memberships, listed.total) == ([], 0)
+    assert world.broken_invariants() == []
+    world.work_off()
+
+
+def test_an_idempotency_key_that_stands_for_a_later_project_outlives_the_first(
+    world: World, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = str(uuid.uuid4())
+    with monkeypatch.context() as patch:
+        patch.setattr("projects_api.storage.projects.IDEMPOTENCY_WINDOW", timedelta(days=-1))
+        first = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
+    second = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
+    assert first != second
+    alice.delete(f"/api/projects/{first}")
+    world.work_off()
+    assert alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"] == second
