@@ -1,10 +1,7 @@
 """Deleting: gone for everybody at once, and then to the last item and object."""
 
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from itertools import count
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,7 +11,6 @@ from projects_api.domain.projects import SortField
 from projects_api.model.entities import Role
 from projects_api.model.ids import ProjectId, UserId
 from tests.clients import Client
-from tests.interruptions import DiedError, die, interrupted, throttle
 from tests.world import World
 
 
@@ -95,32 +91,6 @@ def test_a_purge_whose_message_was_lost_is_made_up_for(
     world.invoke("ResumeStalled", {})
     world.work_off()
     assert world.items(project_id) == []
-
-
-@pytest.mark.parametrize("fails", [die, throttle])
-def test_a_purge_that_fails_at_any_call_is_gone_on_with(
-    world: World, alice: Client, bob: Client, fails: Callable[[], None]
-) -> None:
-    for number in count():
-        project_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=str(number))["project_id"]
-        alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
-        for body in (b"first", b"second"):
-            artifact = world.store(project_id, "reports/r", body)
-        world.deliver(
-            [world.event("Report Created", project_id, {"id": project_id, "name": "r", "artifact": artifact})]
-        )
-        alice.delete(f"/api/projects/{project_id}")
-        message = {"project_id": project_id}
-        with interrupted(number, fails) as calls, suppress(DiedError):
-            world.deliver([message], "PurgeProject")
-        world.deliver([message], "PurgeProject")
-        assert world.items(project_id) == [], calls
-        assert world.objects(project_id) == [], calls
-        assert world.broken_invariants() == [], calls
-        if len(calls) <= number:
-            break
-    assert number > 10
-    world.work_off()
 
 
 def test_an_upload_under_way_is_aborted_and_leaves_no_object(world: World, alice: Client) -> None:
