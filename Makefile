@@ -6,7 +6,7 @@ READY  := .venv/.ready
 ENGINES := .venv/.engines
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sam-local test-browser test-integration engines check format openapi hooks build lock clean
+.PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ test: $(READY) ## Run the unit tests, and the API over real HTTP
 test-browser: $(READY) ## Run the tests of the docs page in Chromium (Debian: apt install chromium chromium-driver)
 	$(BIN)/pytest tests/browser
 
+test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install unzip p7zip-full libarchive-tools default-jdk-headless)
+	$(BIN)/pytest tests/readers
+
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
 	$(BIN)/pytest --engines=real
 
@@ -28,6 +31,10 @@ engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run
 
 sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
 	SAM_CLI_TELEMETRY=0 $(BIN)/pytest --built
+
+benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Time archives against ZIP makers that pipe, on SeaweedFS
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/benchmarks.txt
+	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.archive
 
 check: $(READY) ## Lint, formatting, types and the template
 	$(BIN)/ruff check
@@ -53,6 +60,8 @@ lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashe
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in cli/pyproject.toml --all-extras \
 		-o requirements/dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/engines.in -o requirements/engines.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
+		requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
 		layers/core/requirements.in -o layers/core/requirements.txt
 

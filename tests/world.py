@@ -102,6 +102,24 @@ class World:
         answer = self.invoke(function, {"Records": [sqs_record(one, QUEUE_ARN) for one in messages]})
         return len(answer["batchItemFailures"])
 
+    def listen(self) -> Callable[[], list[Any]]:
+        """Listens on the bus from now on. Returns what gives the events that were heard."""
+        name = f"listener-{uuid.uuid4()}"
+        sqs, events = boto3.client("sqs"), boto3.client("events")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = json.dumps({"source": [{"prefix": "mlplatform."}]})
+        events.put_rule(Name=name, EventBusName=self.stack.bus, EventPattern=pattern)
+        events.put_targets(Rule=name, EventBusName=self.stack.bus, Targets=[{"Id": "listener", "Arn": arn}])
+
+        def heard() -> list[Any]:
+            found: list[Any] = []
+            while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+                found += [json.loads(message["Body"]) for message in messages]
+            return found
+
+        return heard
+
     def store(self, project_id: str, name: str, body: bytes, **more: Any) -> dict[str, str]:
         """Puts an artifact into the bucket; returns how an event names it."""
         key = f"projects/{project_id}/{name}"

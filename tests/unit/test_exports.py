@@ -216,6 +216,25 @@ def test_an_artifact_without_a_crc32_is_exported_all_the_same(world: World, alic
     assert files == {"f": b"content"}
 
 
+def test_the_bus_is_told_once_how_an_export_ended_and_never_its_url(
+    world: World, alice: Client, project_id: str
+) -> None:
+    heard = world.listen()
+    ready = finished(world, alice, project_id)["export"]
+    resource = {"id": str(uuid.uuid4()), "name": "m", "artifact": {"key": f"projects/{project_id}/missing"}}
+    world.announce("Model Created", project_id, resource)
+    world.work_off()
+    alice.post(f"/api/projects/{project_id}/exports")
+    world.work_off()
+    events = [event for event in heard() if event["detail"].get("project_id") == project_id]
+    told = [event for event in events if event["source"] == "mlplatform.projects"]
+    assert [event["detail-type"] for event in told] == ["Project Export Ready", "Project Export Failed"]
+    assert told[0]["detail"]["export_id"] == ready["id"]
+    assert told[0]["detail"]["size_bytes"] == ready["size_bytes"]
+    assert "missing" in told[1]["detail"]["error"]
+    assert "X-Amz-Signature" not in json.dumps(told)
+
+
 def test_an_empty_project_has_an_archive(world: World, alice: Client) -> None:
     project_id = alice.create()
     manifest, files = unpacked(downloaded(finished(world, alice, project_id)["export"]["download_url"]))

@@ -1,0 +1,69 @@
+"""A large artifact, from the bucket to a client with no code of its own for it."""
+
+import shutil
+import subprocess
+import tempfile
+import uuid
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.clients import Client
+from tests.e2e.test_session import announce, eventually
+from tests.running import RunningStack
+
+MIB = 1 << 20
+BLOCK = bytes(range(256)) * 4096 * 16  # 16 MiB
+
+
+@pytest.fixture
+def size(pytestconfig: pytest.Config) -> int:
+    """How large the artifact is, in bytes: moto keeps it in memory, SeaweedFS on the disk."""
+    return (1024 if pytestconfig.getoption("engines") == "real" else 48) * MIB
+
+
+@pytest.fixture
+def project_id(stack: RunningStack, alice: Client, size: int) -> str:
+    project_id = alice.create("A large model")
+    key = f"projects/{project_id}/models/large.bin"
+    with tempfile.TemporaryFile() as file:
+        for _ in range(size // len(BLOCK)):
+            file.write(BLOCK)
+        file.seek(0)
+        stack.aws("s3").put_object(
+            Bucket=stack.buckets["artifacts"], Key=key, Body=file, ContentLength=size, ChecksumAlgorithm="CRC32"
+        )
+    artifact = {"key": key, "content_type": "application/octet-stream"}
+    announce(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "large", "artifact": artifact})
+    eventually(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
+    return project_id
+
+
+def assert_whole(archive: Path, size: int) -> None:
+    checksum = 0
+    for _ in range(size // len(BLOCK)):
+        checksum = zlib.crc32(BLOCK, checksum)
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.namelist() == ["manifest.json", "models/large.bin"]
+        assert opened.testzip() is None
+        assert opened.getinfo("models/large.bin").file_size == size
+        assert checksum == opened.getinfo("models/large.bin").CRC
+    archive.unlink()
+
+
+def test_curl_and_requests_end_with_the_archive_of_a_large_artifact(
+    stack: RunningStack, alice: Client, project_id: str, size: int, tmp_path: Path
+) -> None:
+    url, key = f"{stack.description['base_url']}/api/projects/{project_id}/export", f"Bearer {alice.api_key}"
+    archive = tmp_path / "archive.zip"
+    curl = ["curl", "-fsSL", "-H", f"Authorization: {key}", "-o", str(archive), url]
+    subprocess.run(curl, check=True, timeout=300)
+    assert_whole(archive, size)
+    answer = requests.get(url, headers={"Authorization": key}, stream=True, timeout=300)
+    answer.raise_for_status()
+    with answer, archive.open("wb") as file:
+        shutil.copyfileobj(answer.raw, file)
+    assert_whole(archive, size)
