@@ -235,5 +235,6 @@ def _sentence(detail: Any) -> str:
 
 
 def _place(error: Json) -> str:
+    """Where an error is, unless its message names that already."""
     where = ".".join(str(part) for part in error["loc"][1:])
-    return f"{where}: " if where else ""
+    return "" if not where or f"'{where}'" in error["msg"] else f"{where}: "
