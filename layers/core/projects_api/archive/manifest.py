@@ -1,7 +1,7 @@
 """What an archive holds: its manifest, and the order of its files."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,12 +48,12 @@ def files_of(content: Content) -> list[File]:
     ]
 
 
-def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc32s: Sequence[int]) -> bytes:
+def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc32s: Iterable[int]) -> Iterator[bytes]:
     """The manifest as JSON in UTF-8: the project, its members, every resource with its fields, and every file.
 
     It depends on the content alone, not on when or by whom it is exported, so that the same content gives the same
     bytes; and its size does not depend on the CRC-32s, which are written as 8 hexadecimal digits, as by ``unzip -v``.
-    Lists have a row a line: a person can read them, and no more than a row is held twice.
+    It comes a row at a time, since all of it may be tens of megabytes.
     """
     project = content.project
     paths = {file.artifact.key: file.path for file in files}
@@ -77,7 +77,7 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
                 "content_type": file.artifact.content_type,
                 "resource_id": file.resource.id,
             }
-            for file, size, crc32 in zip(files, sizes, crc32s, strict=True)
+            for file, size, crc32 in zip(files, sizes, crc32s, strict=False)
         ),
     }
     about = {
@@ -90,13 +90,13 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
         "created_at": rfc3339(project.created_at),
         "updated_at": rfc3339(project.updated_at),
     }
-    data = bytearray(f'{{\n"format": {_json(FORMAT)},\n"project": {_json(about)}'.encode())
+    yield f'{{\n"format": {_json(FORMAT)},\n"project": {_json(about)}'.encode()
     for name, rows in lists.items():
-        data += f',\n"{name}": ['.encode()
+        yield f',\n"{name}": ['.encode()
         for number, row in enumerate(rows):
-            data += f"{',' if number else ''}\n{_json(row)}".encode()
-        data += b"]"
-    return bytes(data + b"\n}\n")
+            yield f"{',' if number else ''}\n{_json(row)}".encode()
+        yield b"]"
+    yield b"\n}\n"
 
 
 def _json(value: object) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from zlib import crc32
 
 from projects_api.archive import zip_format
@@ -70,10 +71,10 @@ class Maker:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
-        self._manifest = self._manifest_of([0] * len(taken.pins))
+        self._manifest = bytearray()
         self._directory = b""
         self._entries = [
-            Entry(MANIFEST_PATH, len(self._manifest), 0, taken.content.project.updated_at),
+            Entry(MANIFEST_PATH, sum(map(len, self._rows(repeat(0)))), 0, taken.content.project.updated_at),
             *(
                 Entry(file.path, pin.size, 0, file.resource.timestamp)
                 for file, pin in zip(taken.files, taken.pins, strict=True)
@@ -199,7 +200,7 @@ class Maker:
     def _told(self, part: Gathered, data: bytearray) -> bytearray:
         """``data`` with what stands between the files: headers, the manifest, the directory."""
         place = 0
-        told: bytes | None
+        told: bytes | bytearray | None
         for segment in part.segments:
             match segment:
                 case Header(index):
@@ -232,15 +233,17 @@ class Maker:
             for index in files
             if index not in self._crc32s
         )
-        self._manifest = self._manifest_of([self._crc32s[index] for index in files])
+        self._manifest = bytearray()
+        for row in self._rows(self._crc32s[index] for index in files):
+            self._manifest += row
         self._crc32s[MANIFEST] = crc32(self._manifest)
         self._directory = directory(
             [replace(entry, crc32=self._crc32s[index]) for index, entry in enumerate(self._entries)]
         )
 
-    def _manifest_of(self, crc32s: list[int]) -> bytes:
-        taken = self.taken
-        return manifest(taken.content, taken.files, [pin.size for pin in taken.pins], crc32s)
+    def _rows(self, crc32s: Iterable[int]) -> Iterator[bytes]:
+        """The manifest's, for files of these checksums."""
+        return manifest(self.taken.content, self.taken.files, [pin.size for pin in self.taken.pins], crc32s)
 
     # ------------------------------------------------------------------------------------------------------- threads
 
