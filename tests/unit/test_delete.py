@@ -134,3 +134,13 @@ def test_an_idempotency_key_that_stands_for_a_later_project_outlives_the_first(
     alice.delete(f"/api/projects/{first}")
     world.work_off()
     assert alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"] == second
+
+
+def test_a_purge_does_not_wait_for_an_export_that_found_the_project_deleted(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    alice.delete(f"/api/projects/{project_id}")
+    world.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
+    world.deliver([{"project_id": project_id}], "PurgeProject")
+    assert world.items(project_id) == []
+    world.work_off()

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from projects_api import settings
-from projects_api.domain.exports import is_stalled
-from projects_api.model.entities import ExportStatus
+from projects_api.model.clock import now
 from projects_api.model.ids import ProjectId
 from projects_api.storage import archives, artifacts, members, objects, projects, purge
 
@@ -32,8 +31,7 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
         return
     while members.remove_some(project):
         _check(keep_going)
-    unfinished = [e for e in purge.exports_of(project_id) if e.status is ExportStatus.RUNNING and not is_stalled(e)]
-    if unfinished:
+    if any(export.lease_until and export.lease_until > now() for export in purge.exports_of(project_id)):
         raise NotDoneError("an export is running")
     for bucket, prefix in (
         (settings.artifacts_bucket(), artifacts.prefix_of(project_id)),

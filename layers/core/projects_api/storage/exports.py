@@ -163,13 +163,17 @@ class Lease:
         self._update(expression, values)
 
     def release(self, *, came_further: bool) -> None:
-        """Lets another go on at once.
+        """Lets another go on at once; where the project is being deleted, the purge.
 
         Raises:
-            ConditionFailedError: The lease was lost, or the project is gone.
+            ConditionFailedError: The lease was lost.
         """
-        expression = "REMOVE lease_holder, lease_until"
-        self._update(expression + (", attempts" if came_further else ""), {})
+        table.update_one(
+            keys.export(self.project_id, self.export_id),
+            "REMOVE lease_holder, lease_until" + (", attempts" if came_further else ""),
+            condition="lease_holder = :me",
+            values={":me": text(self.holder)},
+        )
 
     def ready(self, *, progress: Progress, finished_at: datetime, expires_at: datetime) -> None:
         """Ends the work well.
