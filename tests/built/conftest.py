@@ -20,10 +20,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from local.aws import Aws
-from local.functions import load_handler
-from local.stack import ROOT, Stack, deploy
-from tests.events import seed
+from local.stack import ROOT, Stack
+from tests.served import served
 from tests.world import ENVIRONMENT, World
 
 BUILD = ROOT / ".aws-sam" / "build"
@@ -97,19 +95,8 @@ class Contained(World):
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[World]:
     """The stack on moto's server, with what the events ask for; its functions run in this process."""
-    aws = Aws("0.0.0.0")
-    endpoint = f"http://127.0.0.1:{urlsplit(aws.endpoint()).port}"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint}).items():
-            patch.setenv(name, value)
-        stack = deploy({})
-        for function in stack.functions.values():
-            for name, value in function.environment.items():
-                patch.setenv(name, value)
-        world = World(stack, {name: load_handler(one.folder).handler for name, one in stack.functions.items()})
-        seed(world)
+    with served("0.0.0.0") as world:
         yield world
-    aws.end()
 
 
 @pytest.fixture(scope="session")
