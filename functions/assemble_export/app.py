@@ -8,8 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api.domain import assembly, exports
 from projects_api.domain.assembly import OutOfTimeError
+from projects_api.model.entities import ExportStatus
 from projects_api.model.ids import ExportId, ProjectId
 from projects_api.storage import queues
+from projects_api.telemetry import Metric, count
 from projects_api.workers import work_off
 
 #: How long before its end a run hands on to the next, in milliseconds: longer than S3 takes to copy the largest part.
@@ -36,6 +38,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         except OutOfTimeError:
             queues.send_export(project_id, export_id)
         export = exports.settle(project_id, export_id)
+        if export and export.finished_at and not export.settled:  # it was settled just now
+            count(Metric.EXPORTS_READY if export.status is ExportStatus.READY else Metric.EXPORTS_FAILED)
         logger.info("worked on an export", extra={"status": export.status if export else "gone"})
 
     return work_off(event, context, assemble)

@@ -217,7 +217,7 @@ def test_an_artifact_without_a_crc32_is_exported_all_the_same(world: World, alic
 
 
 def test_the_bus_is_told_once_how_an_export_ended_and_never_its_url(
-    world: World, alice: Client, project_id: str
+    world: World, alice: Client, project_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heard = world.listen()
     ready = finished(world, alice, project_id)["export"]
@@ -233,6 +233,9 @@ def test_the_bus_is_told_once_how_an_export_ended_and_never_its_url(
     assert told[0]["detail"]["size_bytes"] == ready["size_bytes"]
     assert "missing" in told[1]["detail"]["error"]
     assert "X-Amz-Signature" not in json.dumps(told)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    for metric in ("ExportsReady", "ExportsFailed"):
+        assert sum(line[metric][0] for line in lines if metric in line) == 1
 
 
 def test_an_empty_project_has_an_archive(world: World, alice: Client) -> None:

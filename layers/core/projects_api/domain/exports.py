@@ -162,7 +162,7 @@ def settle(project_id: ProjectId, export_id: ExportId) -> Export | None:
     """Clears up behind a finished export and says on the bus how it ended, unless that was done; repeated until it was.
 
     Returns:
-        The export, or None where it is gone.
+        The export as it was before, or None where it is gone.
     """
     export = exports.get(project_id, export_id)
     if export and export.finished_at and not export.settled:
