@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 #: How many connections a client keeps, and so how many of its calls can be under way at once.
-CONNECTIONS = 32
+CONNECTIONS = 48
 
 
 def _config(*, read_timeout: float) -> Config:

@@ -42,8 +42,6 @@ def page(project_id: ProjectId, *, after: ExportId | None, limit: int) -> tuple[
 def insert(project: Project, export: Export) -> None:
     """Makes ``export`` the project's latest, if ``project`` still shows the one before.
 
-    One that the schedule asked for takes the project off what is due.
-
     Raises:
         ConditionFailedError: Another was started meanwhile, or the project is gone.
     """
