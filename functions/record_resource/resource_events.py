@@ -1,10 +1,11 @@
 """The events of sibling services: what they may hold, and what they say of a resource."""
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from projects_api.domain.resources import Change, observed
 from projects_api.model import entities
@@ -15,8 +16,24 @@ from projects_api.model.ids import ProjectId, ResourceId
 #: indexes (DynamoDB, "Service quotas").
 FIELDS_BYTES = 100_000
 
+#: A key's length in UTF-8 (Amazon S3, "Object key naming guidelines").
+KEY_BYTES = 1024
+
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it has no time in UTC between the years 1 and 9999") from None
+
+
+def _fits_s3(key: str) -> str:
+    if len(key.encode()) > KEY_BYTES:
+        raise ValueError(f"it takes more than {KEY_BYTES} bytes")
+    return key
 
 
 class RefusedError(Exception):
@@ -24,7 +41,7 @@ class RefusedError(Exception):
 
 
 class Artifact(BaseModel):
-    key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    key: Annotated[str, StringConstraints(min_length=1), AfterValidator(_fits_s3)]
     content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "application/octet-stream"
 
 
@@ -53,7 +70,7 @@ class Experiment(ResourceDetail):
 
 class Detail[ResourceT: ResourceDetail](BaseModel):
     project_id: UUID
-    occurred_at: AwareDatetime
+    occurred_at: Annotated[AwareDatetime, AfterValidator(_in_utc)]
     resource: ResourceT
 
 

@@ -1,14 +1,17 @@
 """Events in, timeline out."""
 
 import itertools
+import json
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from resource_events import RefusedError, parse
 
 from projects_api.domain.resources import Change, newest, observed
 from projects_api.model.entities import Resource, ResourceType
@@ -173,6 +176,53 @@ def test_what_can_not_be_recorded_is_put_aside_with_its_reason(
     assert event["detail"]["project_id"] == project_id
     assert reason in why
     assert alice.get(f"/api/projects/{project_id}/timeline")["events"] == []
+
+
+def test_an_event_at_a_time_or_with_a_key_that_nobody_can_keep_is_put_aside(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        world.announce("Model Created", project_id, RESOURCE, moment)
+    artifact = {"key": f"projects/{project_id}/{'ü' * 600}"}  # fewer than 1,024 characters, and more bytes
+    world.announce("Model Created", project_id, RESOURCE | {"artifact": artifact})
+    world.work_off()
+    reasons = [why for _, why in world.dead_letters()]
+    assert ["years" in why for why in reasons] == [True, True, False]
+    assert "1024 bytes" in reasons[2]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"detail-type": st.sampled_from(["Dataset Created", "Experiment Updated", "Model Deleted", ""]) | json_values},
+        optional={
+            "detail": st.fixed_dictionaries(
+                {},
+                optional={
+                    "project_id": st.just(RESOURCE["id"]) | json_values,
+                    "occurred_at": st.just(at(1)) | st.datetimes().map(str) | json_values,
+                    "resource": st.dictionaries(st.sampled_from(["id", "name", "rows", "artifact", "x"]), json_values)
+                    | st.just(RESOURCE)
+                    | json_values,
+                },
+            )
+        },
+    )
+    | json_values
+)
+def test_whatever_is_on_the_bus_is_understood_or_refused_with_a_reason(body: Any) -> None:
+    try:
+        project_id, resource = parse(json.dumps(body))
+    except RefusedError as reason:
+        assert str(reason)  # noqa: PT017 - both outcomes are right
+    else:
+        assert UUID(project_id)
+        assert resource.name
 
 
 def test_an_event_for_a_project_that_is_not_there_is_put_aside(world: World) -> None:
