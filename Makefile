@@ -9,7 +9,7 @@ ENGINES := .venv/.engines
 .PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
 
 help: ## Show this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
 	@PORT=$(PORT) PYTHONPATH=layers/core:. exec $(BIN)/python -m local
@@ -54,6 +54,9 @@ hooks: $(READY) ## Have git run the quick checks before each commit
 
 build: $(READY) ## Build what is deployed, into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
+
+benchmark-cold-start: build ## Start every function, against a bare client and the usual handler; write the table
+	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.cold_start
 
 lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
