@@ -47,13 +47,12 @@ def endpoints_of(endpoints: dict[str, Any], services: set[str]) -> dict[str, Any
 
 
 def undocumented(description: Any) -> Any:
-    """A description without its texts for people. What is called so and is no text, as a member of a shape, stays."""
+    """A description whose texts for people are empty; what is called so and is no text, as a shape's member, stays."""
     match description:
         case dict():
             return {
-                name: undocumented(value)
+                name: "" if name == "documentation" and isinstance(value, str) else undocumented(value)
                 for name, value in description.items()
-                if not (name == "documentation" and isinstance(value, str))
             }
         case list():
             return [undocumented(one) for one in description]

@@ -14,6 +14,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape, StructureShape
 
 from local.stack import ROOT
+from tests.world import ENVIRONMENT
 
 LAYER = ROOT / ".aws-sam" / "build" / "CoreLayer" / "python"
 SERVICES = ("dynamodb", "events", "s3", "sqs")
@@ -65,9 +66,10 @@ def test_every_client_of_the_package_is_made_from_the_layer_alone() -> None:
 from projects_api.storage import clients
 import botocore, json
 made = [getattr(clients, name)() for name in {SERVICES}]
+assert "X-Amz-Signature" in clients.s3().generate_presigned_url("get_object", Params={{"Bucket": "b", "Key": "k"}})
 print(json.dumps([botocore.__file__, *[one.meta.service_model.service_name for one in made]]))
 """
-    environment = {"PYTHONPATH": str(LAYER), "AWS_DEFAULT_REGION": "eu-west-1"}
+    environment = {"PYTHONPATH": str(LAYER)} | ENVIRONMENT
     command = [sys.executable, "-S", "-c", program]  # -S: nothing of the virtual environment's
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [str(LAYER / "botocore" / "__init__.py"), *SERVICES]
@@ -79,6 +81,7 @@ def test_a_service_is_described_as_botocore_describes_it(service: str) -> None:
     assert cut.metadata == whole.metadata
     assert cut.operation_names == whole.operation_names
     assert cut.shape_names == whole.shape_names
+    assert [one.name for one in cut.client_context_parameters] == [one.name for one in whole.client_context_parameters]
     for name in whole.operation_names:
         assert cut.operation_model(name).http == whole.operation_model(name).http
     for name in whole.shape_names:
