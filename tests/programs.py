@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -9,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("projects")
+
+
+def _hear_ctrl_c() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Projects:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
         )
 
     def __call__(self, *arguments: str, **environment: str) -> Ended:
