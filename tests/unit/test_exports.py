@@ -15,7 +15,7 @@ import pytest
 from projects_api.domain import exports
 from projects_api.model.clock import now
 from tests.clients import Answer, Client
-from tests.unit.conftest import World
+from tests.world import World
 
 MIB = 1 << 20
 
