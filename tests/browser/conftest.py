@@ -20,7 +20,7 @@ def chromium() -> Iterator[webdriver.Chrome]:
         "--headless=new",
         "--no-sandbox",  # it runs as root in CI
         "--disable-dev-shm-usage",
-        "--window-size=1280,1600",
+        "--window-size=1280,1400",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ):
         options.add_argument(argument)

@@ -55,9 +55,16 @@ def test_it_shows_every_operation_and_asks_nobody_else_for_anything(page: Chrome
     }
     assert shown == declared
     assert page.find_element(By.CSS_SELECTOR, ".info .title").text.startswith("Projects API")
+    picture(page, "page")
     assert [line for line in log(page, "browser") if line["level"] in {"SEVERE", "WARNING"}] == []
     base_url = stack.description["base_url"]
     assert {url.split("?")[0] for url in requested(page)} == {f"{base_url}/api/docs", f"{base_url}/api/openapi.json"}
+
+
+def picture(page: Chrome, name: str) -> None:
+    """Keeps a picture of the page, where the environment variable `PICTURES` names a folder for it."""
+    if folder := os.environ.get("PICTURES"):
+        page.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 def requested(page: Chrome) -> list[str]:
@@ -87,9 +94,5 @@ def test_a_request_is_tried_with_the_key_from_the_field_and_without(page: Chrome
     assert "Unauthorized" in answered("401")
     page.find_element(By.ID, "api-key").send_keys(stack.description["users"]["alice"]["api_key"])
     assert '"Card fraud"' in answered("200")
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.execute_script("window.scrollTo(0, 0)")
-        page.save_screenshot(str(Path(folder) / "docs.png"))
-        page.execute_script("arguments[0].scrollIntoView()", operation)
-        page.save_screenshot(str(Path(folder) / "docs-tried.png"))
+    picture(page, "tried")
     assert page.execute_script("return localStorage.length + sessionStorage.length + document.cookie.length") == 0

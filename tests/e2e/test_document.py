@@ -15,7 +15,7 @@ CONFIGURATION = ROOT / "tests" / "e2e" / "schemathesis" / "schemathesis.toml"
 PROGRAMS = Path(sys.executable).parent
 
 #: How many requests schemathesis makes up for each operation, beside those that it works out, and from what seed.
-EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "10")
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
 CLIENT = """
