@@ -52,7 +52,7 @@ class Api(APIGatewayHttpResolver):
     """
 
     def __init__(self) -> None:
-        super().__init__(enable_validation=True)
+        super().__init__(enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR)
         answer_errors(self)
         self.use([_require_scope])
         #: What Lambda calls with a request of an HTTP API in payload format 2.0.
