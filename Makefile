@@ -4,6 +4,7 @@ PORT   ?= 8888
 BIN    := .venv/bin
 READY  := .venv/.ready
 ENGINES := .venv/.engines
+CHECKOV := .venv/checkov
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
@@ -42,6 +43,9 @@ check: $(READY) ## Lint, formatting, types and the template
 	$(BIN)/mypy
 	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
 
+audit: $(CHECKOV) ## Look the template over for what is insecure, with checkov; .checkov.yaml names the exceptions
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
+
 format: $(READY) ## Format the code and mend what lint can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -63,6 +67,7 @@ lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashe
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in cli/pyproject.toml --all-extras \
 		-o requirements/dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/engines.in -o requirements/engines.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/checkov.in -o requirements/checkov.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
 		requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
@@ -71,11 +76,17 @@ lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashe
 clean: ## Remove everything that was installed, built or stored
 	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(READY): requirements/uv.txt requirements/dev.txt cli/pyproject.toml
+$(READY): requirements/uv.txt requirements/dev.txt cli/pyproject.toml tests/iam/package-lock.json
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable cli
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts --prefix tests/iam
+	@touch $@
+
+$(CHECKOV): $(READY) requirements/checkov.txt
+	$(PYTHON) -m venv $@
+	$(BIN)/uv pip install -q --python $@/bin/python --require-hashes -r requirements/checkov.txt
 	@touch $@
 
 $(ENGINES): $(READY) requirements/engines.txt local/engines.py

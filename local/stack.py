@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import io
 import json
 import os
 import warnings
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -22,25 +25,36 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 STACK = "projects"
 REGION: Final = "eu-west-1"
+ACCOUNT = "123456789012"
 
-#: What moto's CloudFormation creates. The API is the gateway's, event sources and schedules are the pumps'.
-CREATED = {
-    "AWS::DynamoDB::Table",
-    "AWS::Events::EventBus",
-    "AWS::Events::Rule",
-    "AWS::IAM::Role",
-    "AWS::Lambda::Function",
-    "AWS::S3::Bucket",
-    "AWS::SQS::Queue",
+#: What moto's CloudFormation knows nothing of, so that it is created by calls, as the template says.
+CALLED = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
+}
+
+#: What is not AWS's on one machine: the gateway is SAM CLI's, the pumps stand for event sources and schedules, and
+#: functions are run from their folders, without versions, layers and leave.
+ELSEWHERE = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the stack: its names in the template and in Lambda, where its code is, and how it is run."""
+    """A function of the stack: its names in the template and in Lambda, its role, its code, and how it is run."""
 
     name: str
     deployed_as: str
+    role: str
     folder: Path
     environment: dict[str, str]
     timeout: int
@@ -76,7 +90,9 @@ class Stack:
     exports: str
 
 
+@cache
 def load_template() -> dict[str, Any]:
+    """The template, which is not to be changed."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
     return template
 
@@ -105,22 +121,29 @@ def deploy(parameters: dict[str, str]) -> Stack:
         functions[name] = Function(
             name=name,
             deployed_as=names[name],
+            role=configuration["Role"],
             folder=ROOT / properties["CodeUri"],
             environment={key: str(value) for key, value in configuration["Environment"]["Variables"].items()},
             timeout=configuration["Timeout"],
             memory=configuration["MemorySize"],
         )
         for event in properties.get("Events", {}).values():
-            if event["Type"] == "SQS":
-                wanted = event["Properties"]
-                queue = wanted["Queue"]["Fn::GetAtt"]
-                queue = queue[0] if isinstance(queue, list) else queue.partition(".")[0]
-                concurrency = wanted.get("ScalingConfig", {}).get("MaximumConcurrency", 2)
-                sources.append(Source(names[queue], name, wanted["BatchSize"], min(concurrency, 4)))
-            elif event["Type"] == "ScheduleV2":
+            if event["Type"] == "ScheduleV2":
                 expression = _schedule_expression(event["Properties"], parameters)
                 if expression:
                     schedules.append(Schedule(expression, name))
+    for resource in declared.values():
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            properties = resource["Properties"]
+            concurrency = int(_parameter(properties["ScalingConfig"]["MaximumConcurrency"]["Ref"], parameters))
+            sources.append(
+                Source(
+                    queue_url=names[_referred(properties["EventSourceArn"]["Fn::GetAtt"])],
+                    function=_referred(properties["FunctionName"]["Ref"]),
+                    batch_size=properties["BatchSize"],
+                    concurrency=min(concurrency, 4),
+                )
+            )
     return Stack(
         functions=functions,
         sources=sources,
@@ -141,7 +164,7 @@ def _transformed() -> dict[str, Any]:
     s3 = boto3.client("s3", endpoint_url=_endpoint_of_moto("s3"))
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket=bucket, Key=key, Body=code.getvalue())
-    template = load_template()
+    template = copy.deepcopy(load_template())
     for resource in template["Resources"].values():
         for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
             resource["Properties"][name] = f"s3://{bucket}/{key}"
@@ -150,10 +173,22 @@ def _transformed() -> dict[str, Any]:
 
 
 def _create(template: dict[str, Any], parameters: dict[str, str]) -> None:
-    kept = {name: one for name, one in template["Resources"].items() if one["Type"] in CREATED}
-    for resource in kept.values():
+    """Creates the transformed template's resources.
+
+    What is elsewhere is a parameter here, for those that refer to it. What is created by calls is said as an output,
+    since moto resolves what stands there.
+    """
+    resources = template["Resources"]
+    for resource in resources.values():
         resource["Properties"].pop("Layers", None)
-    body = {name: part for name, part in template.items() if name != "Outputs"} | {"Resources": kept}
+    elsewhere = {name for name, resource in resources.items() if resource["Type"] in ELSEWHERE}
+    called = {name: resource for name, resource in resources.items() if resource["Type"] in CALLED}
+    body = template | {
+        "Parameters": template["Parameters"]
+        | {name: {"Type": "String", "Default": f"arn:aws:lambda:{REGION}:{ACCOUNT}:{name}"} for name in elsewhere},
+        "Resources": {name: resources[name] for name in resources.keys() - elsewhere - called.keys()},
+        "Outputs": {name: {"Value": resource["Properties"]} for name, resource in called.items()},
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         boto3.client("cloudformation").create_stack(
@@ -162,6 +197,31 @@ def _create(template: dict[str, Any], parameters: dict[str, str]) -> None:
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
+    for name, properties in resolved_outputs().items():
+        _call(name, called[name]["Type"], properties)
+
+
+def resolved_outputs() -> dict[str, Any]:
+    """The properties of what was created by calls."""
+    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    return {output["OutputKey"]: ast.literal_eval(output["OutputValue"]) for output in stack["Outputs"]}
+
+
+def _call(name: str, type_: str, properties: dict[str, Any]) -> None:
+    """Creates a resource that moto's CloudFormation does not know."""
+    match type_:
+        case "AWS::CloudWatch::Alarm":
+            boto3.client("cloudwatch").put_metric_alarm(AlarmName=name, **properties)
+        case "AWS::S3::BucketPolicy":
+            pass  # it denies what does not come over TLS, and moto, which knows no such condition, would deny all
+        case "AWS::SQS::QueuePolicy":
+            for url in properties["Queues"]:
+                policy = json.dumps(properties["PolicyDocument"])
+                boto3.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        case "AWS::Scheduler::Schedule":
+            boto3.client("scheduler").create_schedule(**properties)
+        case _:
+            raise KeyError(type_)
 
 
 def _endpoint_of_moto(service: str) -> str:
@@ -208,6 +268,11 @@ def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str,
             rule["Expiration"] = {"Days": int(_parameter(declared["ExpirationInDays"]["Ref"], parameters))}
         rules.append(cast("LifecycleRuleTypeDef", rule | {"ID": declared["Id"], "Filter": {"Prefix": ""}}))
     s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+
+
+def _referred(reference: str | list[str]) -> str:
+    """Which resource ``Resource.Attribute`` is of."""
+    return reference.partition(".")[0] if isinstance(reference, str) else reference[0]
 
 
 def _schedule_expression(properties: dict[str, Any], parameters: dict[str, str]) -> str:

@@ -24,6 +24,7 @@ from local.gateway import create_app
 from local.pumps import sqs_record
 from local.stack import REGION, Stack, deploy
 from tests.clients import Answer, Client
+from tests.iam.enforcement import Enforcement, enforced
 from tests.invariants import broken_invariants
 
 ENVIRONMENT = {
@@ -44,6 +45,7 @@ class World:
 
     stack: Stack
     handlers: dict[str, Callable[[Any, Any], Any]]
+    permissions: Enforcement
     app: flask.Flask | None = None
 
     @cached_property
@@ -55,7 +57,8 @@ class World:
         function = self.stack.functions[name]
         context = Context(name, function.memory, deadline=float("inf"))
         context.get_remaining_time_in_millis = lambda: function.timeout * 1000  # type: ignore[method-assign]
-        return json.loads(json.dumps(self.handlers[name](json.loads(json.dumps(event)), context)))
+        with self.permissions.acting_as(name):
+            return json.loads(json.dumps(self.handlers[name](json.loads(json.dumps(event)), context)))
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
         assert self.app
@@ -187,12 +190,14 @@ def created(environment: dict[str, str]) -> Iterator[World]:
         for name, value in (ENVIRONMENT | environment).items():
             patch.setenv(name, value)
         one_call_at_a_time()
-        with mock_aws():
+        with contextlib.ExitStack() as ended:
+            ended.enter_context(mock_aws())
             stack = deploy({})
+            permissions = ended.enter_context(enforced(stack, patch))
             for function in stack.functions.values():
                 for name, value in function.environment.items():
                     patch.setenv(name, value)
             handlers = {name: load_handler(function.folder).handler for name, function in stack.functions.items()}
-            made = World(stack, handlers)
+            made = World(stack, handlers, permissions)
             made.app = create_app(made.invoke)
             yield made
