@@ -16,9 +16,11 @@ from tests.world import ENVIRONMENT, World
 @contextlib.contextmanager
 def served(host: str = "127.0.0.1") -> Iterator[World]:
     """The stack, whose functions run in this process, until the end of the block; ``AWS_ENDPOINT_URL`` leads to it."""
-    aws = Aws(host)
-    endpoint = f"http://127.0.0.1:{urlsplit(aws.endpoint()).port}"
     with pytest.MonkeyPatch.context() as patch:
+        # else moto takes the first part of whatever this machine is called for a bucket's name
+        patch.setenv("S3_IGNORE_SUBDOMAIN_BUCKETNAME", "true")
+        aws = Aws(host)
+        endpoint = f"http://127.0.0.1:{urlsplit(aws.endpoint()).port}"
         for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint}).items():
             patch.setenv(name, value)
         stack = deploy({})
