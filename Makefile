@@ -25,7 +25,7 @@ test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt instal
 	$(BIN)/pytest tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
-	$(BIN)/pytest --engines=real tests/unit tests/integration tests/e2e/test_session.py
+	$(BIN)/pytest --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
 
 engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run` stands on them
 	@PYTHONPATH=layers/core:. exec $(BIN)/python -m local.engines
