@@ -1,9 +1,12 @@
 """What the tests stand on: moto, or with `--engines=real` DynamoDB Local and SeaweedFS."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+os.environ["POWERTOOLS_SERVICE_NAME"] = "projects"  # loggers are made, and named, as modules are imported
 
 from local.engines import Engines, engines
 from tests.clients import Client
@@ -21,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="memory: moto; real: DynamoDB Local and SeaweedFS, which `make engines` installs",
     )
     parser.addoption("--built", action="store_true", help="ask what `make build` has built, in containers")
+    parser.addoption("--write-reach", action="store_true", help="write docs/reach.md as it is measured")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,7 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if built or BUILT in item.path.parents:
             return bool(built) and BUILT in item.path.parents
         if real:
-            return bool({"session_world", "stack"} & set(getattr(item, "fixturenames", ())))
+            asks = bool({"session_world", "stack"} & set(getattr(item, "fixturenames", ())))
+            return asks and not item.get_closest_marker("memory")
         return INTEGRATION not in item.path.parents
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])

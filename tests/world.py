@@ -19,7 +19,7 @@ from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from local.aws import one_call_at_a_time
-from local.functions import Context, load_handler
+from local.functions import Context, FunctionError, load_handler
 from local.gateway import create_app
 from local.pumps import sqs_record
 from local.stack import REGION, Stack, deploy
@@ -65,6 +65,17 @@ class World:
         """What the functions may do, where that is enforced."""
         assert self.enforcement
         return self.enforcement
+
+    def run(self, name: str, event: Any) -> Any:
+        """``invoke`` for the gateway, to which a function that raises is one that failed.
+
+        Raises:
+            FunctionError: It raised.
+        """
+        try:
+            return self.invoke(name, event)
+        except Exception as error:
+            raise FunctionError(name, type(error).__name__, str(error)) from error
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
         assert self.app
@@ -205,5 +216,5 @@ def created(environment: dict[str, str]) -> Iterator[World]:
                     patch.setenv(name, value)
             handlers = {name: load_handler(function.folder).handler for name, function in stack.functions.items()}
             made = World(stack, handlers, permissions)
-            made.app = create_app(made.invoke)
+            made.app = create_app(made.run)
             yield made

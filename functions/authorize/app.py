@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
 from projects_api.domain import users
+from projects_api.storage.clients import deadline
 from projects_api.telemetry import Metric
 
 logger = Logger()
@@ -17,7 +18,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Takes an HTTP API's authorizer request in format 2.0; answers with a simple response."""
     telemetry.identify(event)
     scheme, _, text = str((event.get("identitySource") or [""])[0]).partition(" ")
-    key = users.authenticate(text.strip()) if scheme.lower() == "bearer" else None
+    with deadline.within(context.get_remaining_time_in_millis() / 1000):
+        key = users.authenticate(text.strip()) if scheme.lower() == "bearer" else None
     if key is None:
         logger.info("refused")
         telemetry.count(Metric.KEYS_REFUSED)

@@ -42,7 +42,7 @@ def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tu
         found, (claim,) = projects.find(project_id, user_id, keys.email(address))
         project = enter(found, Action.MANAGE_MEMBERS).project
         if claim is None:
-            raise UserNotFoundError(address)
+            raise UserNotFoundError
         user = user_from_item(claim)
         if user.id == project.owner_id:
             raise ConflictError("This user owns the project, and the owner's role does not change.")

@@ -132,6 +132,7 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
     """Deletes a project for everybody at once, and has what it leaves purged.
 
     Memberships end before the answer, as many as there is time for, since lists count them; the purge ends the rest.
+    It is deleted whatever becomes of the purge's message: ``resume_stalled`` finds what has none.
     """
 
     def attempt() -> Project:
@@ -145,7 +146,8 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
         left = min(project.member_count, MEMBERS_ENDED) - members.DELETED_AT_ONCE
         while left > 0 and members.remove_some(project):
             left -= members.DELETED_AT_ONCE
-    queues.send_purge(project_id)
+    with suppress(StorageUnavailableError):
+        queues.send_purge(project_id)
 
 
 def decide_anew[T](attempt: Callable[[], T]) -> T:

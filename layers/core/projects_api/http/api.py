@@ -18,6 +18,7 @@ from projects_api.http.errors import LIST, NOT_UTF8, TOO_DEEP, TOO_LONG_A_NUMBER
 from projects_api.model.entities import Caller, Email, Scope
 from projects_api.model.errors import NotAllowedError
 from projects_api.model.ids import UserId
+from projects_api.storage.clients import deadline
 from projects_api.telemetry import Metric
 
 logger = Logger()
@@ -78,7 +79,8 @@ class Api(APIGatewayHttpResolver):
 
     def _handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         telemetry.identify(event)
-        answer = self.resolve(_as_json(event), context)
+        with deadline.within(context.get_remaining_time_in_millis() / 1000):
+            answer = self.resolve(_as_json(event), context)
         status = answer["statusCode"]
         logger.info("answered", extra={"status": status})
         if status == HTTPStatus.SERVICE_UNAVAILABLE:

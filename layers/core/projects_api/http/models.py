@@ -10,6 +10,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -274,7 +275,13 @@ class ExportList(BaseModel):
 # ---------------------------------------------------------- what operators' functions, which IAM guards, take and give
 
 
-class NewUser(BaseModel):
+class OperatorsInput(BaseModel):
+    """What an operator gives. Lambda logs the error of a function that fails, so that it must not repeat the input."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class NewUser(OperatorsInput):
     email: str
     name: str
 
@@ -290,13 +297,13 @@ class User(BaseModel):
         return cls(user_id=UUID(user.id), email=user.email, name=user.name, created_at=user.created_at)
 
 
-class NewApiKey(BaseModel):
+class NewApiKey(OperatorsInput):
     email: str
     scopes: list[Scope]
     expires_at: AwareDatetime | None = None
 
 
-class KeyToRevoke(BaseModel):
+class KeyToRevoke(OperatorsInput):
     key_id: str = Field(pattern=r"^[0-9a-f]{16}$")
 
 

@@ -1,6 +1,7 @@
 """What can go wrong, in the words of the domain. ``http.errors`` knows what each is over HTTP.
 
-Each error's text says what is wrong and what to do; it is shown to clients and holds no secret.
+Each error's text says what is wrong and what to do; it is shown to clients, may be logged, and holds
+neither a secret nor an email.
 """
 
 import json
@@ -42,8 +43,8 @@ class MemberNotFoundError(NotFoundError):
 
 
 class UserNotFoundError(NotFoundError):
-    def __init__(self, who: str) -> None:
-        super().__init__(f"No user is registered as {who}. Ask an operator to register them first.")
+    def __init__(self) -> None:
+        super().__init__("No user is registered with this email. Ask an operator to register them first.")
 
 
 class ExportNotFoundError(NotFoundError):

@@ -18,14 +18,18 @@ TRANSIENT = frozenset(
         "InternalServerError",
         "ItemCollectionSizeLimitExceededException",
         "KMSThrottlingException",
+        "InternalFailure",
         "LimitExceededException",
         "NoSuchUpload",  # another run completed or aborted it; the next one sees
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "RequestTimeout",
         "RequestTimeoutException",
         "ServiceUnavailable",
         "SlowDown",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -51,6 +55,11 @@ class ConditionFailedError(Exception):
         self.items = items
 
 
+class ContentionError(StorageUnavailableError):
+    """Another write was in the way, or a batch was done in part. The client, which tries again what else passes, knows
+    of neither."""
+
+
 class ObjectMissingError(Exception):
     """The object is not in the bucket, or not in the version that was asked for."""
 
@@ -62,6 +71,7 @@ def translated() -> Iterator[None]:
     Raises:
         ConditionFailedError: A conditional write did not apply.
         ObjectMissingError: S3 has no such object, or it changed.
+        ContentionError: Another transaction was in the way.
         StorageUnavailableError: A time-out, a throttle, a fault of AWS's, after the client's own retries.
     """
     try:
@@ -73,6 +83,8 @@ def translated() -> Iterator[None]:
             raise ConditionFailedError([True], [{}]) from error
         if code == "TransactionCanceledException":
             raise _cancelled(error) from error
+        if code == "TransactionConflictException":
+            raise ContentionError from error
         if code in {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"}:
             raise ObjectMissingError(code) from error
         if code in TRANSIENT or status in SERVER_ERRORS:
@@ -92,5 +104,5 @@ def _cancelled(error: ClientError) -> Exception:
         return ConditionFailedError(failed, [dict(reason.get("Item", {})) for reason in reasons])
     codes = {str(reason.get("Code", "None")) for reason in reasons} - {"None"}
     if codes <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
-        return StorageUnavailableError()
+        return ContentionError()
     return error

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, IncompleteReadError, NoCredentialsE
 from botocore.hooks import first_non_none_response
 from botocore.httpsession import URLLib3Session
 
+from projects_api.model.errors import StorageUnavailableError
 from projects_api.storage import clients
 from projects_api.storage.errors import translated
 from projects_api.storage.table import retry
@@ -62,7 +63,7 @@ def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None 
                 raise IncompleteReadError(actual_bytes=len(content), expected_bytes=expected)
             return content
 
-    return retry(attempt)
+    return retry(attempt, on=StorageUnavailableError)
 
 
 def _send(request: AWSPreparedRequest) -> AWSResponse:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from projects_api import settings
 from projects_api.model.errors import StorageUnavailableError
+from projects_api.model.ids import new_id
 from projects_api.storage import clients
-from projects_api.storage.errors import translated
+from projects_api.storage.errors import ContentionError, translated
 from projects_api.storage.keys import Item, text
 
 if TYPE_CHECKING:
@@ -41,16 +42,18 @@ class Page:
     more: bool
 
 
-def retry[T](attempt: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
-    """What ``attempt`` returns, tried again with backoff and jitter while it meets a conflict or a throttle.
+def retry[T](
+    attempt: Callable[[], T], *, on: type[StorageUnavailableError] = ContentionError, attempts: int = ATTEMPTS
+) -> T:
+    """What ``attempt`` returns, tried again with backoff and jitter while it raises ``on``.
 
-    The client retries single calls by itself; this is for what it does not know to be retryable, as two
-    transactions that met.
+    The client itself tries a call again that was throttled or not answered; this is for what it does not know to be
+    worth another try, as two transactions that met.
     """
     for number in range(attempts - 1):
         try:
             return attempt()
-        except StorageUnavailableError:
+        except on:
             time.sleep(random.uniform(0, min(0.02 * 2**number, 0.5)))  # noqa: S311 - jitter, not a secret
     return attempt()
 
@@ -87,7 +90,7 @@ def _get_batch(keys: Sequence[Item]) -> list[Item]:
         unprocessed = answer["UnprocessedKeys"].get(settings.table())
         wanted = list(unprocessed["Keys"]) if unprocessed else []
         if wanted:
-            raise StorageUnavailableError
+            raise ContentionError
 
     retry(attempt)
     return found
@@ -218,15 +221,16 @@ def _conditional(condition: str, *, names: dict[str, str] | None = None, values:
 
 
 def transact(*writes: TransactWriteItemTypeDef) -> None:
-    """All of ``writes``, or none of them.
+    """All of ``writes``, or none of them; and once, even where an answer was lost and the call repeated.
 
     Raises:
         ConditionFailedError: A condition did not hold; its place among the writes is in ``failed``.
     """
+    token = new_id()
 
     def attempt() -> None:
         with translated():
-            clients.dynamodb().transact_write_items(TransactItems=list(writes))
+            clients.dynamodb().transact_write_items(TransactItems=list(writes), ClientRequestToken=token)
 
     retry(attempt)
 
@@ -267,6 +271,6 @@ def delete_many(keys: Sequence[Item]) -> None:
                 answer = clients.dynamodb().batch_write_item(RequestItems={settings.table(): wanted})
             wanted = answer["UnprocessedItems"].get(settings.table(), [])
             if wanted:
-                raise StorageUnavailableError
+                raise ContentionError
 
         retry(attempt)
