@@ -1,0 +1,160 @@
+"""Who may do what: every kind of caller on every route, in one table."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.clients import Client
+from tests.snapshots import Snapshot
+from tests.world import World
+
+pytestmark = pytest.mark.memory
+
+#: What each caller is answered. The first five have keys with the scopes read and write; what follows are keys of the
+#: owner's: none at all, with a wrong secret, revoked, expired, and with one scope alone.
+TABLE = """
+                                  owner admin editor viewer stranger | none wrong revoked expired | read: write: admin:
+GET    /projects                  200   200   200    200    200      | 401  403   403     403     | 200   403    200
+POST   /projects                  201   201   201    201    201      | 401  403   403     403     | 403   201    201
+GET    /projects/P                200   200   200    200    404      | 401  403   403     403     | 200   403    200
+PUT    /projects/P                200   200   200    403    404      | 401  403   403     403     | 403   200    200
+DELETE /projects/P                200   403   403    403    404      | 401  403   403     403     | 403   200    200
+GET    /projects/P/members        200   200   200    200    404      | 401  403   403     403     | 200   403    200
+POST   /projects/P/members add    201   403   403    403    404      | 401  403   403     403     | 403   201    201
+POST   /projects/P/members change 200   403   403    403    404      | 401  403   403     403     | 403   200    200
+POST   /projects/P/members rise   409   403   403    403    404      | 401  403   403     403     | 403   409    409
+POST   /projects/P/members usurp  422   422   422    422    422      | 401  403   403     403     | 422   422    422
+POST   /projects/P/members demote 409   403   403    403    404      | 401  403   403     403     | 403   409    409
+POST   /projects/P/members nobody 404   403   403    403    404      | 401  403   403     403     | 403   404    404
+DELETE /projects/P/members/MEMBER 200   403   403    403    404      | 401  403   403     403     | 403   200    200
+DELETE /projects/P/members/SELF   409   200   200    200    404      | 401  403   403     403     | 403   409    409
+DELETE /projects/P/members/OWNER  409   403   403    403    404      | 401  403   403     403     | 403   409    409
+DELETE /projects/P/members/NOBODY 404   403   403    403    404      | 401  403   403     403     | 403   404    404
+GET    /projects/P/timeline       200   200   200    200    404      | 401  403   403     403     | 200   403    200
+GET    /projects/P/export         200   200   200    200    404      | 401  403   403     403     | 200   403    200
+POST   /projects/P/exports        202   202   202    202    404      | 401  403   403     403     | 403   202    202
+GET    /projects/P/exports        200   200   200    200    404      | 401  403   403     403     | 200   403    200
+GET    /projects/P/exports/E      200   200   200    200    404      | 401  403   403     403     | 200   403    200
+GET    /projects/P/exports/NONE   404   404   404    404    404      | 401  403   403     403     | 404   403    404
+GET    /projects/GONE             404   404   404    404    404      | 401  403   403     403     | 404   403    404
+GET    /openapi.json              200   200   200    200    200      | 200  200   200     200     | 200   200    200
+GET    /docs                      200   200   200    200    200      | 200  200   200     200     | 200   200    200
+"""
+HEAD, *ROWS = [line.replace("|", " ") for line in TABLE.strip("\n").splitlines()]
+CALLERS = HEAD.split()
+NO_SUCH = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass
+class Setting:
+    """A project with a member of each role and a ready export, and everybody who may come by."""
+
+    world: World
+    callers: dict[str, Client]
+    member: Client
+    newcomer: Client
+    names: dict[str, str]
+
+    def request(self, row: str, caller: Client) -> tuple[str, str, Any]:
+        """What a row of the table says, as a request of ``caller``'s: method, path, body."""
+        method, path, *rest = row.split()
+        for name, value in (self.names | {"SELF": caller.user_id}).items():
+            path = "/".join(value if part == name else part for part in path.split("/"))
+        bodies = {
+            "add": {"email": self.newcomer.email},
+            "change": {"email": self.member.email, "role": "viewer"},
+            "rise": {"email": caller.email, "role": "admin"},
+            "usurp": {"email": caller.email, "role": "owner"},
+            "demote": {"email": self.callers["owner"].email, "role": "viewer"},
+            "nobody": {"email": "nobody@example.com"},
+        }
+        body = bodies.get(rest[0]) or ({"name": "Another"} if method in {"PUT", "POST"} else None)
+        return method, f"/api{path}", body
+
+
+@pytest.fixture(scope="module")
+def setting(world: World) -> tuple[Setting, Snapshot]:
+    roles = {nick: world.user(nick) for nick in ("owner", "admin", "editor", "viewer", "stranger")}
+    owner, member, newcomer = roles["owner"], world.user("member"), world.user("newcomer")
+    project_id, gone = owner.create(), owner.create("Gone")
+    owner.delete(f"/api/projects/{gone}")
+    for nick in ("admin", "editor", "viewer"):
+        owner.post(f"/api/projects/{project_id}/members", {"email": roles[nick].email, "role": nick})
+    owner.post(f"/api/projects/{project_id}/members", {"email": member.email})
+    export_id = owner.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    world.work_off()
+
+    def key(*scopes: str, expires_at: datetime | None = None) -> Client:
+        event = {"email": owner.email, "scopes": scopes, "expires_at": expires_at and expires_at.isoformat()}
+        text = world.invoke("CreateApiKey", event)["api_key"]
+        return Client(world.send, text, owner.user_id, owner.email)
+
+    revoked, soon = key("read", "write"), datetime.now(UTC) + timedelta(seconds=0.5)
+    expired = key("read", "write", expires_at=soon)
+    world.invoke("RevokeApiKey", {"key_id": revoked.api_key.split("_")[1]})
+    time.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
+    callers = roles | {
+        "none": Client(world.send, "", owner.user_id, owner.email),
+        "wrong": Client(world.send, owner.api_key[:-43] + "A" * 43, owner.user_id, owner.email),
+        "revoked": revoked,
+        "expired": expired,
+        "read:": key("read"),
+        "write:": key("write"),
+        "admin:": key("admin"),
+    }
+    names = {
+        "P": project_id,
+        "E": export_id,
+        "GONE": gone,
+        "NONE": NO_SUCH,
+        "NOBODY": NO_SUCH,
+        "MEMBER": member.user_id,
+        "OWNER": owner.user_id,
+    }
+    made = Setting(world, callers, member, newcomer, names)
+    return made, Snapshot(world)
+
+
+@pytest.fixture(scope="module")
+def cells() -> Iterator[list[str]]:
+    counted: list[str] = []
+    yield counted
+    print(f"\n{len(counted)} cells: {len(CALLERS)} kinds of callers on {len(ROWS)} kinds of requests")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(row.split()[: -len(CALLERS)]))
+def test_every_caller_is_answered_as_the_table_says_and_a_refusal_changes_nothing(
+    setting: tuple[Setting, Snapshot], cells: list[str], row: str
+) -> None:
+    made, before = setting
+    expected = [int(status) for status in row.split()[-len(CALLERS) :]]
+    answered = []
+    for nick in CALLERS:
+        before.restore()
+        method, path, body = made.request(row, made.callers[nick])
+        answer = made.callers[nick].request(method, path, body, Accept="application/json")
+        answered.append(answer.status)
+        cells.append(nick)
+        if answer.status >= 400:
+            assert answer.json.get("detail") or answer.json.get("message"), (nick, answer)
+            assert before.holds(), (nick, answer)
+    assert dict(zip(CALLERS, answered, strict=True)) == dict(zip(CALLERS, expected, strict=True))
+
+
+def test_the_table_has_every_route(world: World) -> None:
+    document = Client(world.send).get("/api/openapi.json").json
+    routes = {(method.upper(), path) for path, one in document["paths"].items() for method in one}
+    asked = set()
+    for row in ROWS:
+        method, path = row.split()[:2]
+        for part, parameter in (("/P", "/{project_id}"), ("/exports/E", "/exports/{export_id}")):
+            path = path.replace(part, parameter) if path.endswith(part) or f"{part}/" in path else path
+        if path.endswith("/MEMBER"):
+            path = path.removesuffix("MEMBER") + "{user_id}"
+        asked.add((method, f"/api{path}"))
+    assert routes <= asked, routes - asked
+    assert {("GET", "/api/openapi.json"), ("GET", "/api/docs")} <= asked
