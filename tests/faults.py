@@ -1,0 +1,147 @@
+"""A network between a function and AWS in which one call fails, and a process that may die at any call."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.model import OperationModel
+
+from tests.world import World
+
+
+class DeathError(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+class Fault(Enum):
+    """What happens to a call: at all of its tries, or only at the first of them."""
+
+    THROTTLED = "throttled"
+    CONTENDED = "another transaction is in the way"
+    UNREACHABLE = "connecting takes too long"
+    UNANSWERED = "not taken, and no answer in time"
+    ANSWER_LOST = "done, and no answer in time"
+    FAILED = "not done, and answered 500"
+    FAILED_LATE = "done, and answered 500"
+    REFUSED = "access denied"
+    DEAD_BEFORE = "the process dies before it"
+    DEAD_AFTER = "the process dies after it"
+    THROTTLED_ONCE = "throttled, once"
+    UNANSWERED_ONCE = "not taken and no answer in time, once"
+    ANSWER_LOST_ONCE = "done and no answer in time, once"
+    FAILED_ONCE = "not done and answered 500, once"
+
+    @property
+    def passes(self) -> bool:
+        """Whether trying the call again is enough, so that nobody need notice."""
+        return self.name.endswith("_ONCE")
+
+    @property
+    def kills(self) -> bool:
+        return self in {Fault.DEAD_BEFORE, Fault.DEAD_AFTER}
+
+
+class _NoBody(io.BytesIO):
+    """A body as botocore reads it from its connection."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield from ()
+
+
+type Outcome = tuple[tuple[Any, dict[str, Any]] | None, Exception | None]
+
+#: What happens after the call was done.
+LATE = {Fault.ANSWER_LOST, Fault.ANSWER_LOST_ONCE, Fault.FAILED_LATE, Fault.DEAD_AFTER}
+
+#: How each service says that it is too much, and that one may not; DynamoDB, where it is not named here.
+THROTTLES = {"s3": ("SlowDown", 503), "sqs": ("RequestThrottled", 403), "eventbridge": ("ThrottlingException", 400)}
+REFUSALS = {"s3": ("AccessDenied", 403), "sqs": ("AccessDenied", 403)}
+WHO = "User: arn:aws:sts::123456789012:assumed-role/projects is not authorized to perform this on arn:aws:"
+
+
+class Network:
+    """Counts the calls of one function, and has the one of this number fail."""
+
+    def __init__(self, fails: int | None, fault: Fault | None) -> None:
+        self.calls: list[str] = []
+        self._fails = fails
+        self._fault = fault
+        self._numbers: dict[str, int] = {}
+        self._done: dict[str, Outcome] = {}
+
+    def send(self, send: Callable[[], Outcome], request: Any, operation: OperationModel, context: Any) -> Outcome:
+        """What becomes of one try of a call."""
+        call = context["retries"]["invocation-id"]
+        first = call not in self._numbers
+        if first:
+            self._numbers[call] = len(self.calls)
+            self.calls.append(operation.name)
+        fault = self._fault
+        harmed = self._numbers[call] == self._fails and (first or (fault is not None and not fault.passes))
+        if fault and fault in LATE and harmed and not (call in self._done and operation.name == "TransactWriteItems"):
+            self._done[call] = send()
+        if fault and harmed:
+            return _harm(fault, request, operation)
+        if operation.name == "TransactWriteItems" and call in self._done:
+            return self._done[call]  # DynamoDB knows a transaction again by its token, moto does not
+        return send()
+
+
+def _harm(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
+    service = operation.service_model.service_id.hyphenize()
+    match fault:
+        case Fault.DEAD_BEFORE | Fault.DEAD_AFTER:
+            raise DeathError
+        case Fault.UNREACHABLE:
+            return None, ConnectTimeoutError(endpoint_url=request.url)
+        case Fault.UNANSWERED | Fault.UNANSWERED_ONCE | Fault.ANSWER_LOST | Fault.ANSWER_LOST_ONCE:
+            return None, ReadTimeoutError(endpoint_url=request.url)
+        case Fault.THROTTLED | Fault.THROTTLED_ONCE:
+            error = THROTTLES.get(service, ("ProvisionedThroughputExceededException", 400))
+        case Fault.REFUSED:
+            error = REFUSALS.get(service, ("AccessDeniedException", 400))
+        case Fault.CONTENDED if operation.name == "TransactWriteItems":
+            error = ("TransactionCanceledException", 400)
+        case Fault.CONTENDED:
+            error = ("TransactionConflictException", 400)
+        case _:
+            error = ("InternalServerError", 500)
+    code, status = error
+    parsed = {
+        "Error": {"Code": code, "Message": f"{WHO}{operation.name}"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+        "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+    }
+    return (AWSResponse(request.url, status, HTTPHeaders(), _NoBody()), parsed), None
+
+
+@contextmanager
+def network(world: World, function: str, *, fails: int | None = None, fault: Fault | None = None) -> Iterator[Network]:
+    """Has the calls of ``function`` go through a network in which call number ``fails``, from 0, meets ``fault``."""
+    made = Network(fails, fault)
+    handler = world.handlers[function]
+    direct = Endpoint._do_get_response  # type: ignore[attr-defined]
+
+    def through(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Outcome:
+        def send() -> Outcome:
+            outcome: Outcome = direct(endpoint, request, operation_model, context)
+            return outcome
+
+        return made.send(send, request, operation_model, context)
+
+    def on_network(event: Any, context: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Endpoint, "_do_get_response", through)
+            patch.setattr("time.sleep", lambda _: None)
+            return handler(event, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(world.handlers, function, on_network)
+        yield made
