@@ -173,7 +173,7 @@ def test_who_may_not_is_told_why_and_what_it_takes(world: World, alice: Client, 
         (
             alice.post(f"{path}/members", nobody),
             404,
-            "No user is registered as nobody@example.com. Ask an operator to register them first.",
+            "No user is registered with this email. Ask an operator to register them first.",
         ),
         (
             alice.delete(somebody),
