@@ -27,6 +27,9 @@ test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt instal
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
 	$(BIN)/pytest --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
 
+reach: $(ENGINES) ## Measure what each route costs, and write docs/reach.md
+	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach
+
 engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run` stands on them
 	@PYTHONPATH=layers/core:. exec $(BIN)/python -m local.engines
 
