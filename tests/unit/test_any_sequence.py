@@ -253,7 +253,7 @@ class AnySequence(RuleBasedStateMachine):
                 assert self.ask(project.owner, "DELETE", f"/{project.id}").status == 200
         self.world.work_off()
         self.world.dead_letters()
-        assert self.world.items("PROJECT#") == []
+        assert self.world.items(*self.model.projects) == []
         assert self.world.broken_invariants() == []
 
 
