@@ -69,7 +69,7 @@ def _declared(api: Any, name: str) -> dict[str, Any]:
             operation["operationId"] = name
             for parameter in operation.get("parameters", []):
                 _as_sent(parameter)
-            del operation["responses"]["500"]  # Powertools' own for an answer of ours that is wrong, and not as we give it
+            del operation["responses"]["500"]  # Powertools' own, and not as we give it
             _share_errors(operation["responses"], declared["components"].setdefault("responses", {}))
     return declared
 
