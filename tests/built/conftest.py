@@ -61,7 +61,7 @@ class SamLocal:
             self.image_built = True
         printed = (folder / "stdout").read_text().strip()
         assert printed, (folder / "stderr").read_text()
-        return json.loads(printed.splitlines()[-1])
+        return json.loads(printed.rpartition("\n")[2])
 
 
 def _sam(command: list[str], folder: Path, image_built: bool) -> None:
