@@ -34,9 +34,7 @@ class Fault(Enum):
     DEAD_BEFORE = "the process dies before it"
     DEAD_AFTER = "the process dies after it"
     THROTTLED_ONCE = "throttled, once"
-    UNANSWERED_ONCE = "not taken and no answer in time, once"
     ANSWER_LOST_ONCE = "done and no answer in time, once"
-    FAILED_ONCE = "not done and answered 500, once"
 
     @property
     def passes(self) -> bool:
@@ -101,7 +99,7 @@ def _harm(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
             raise DeathError
         case Fault.UNREACHABLE:
             return None, ConnectTimeoutError(endpoint_url=request.url)
-        case Fault.UNANSWERED | Fault.UNANSWERED_ONCE | Fault.ANSWER_LOST | Fault.ANSWER_LOST_ONCE:
+        case Fault.UNANSWERED | Fault.ANSWER_LOST | Fault.ANSWER_LOST_ONCE:
             return None, ReadTimeoutError(endpoint_url=request.url)
         case Fault.THROTTLED | Fault.THROTTLED_ONCE:
             error = THROTTLES.get(service, ("ProvisionedThroughputExceededException", 400))
