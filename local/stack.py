@@ -247,7 +247,8 @@ def _prepare_table(name: str, properties: dict[str, Any]) -> str:
             KeySchema=made["KeySchema"],
             LocalSecondaryIndexes=indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]
             GlobalSecondaryIndexes=indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]
-            DeletionProtectionEnabled=made.get("DeletionProtectionEnabled", False),
+            # moto keeps what its CloudFormation was given: a text
+            DeletionProtectionEnabled=str(made.get("DeletionProtectionEnabled", False)).lower() == "true",
         )
     if "TimeToLiveSpecification" in properties:
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
