@@ -149,6 +149,18 @@ def test_an_unchanged_project_is_not_exported_again_and_a_changed_one_is(
     assert alice.get(f"/api/projects/{project_id}/exports/{uuid.uuid4()}").status == 404
 
 
+def test_what_is_ready_is_not_sent_to_a_worker_again(
+    world: World, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = finished(world, alice, project_id)["export"]
+    sent: list[object] = []
+    monkeypatch.setattr("projects_api.storage.queues.send_export", lambda *ids: sent.append(ids))
+    monkeypatch.setattr(exports, "QUEUE_PATIENCE", timedelta(days=-1))
+    assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == first["id"]
+    assert alice.get(f"/api/projects/{project_id}/export").status == 200
+    assert sent == []
+
+
 def test_asked_for_twice_at_once_it_is_made_once(world: World, alice: Client, bob: Client, project_id: str) -> None:
     alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
     ids = {client.post(f"/api/projects/{project_id}/exports")["export"]["id"] for client in (alice, bob, alice)}

@@ -90,7 +90,9 @@ def _is_of_now(export: Export, project: Project) -> bool:
 
 
 def is_stalled(export: Export) -> bool:
-    """Whether nobody works on an unfinished export, so that its message must be taken for lost."""
+    """Whether nobody works on an export that has something left to do, so that its message must be taken for lost."""
+    if export.settled:
+        return False
     if export.lease_until:
         return export.lease_until < now()
     return export.created_at + QUEUE_PATIENCE < now()
