@@ -75,6 +75,7 @@ class Scene:
         for item in items:
             kept = (
                 "name",
+                "description",
                 "role",
                 "status",
                 "deleted",
@@ -102,6 +103,9 @@ class Scene:
 OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "rename": lambda scene: projects.update(
         scene.people["bob"].user_id, scene.project_id, name="After", description=None
+    ),
+    "describe": lambda scene: projects.update(
+        scene.people["alice"].user_id, scene.project_id, name="Described", description="In words"
     ),
     "delete": lambda scene: projects.delete(scene.people["alice"].user_id, scene.project_id),
     "create": lambda scene: scene.create("New", scene.key),
@@ -159,6 +163,7 @@ def in_the_midst(scene: Scene, first: str, second: str, number: int) -> Outcome 
 #: Where two want different things of the same item.
 MET = [
     ("rename", "delete"),
+    ("rename", "describe"),
     ("add carol", "add carol"),
     ("add carol", "delete"),
     ("change bob", "remove bob"),

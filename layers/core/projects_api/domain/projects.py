@@ -117,9 +117,7 @@ def update(user_id: UserId, project_id: ProjectId, *, name: str, description: st
     """Renames a project; without a ``description``, that stays. What changes nothing leaves no trace."""
     membership = get(user_id, project_id, Action.UPDATE)
     before = membership.project
-    if description is None:
-        description = before.description
-    if (name, description) == (before.name, before.description):
+    if name == before.name and description in {None, before.description}:
         return membership
     try:
         project = projects.rename(project_id, name=name, description=description, updated_at=now())

@@ -130,16 +130,18 @@ def changed(project_id: ProjectId, *, counters: dict[str, int] | None = None) ->
     return table.update(key, expression, condition=condition, names=names, values=values)
 
 
-def rename(project_id: ProjectId, *, name: str, description: str, updated_at: datetime) -> Project:
-    """Gives a project another name and description.
+def rename(project_id: ProjectId, *, name: str, description: str | None, updated_at: datetime) -> Project:
+    """Gives a project another name and, where there is one, another description.
 
     Raises:
         ConditionFailedError: It is not there, or is being deleted.
     """
-    given = {":name": text(name), ":description": text(description), ":updated_at": text(sortable(updated_at))}
-    key, expression, condition, names, values = change(
-        project_id, sets=", #name = :name, description = :description, updated_at = :updated_at", values=given
-    )
+    sets = ", #name = :name, updated_at = :updated_at"
+    given = {":name": text(name), ":updated_at": text(sortable(updated_at))}
+    if description is not None:
+        sets += ", description = :description"
+        given[":description"] = text(description)
+    key, expression, condition, names, values = change(project_id, sets=sets, values=given)
     item = table.update_one(key, expression, condition=condition, names=names | {"#name": "name"}, values=values)
     return project_from_item(item)
 
