@@ -1,5 +1,6 @@
 """Projects, as clients see them."""
 
+import json
 import uuid
 from typing import Any
 
@@ -61,6 +62,13 @@ def test_names_and_descriptions_of_the_greatest_length_are_taken(alice: Client) 
     name, description = "é" * 200, "d" * 2000
     created = alice.post("/api/projects", {"name": f" {name} ", "description": description})
     assert (created["project"]["name"], created["project"]["description"]) == (name, description)
+
+
+def test_the_longest_list_in_any_script_fits_into_an_answer(alice: Client) -> None:
+    alice.create("\N{CJK UNIFIED IDEOGRAPH-4E16}" * 200, description="\N{CJK UNIFIED IDEOGRAPH-754C}" * 2000)
+    listed = alice.get("/api/projects?limit=500").body.decode()
+    as_lambda_hands_it_on = json.dumps(listed, ensure_ascii=False).encode()
+    assert 500 * len(as_lambda_hands_it_on) < 6 << 20
 
 
 def test_a_body_is_json_whatever_it_is_called(alice: Client) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -53,7 +54,12 @@ class Api(APIGatewayHttpResolver):
     """
 
     def __init__(self) -> None:
-        super().__init__(enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR)
+        super().__init__(
+            enable_validation=True,
+            response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+            # Letters of any script as they are, since escaped they are thrice as long, and an answer is at most 6 MB.
+            serializer=partial(json.dumps, ensure_ascii=False, separators=(",", ":")),
+        )
         answer_errors(self)
         self.use([_require_scope])
         #: What Lambda calls with a request of an HTTP API in payload format 2.0.
