@@ -55,6 +55,12 @@ class ResourceDetail(BaseModel):
     artifact: Artifact | None = None
 
 
+class DeletedResource(ResourceDetail):
+    """A resource that is no more: its id is enough."""
+
+    name: Annotated[str, StringConstraints(max_length=1024)] = ""
+
+
 class Dataset(ResourceDetail):
     rows: Count | None = None
     columns: Count | None = None
@@ -99,7 +105,8 @@ def parse(body: str) -> tuple[ProjectId, entities.Resource]:
     try:
         envelope = Envelope.model_validate_json(body)
         type_, change = _kind(envelope.detail_type)
-        detail = _DETAILS[type_].model_validate(envelope.detail)
+        kind: type[Detail[Any]] = Detail[DeletedResource] if change is Change.DELETED else _DETAILS[type_]
+        detail = kind.model_validate(envelope.detail)
     except ValidationError as error:
         raise RefusedError(
             "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())

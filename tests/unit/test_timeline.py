@@ -143,6 +143,15 @@ def test_a_deletion_that_comes_first_is_remembered(world: World, alice: Client) 
     assert alice.get(f"/api/projects/{project_id}")["project"]["model_count"] == 0
 
 
+def test_a_deletion_needs_no_more_of_a_resource_than_its_id(world: World, alice: Client) -> None:
+    project_id, id_ = alice.create(), str(uuid.uuid4())
+    world.announce("Dataset Created", project_id, {"id": id_, "name": "d"})
+    world.announce("Dataset Deleted", project_id, {"id": id_})
+    world.work_off()
+    assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 0
+    assert world.dead_letters() == []
+
+
 RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
 
 
