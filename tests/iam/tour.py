@@ -89,6 +89,9 @@ def _exports(world: World, alice: Client, project_id: str) -> None:
     alice.get(f"/api/projects/{small}/export")
     world.work_off()
     assert alice.get(f"/api/projects/{small}/export").body.startswith(b"PK")
+    for key in world.objects(f"{small}/"):
+        world.s3.delete_object(Bucket=world.stack.exports, Key=key)
+    assert alice.get(f"/api/projects/{small}/export").status == 404
     alice.put(path, {"name": "changed again"})
     world.invoke("ScheduleExports", {})
     world.work_off()

@@ -256,6 +256,14 @@ def test_an_empty_project_has_an_archive(world: World, alice: Client) -> None:
     assert (manifest["resources"], files) == ([], {})
 
 
+def test_an_archive_that_vanishes_before_it_is_answered_is_not_found(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    finished(world, alice, project_id)
+    for key in world.objects(project_id):
+        world.s3.delete_object(Bucket=world.stack.exports, Key=key)
+    assert alice.get(f"/api/projects/{project_id}/export").status == 404
+
+
 def test_an_expired_export_is_gone_and_made_anew(
     world: World, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
