@@ -1,4 +1,4 @@
-"""What operators see: who a log line is about, and the metrics that alarms are set on.
+"""What operators see: who a log line is about, and what the dashboard counts.
 
 A log line names things by their ids and never holds an API key, a signed URL or an email. docs/architecture.md says
 what each metric means.
