@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError
 
 from projects_api.domain import members, projects, users
 from projects_api.domain.projects import SortField
+from projects_api.domain.purge import NotDoneError, purge_project
+from projects_api.model.clock import now
 from projects_api.model.entities import Role
 from projects_api.model.ids import ProjectId, UserId
 from tests.clients import Client
@@ -89,6 +91,23 @@ def test_a_purge_whose_message_was_lost_is_made_up_for(
     assert world.items(project_id)
     monkeypatch.setattr("projects_api.domain.exports.QUEUE_PATIENCE", timedelta(days=-1))
     world.invoke("ResumeStalled", {})
+    world.work_off()
+    assert world.items(project_id) == []
+
+
+def test_a_purge_under_way_is_not_sent_for_again(world: World, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    project_id = ProjectId(alice.create())
+    world.store(project_id, "a", b"a")
+    with monkeypatch.context() as patch:
+        patch.setattr("projects_api.domain.projects.now", lambda: now() - timedelta(hours=1))
+        alice.delete(f"/api/projects/{project_id}")
+    with pytest.raises(NotDoneError):
+        purge_project(project_id, keep_going=lambda: False)
+    sent: list[str] = []
+    monkeypatch.setattr("projects_api.storage.queues.send_purge", lambda project_id, **_: sent.append(project_id))
+    world.invoke("ResumeStalled", {})
+    assert project_id not in sent
+    monkeypatch.undo()
     world.work_off()
     assert world.items(project_id) == []
 

@@ -1,11 +1,15 @@
 """Removing what a deleted project left: everything, to the last item and object."""
 
+import time
 from collections.abc import Callable
 
 from projects_api import settings
 from projects_api.model.clock import now
 from projects_api.model.ids import ProjectId
 from projects_api.storage import archives, artifacts, members, objects, projects, purge
+
+#: How often, in seconds, a purge says that it is under way.
+SIGN_OF_LIFE = 10.0
 
 
 class NotDoneError(Exception):
@@ -29,6 +33,7 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
     project = projects.get(project_id)
     if project is None or project.deleted_at is None:
         return
+    keep_going = _with_signs_of_life(project_id, keep_going)
     while members.remove_some(project):
         _check(keep_going)
     if any(export.lease_until and export.lease_until > now() for export in purge.exports_of(project_id)):
@@ -43,6 +48,20 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
     while purge.delete_some(project_id):
         _check(keep_going)
     purge.delete_last(project)
+
+
+def _with_signs_of_life(project_id: ProjectId, keep_going: Callable[[], bool]) -> Callable[[], bool]:
+    """``keep_going``, which now and then says that the purge is under way, lest ``resume_stalled`` send for another."""
+    due_at = 0.0
+
+    def asked() -> bool:
+        nonlocal due_at
+        if time.monotonic() >= due_at:
+            purge.give_sign_of_life(project_id, now())
+            due_at = time.monotonic() + SIGN_OF_LIFE
+        return keep_going()
+
+    return asked
 
 
 def _check(keep_going: Callable[[], bool]) -> None:

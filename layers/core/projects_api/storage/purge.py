@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 
+from projects_api.model.clock import sortable
 from projects_api.model.entities import Export, Project
 from projects_api.model.ids import ProjectId
 from projects_api.storage import keys, table
@@ -18,6 +20,17 @@ _AT_ONCE = 500
 def exports_of(project_id: ProjectId) -> Iterator[Export]:
     """All exports that there are, expired ones too."""
     return map(export_from_item, table.query_all(f"PROJECT#{project_id}", begins_with=keys.EXPORTS))
+
+
+def give_sign_of_life(project_id: ProjectId, moment: datetime) -> None:
+    """Has a purge count as sent for only now, if it is not done by another."""
+    with suppress(ConditionFailedError):
+        table.update_one(
+            keys.project(project_id),
+            "SET work_since = :now",
+            condition="attribute_exists(deleted_at)",
+            values={":now": text(sortable(moment))},
+        )
 
 
 def delete_some(project_id: ProjectId) -> bool:
