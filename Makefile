@@ -34,7 +34,7 @@ engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run
 	@PYTHONPATH=layers/core:. exec $(BIN)/python -m local.engines
 
 sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
-	SAM_CLI_TELEMETRY=0 $(BIN)/pytest --built
+	SAM_CLI_TELEMETRY=0 $(BIN)/pytest --built tests/built
 
 benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Time archives against ZIP makers that pipe, on SeaweedFS
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/benchmarks.txt

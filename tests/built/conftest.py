@@ -1,95 +1,19 @@
-"""The built artifact in containers, with moto's server as AWS: ``make sam-local``, after which CI does the same.
+"""The built artifact in containers, with moto's server as AWS: `make sam-local`."""
 
-Docker is asked, or whatever answers as it does at ``DOCKER_HOST``. ``HOST_FROM_CONTAINERS`` is what this machine is
-called in a container, where that is not what Docker calls it.
-"""
-
-import contextlib
-import json
-import multiprocessing
 import os
 import platform
-import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from local.stack import ROOT, Stack
+from local.stack import ROOT
+from tests.containers import DOCKERS_NAME, Contained, SamLocal
 from tests.served import served
-from tests.world import ENVIRONMENT, World
+from tests.world import World
 
 BUILD = ROOT / ".aws-sam" / "build"
-DOCKERS_NAME = "host.docker.internal"
-
-#: What `sam` imports for its commands: in one process, from which each of them is forked.
-COMMANDS = ["samcli.cli.main", "samcli.commands.local.invoke.cli", "samcli.commands.local.cli_common.invoke_context"]
-
-
-@dataclass
-class SamLocal:
-    """``sam local``, and where it writes what a command prints."""
-
-    template: Path
-    folder: Path
-    image_built: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def options(self) -> list[str]:
-        chosen = ["--template", str(self.template), "--skip-pull-image", "--region", ENVIRONMENT["AWS_DEFAULT_REGION"]]
-        if "HOST_FROM_CONTAINERS" not in os.environ and platform.system() == "Linux":
-            chosen += ["--add-host", f"{DOCKERS_NAME}:host-gateway"]  # elsewhere Docker knows it by itself
-        return chosen
-
-    def invoke(self, function: str, event: Any) -> Any:
-        """What ``sam local invoke`` prints as the function's answer."""
-        folder = self.folder / f"{function}-{len(list(self.folder.iterdir()))}-{id(event)}"
-        folder.mkdir()
-        (folder / "event.json").write_text(json.dumps(event))
-        command = ["local", "invoke", function, "--event", str(folder / "event.json"), *self.options()]
-        forked = multiprocessing.get_context("forkserver")
-        forked.set_forkserver_preload(COMMANDS)
-        with contextlib.nullcontext() if self.image_built else self.lock:
-            process = forked.Process(target=_sam, args=(command, folder, self.image_built))
-            process.start()
-            process.join()
-            self.image_built = True
-        printed = (folder / "stdout").read_text().strip()
-        assert printed, (folder / "stderr").read_text()
-        return json.loads(printed.rpartition("\n")[2])
-
-
-def _sam(command: list[str], folder: Path, image_built: bool) -> None:
-    """`sam`, which prints into two files of ``folder``.
-
-    Each command would build the image of the runtime and the template's own layer anew; the first one's is enough.
-    """
-    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
-        with (folder / name).open("w") as output:
-            os.dup2(output.fileno(), stream.fileno())
-    del os.environ["AWS_ENDPOINT_URL"]  # it would be preferred to the template's, and leads nowhere from a container
-    from samcli.cli.main import cli  # noqa: PLC0415 - only the process that the commands are forked from wants it
-    from samcli.local.docker.lambda_image import LambdaImage  # noqa: PLC0415
-
-    if image_built:
-        LambdaImage._build_image = lambda *_, **__: None
-    cli(command, prog_name="sam")
-
-
-class Contained(World):
-    """The stack, whose functions are invoked in containers."""
-
-    def __init__(self, stack: Stack, sam: SamLocal) -> None:
-        super().__init__(stack, {})
-        self._sam = sam
-
-    def invoke(self, name: str, event: Any) -> Any:
-        return self._sam.invoke(name, event)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.built.conftest import SamLocal
+from tests.containers import SamLocal
 from tests.events import Event, differences, events
 
 EVENTS = events()

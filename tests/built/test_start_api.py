@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.built.conftest import Contained, SamLocal
 from tests.clients import Answer, Client
+from tests.containers import Contained, SamLocal
 from tests.events import API_KEY, PEOPLE
 
 START_UP = 120
