@@ -9,6 +9,9 @@ import pytest
 from tests.clients import Answer, Client
 from tests.world import World
 
+#: A project that is not there.
+NOBODYS = "01930000-0000-7000-8000-00000000dead"
+
 PROJECT = '{"name": "n"}'
 
 #: What is sent, and all that is said to be wrong with it: where, and in which words.
@@ -72,29 +75,29 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         },
     ),
     ("GET", "/nonsense", "", {"path project_id": "'nonsense' is not an id: give a UUID."}),
-    ("GET", f"/{uuid.uuid4()}/exports/1", "", {"path export_id": "'1' is not an id: give a UUID."}),
-    ("DELETE", f"/{uuid.uuid4()}/members/bob", "", {"path user_id": "'bob' is not an id: give a UUID."}),
+    ("GET", f"/{NOBODYS}/exports/1", "", {"path export_id": "'1' is not an id: give a UUID."}),
+    ("DELETE", f"/{NOBODYS}/members/bob", "", {"path user_id": "'bob' is not an id: give a UUID."}),
     (
         "POST",
-        f"/{uuid.uuid4()}/members",
+        f"/{NOBODYS}/members",
         '{"email": "nobody", "role": "king"}',
         {"body role": "'king' is not known: give viewer, editor or admin."},
     ),
     (
         "POST",
-        f"/{uuid.uuid4()}/members",
+        f"/{NOBODYS}/members",
         '{"email": "nobody"}',
         {"body email": "'nobody' is not an email address: give it as name@domain, in at most 254 characters."},
     ),
     (
         "POST",
-        f"/{uuid.uuid4()}/members",
+        f"/{NOBODYS}/members",
         '{"email": "bob@example.com", "role": "owner"}',
         {"body role": "A project has one owner, who created it: give viewer, editor or admin."},
     ),
     (
         "GET",
-        f"/{uuid.uuid4()}/timeline?limit=1001&type=cat&order=up",
+        f"/{NOBODYS}/timeline?limit=1001&type=cat&order=up",
         "",
         {
             "query limit": "'1001' is too much: give at most 1000.",
@@ -104,7 +107,7 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
     ),
     (
         "GET",
-        f"/{uuid.uuid4()}/timeline?cursor=x",
+        f"/{NOBODYS}/timeline?cursor=x",
         "",
         {
             "query cursor": "This is no cursor of this timeline: give a page's next_cursor with the same type and "
@@ -113,7 +116,7 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
     ),
     (
         "GET",
-        f"/{uuid.uuid4()}/exports?cursor=x",
+        f"/{NOBODYS}/exports?cursor=x",
         "",
         {"query cursor": "This is no cursor of this list: give a page's next_cursor, or none."},
     ),

@@ -102,7 +102,7 @@ def test_an_update_keeps_a_description_that_is_left_out(alice: Client) -> None:
     assert alice.get(f"/api/projects/{project_id}")["project"]["name"] == "After"
 
 
-@pytest.mark.parametrize("project_id", [str(uuid.uuid4()), "no-uuid", "%00", "..%2f"])
+@pytest.mark.parametrize("project_id", ["01930000-0000-7000-8000-00000000dead", "no-uuid", "%00", "..%2f"])
 def test_a_project_that_is_not_there_is_not_found(alice: Client, project_id: str) -> None:
     for method in ("GET", "PUT", "DELETE"):
         answer = alice.request(method, f"/api/projects/{project_id}", {"name": "n"} if method == "PUT" else None)
