@@ -9,19 +9,16 @@ import json
 import multiprocessing
 import os
 import platform
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local.stack import Stack
+from tests import sam_command
 from tests.world import ENVIRONMENT, World
 
 DOCKERS_NAME = "host.docker.internal"
-
-#: What `sam` imports for its commands: in one process, from which each of them is forked.
-COMMANDS = ["samcli.cli.main", "samcli.commands.local.invoke.cli", "samcli.commands.local.cli_common.invoke_context"]
 
 
 @dataclass
@@ -46,32 +43,15 @@ class SamLocal:
         (folder / "event.json").write_text(json.dumps(event))
         command = ["local", "invoke", function, "--event", str(folder / "event.json"), *self.options()]
         forked = multiprocessing.get_context("forkserver")
-        forked.set_forkserver_preload(COMMANDS)
+        forked.set_forkserver_preload(["__main__", *sam_command.IMPORTED])
         with contextlib.nullcontext() if self.image_built else self.lock:
-            process = forked.Process(target=_sam, args=(command, folder, self.image_built))
+            process = forked.Process(target=sam_command.run, args=(command, folder, self.image_built))
             process.start()
             process.join()
             self.image_built = True
         printed = (folder / "stdout").read_text().strip()
         assert printed, (folder / "stderr").read_text()
         return json.loads(printed.rpartition("\n")[2])
-
-
-def _sam(command: list[str], folder: Path, image_built: bool) -> None:
-    """`sam`, which prints into two files of ``folder``.
-
-    Each command would build the image of the runtime and the template's own layer anew; the first one's is enough.
-    """
-    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
-        with (folder / name).open("w") as output:
-            os.dup2(output.fileno(), stream.fileno())
-    del os.environ["AWS_ENDPOINT_URL"]  # it would be preferred to the template's, and leads nowhere from a container
-    from samcli.cli.main import cli  # noqa: PLC0415 - only the process that the commands are forked from wants it
-    from samcli.local.docker.lambda_image import LambdaImage  # noqa: PLC0415
-
-    if image_built:
-        LambdaImage._build_image = lambda *_, **__: None
-    cli(command, prog_name="sam")
 
 
 class Contained(World):
