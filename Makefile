@@ -16,7 +16,7 @@ run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
 	@PORT=$(PORT) PYTHONPATH=layers/core:. exec $(BIN)/python -m local
 
 test: $(READY) ## Run the unit tests, and the API over real HTTP
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-browser: $(READY) ## Run the tests of the docs page in Chromium (Debian: apt install chromium chromium-driver)
 	$(BIN)/pytest tests/browser

@@ -163,16 +163,21 @@ class World:
 
     def dead_letters(self) -> list[tuple[Any, str]]:
         """The events put aside since the last look, each with its reason."""
+        return [
+            (json.loads(message["Body"]), message["MessageAttributes"]["reason"]["StringValue"])
+            for message in self._take_dead_letters()
+        ]
+
+    def _take_dead_letters(self) -> list[Any]:
         sqs, url = boto3.client("sqs"), self.stack.functions["RecordResource"].environment["EVENTS_DEAD_LETTERS_URL"]
-        found = []
+        taken: list[Any] = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
             "Messages"
         ):
+            taken += messages
             for message in messages:
-                reason = message["MessageAttributes"]["reason"]["StringValue"]
-                found.append((json.loads(message["Body"]), reason))
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return taken
 
     def items(self, *parts: str) -> list[dict[str, Any]]:
         """The items of the table in which one of ``parts`` occurs."""
@@ -184,7 +189,8 @@ class World:
         return broken_invariants(self.items(""))
 
     def forget(self) -> None:
-        """Empties the table, where moto keeps it, which copies all of it for every transaction."""
+        """Takes away dead letters, and all of the table where moto keeps it, which copies it for every transaction."""
+        self._take_dead_letters()
         if "AWS_ENDPOINT_URL_DYNAMODB" not in os.environ:
             dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items.clear()
 
