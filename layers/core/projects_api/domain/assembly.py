@@ -112,6 +112,8 @@ class _Run:
         """Takes a snapshot, and settles that the export is of it, whoever goes on."""
         taken = pinned(read_content(self._lease.project_id, tell=self._lease.tell_revision))
         maker = Maker(taken, resumed=False, keep_going=self._may_go_on)
+        if self._lost.is_set():
+            raise LeaseLostError  # a purge may have passed here, behind which nothing is to be left
         name = f"{maker.plan.digest}-{self._lease.holder}.jsonl.gz"
         archives.write(self._work_key(name), encode(taken), content_type="application/gzip")
         self._lease.keep(name, before=before)

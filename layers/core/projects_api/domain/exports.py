@@ -218,20 +218,20 @@ def _work(kind: keys.Work) -> Iterator[keys.Item]:
 
 
 def resume_stalled() -> int:
-    """Queues again every unfinished export that nobody works on, and every purge that is not done.
+    """Queues again every purge that is not done, and every unfinished export that nobody works on.
 
     Returns:
         How many messages were sent.
     """
     sent = 0
+    for item in _work("PURGE"):
+        if item["work_since"]["S"] < sortable(now() - QUEUE_PATIENCE):
+            queues.send_purge(ProjectId(keys.last_part(item, "PK")))
+            sent += 1
     for item in _work("EXPORT"):
         project_id, export_id = ProjectId(keys.last_part(item, "PK")), ExportId(keys.last_part(item, "SK"))
         export = exports.get(project_id, export_id)
         if export and is_stalled(export):
             queues.send_export(project_id, export_id)
-            sent += 1
-    for item in _work("PURGE"):
-        if item["work_since"]["S"] < sortable(now() - QUEUE_PATIENCE):
-            queues.send_purge(ProjectId(keys.last_part(item, "PK")))
             sent += 1
     return sent
