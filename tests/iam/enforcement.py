@@ -89,7 +89,7 @@ class Enforcement:
         """What is called with every request of an object, as well where it was signed without botocore's client."""
         url = urlsplit(request.url)
         bucket, path = url.netloc.partition(".")[0], url.path[1:]
-        if bucket == "s3":  # addressed by path
+        if bucket == "s3" or url.hostname == "127.0.0.1":  # addressed by path
             bucket, _, path = path.partition("/")
         self._ask("GetObject", requests_of("s3", "GetObject", {"Bucket": bucket, "Key": unquote(path)}))
 
