@@ -12,8 +12,8 @@ from tests.events import Event, differences, events
 
 EVENTS = events()
 
-#: How many containers run at once: starting one is mostly waiting.
-AT_ONCE = 4
+#: How many containers run at once: as many as CI has processors.
+AT_ONCE = 2
 
 
 @pytest.fixture(scope="module")
