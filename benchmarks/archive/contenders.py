@@ -17,7 +17,7 @@ from projects_api import settings
 from projects_api.archive.manifest import Content
 from projects_api.domain.making import Maker
 from projects_api.domain.snapshot import pinned
-from projects_api.model.entities import Artifact, Member, Project, Resource, ResourceType, Role
+from projects_api.model.entities import Artifact, Email, Member, Project, Resource, ResourceType, Role
 from projects_api.model.ids import ProjectId, ResourceId, UserId
 
 NOW = datetime(2026, 2, 10, 9, tzinfo=UTC)
@@ -33,7 +33,7 @@ def ours(keys: list[str], target: str) -> None:
         Resource(ResourceId(key), ResourceType.MODEL, key, NOW, "", {}, Artifact(key, "application/octet-stream"))
         for key in keys
     ]
-    content = Content(project, [Member(user, "a@example.com", "A", Role.OWNER, NOW)], resources)  # type: ignore[arg-type]
+    content = Content(project, [Member(user, Email("a@example.com"), "A", Role.OWNER, NOW)], resources)
     Maker(pinned(content), resumed=False, keep_going=lambda: True).make(target, lambda number: f"{target}-{number}")
 
 

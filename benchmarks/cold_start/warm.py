@@ -21,7 +21,7 @@ _send = URLLib3Session.send
 
 
 def _timed(session: URLLib3Session, request: Any) -> Any:
-    global waited  # noqa: PLW0603
+    global waited  # noqa: PLW0603 - one process measures one function
     began = time.perf_counter()
     try:
         return _send(session, request)
