@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from projects_api.domain import members
 from projects_api.http.answers import PROJECT_ERRORS, TOO_LARGE, answer, conflict
 from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models import Member, MemberAnswer, NewMember
+from projects_api.http.models.members import Member, MemberAnswer, NewMember
 from projects_api.model.ids import ProjectId
 
 api = Api()

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from projects_api.domain import projects
 from projects_api.http.answers import ERRORS, TOO_LARGE, answer, location
 from projects_api.http.api import Api, IdempotencyKey
-from projects_api.http.models import CreatedProject, NewProject, Project
+from projects_api.http.models.projects import CreatedProject, NewProject, Project
 from projects_api.model.entities import Membership, Role
 
 logger = Logger()

@@ -10,7 +10,7 @@ from projects_api.domain import exports
 from projects_api.domain.exports import ProjectExport
 from projects_api.http.answers import PROJECT_ERRORS, RETRY_AFTER, answer, body_of, conflict, location
 from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models import Export, ExportAnswer
+from projects_api.http.models.exports import Export, ExportAnswer
 from projects_api.model.entities import ExportStatus
 from projects_api.model.errors import ConflictError, ProjectNotFoundError
 from projects_api.model.ids import ProjectId

@@ -3,7 +3,7 @@
 from projects_api.domain import exports
 from projects_api.http.answers import PROJECT_ERRORS, answer
 from projects_api.http.api import Api, ExportPath, ProjectPath
-from projects_api.http.models import Export, ExportAnswer
+from projects_api.http.models.exports import Export, ExportAnswer
 from projects_api.model.ids import ExportId, ProjectId
 
 api = Api()

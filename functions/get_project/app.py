@@ -3,7 +3,7 @@
 from projects_api.domain import projects
 from projects_api.http.answers import PROJECT_ERRORS, answer
 from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models import Project, ProjectAnswer
+from projects_api.http.models.projects import Project, ProjectAnswer
 from projects_api.model.ids import ProjectId
 
 api = Api()

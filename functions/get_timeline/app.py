@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from projects_api.domain import resources
 from projects_api.http.answers import PROJECT_ERRORS, answer
 from projects_api.http.api import Api, Cursor, ProjectPath
-from projects_api.http.models import TimelineAnswer, timeline_event
+from projects_api.http.models.timeline import TimelineAnswer, timeline_event
 from projects_api.model.entities import ResourceType
 from projects_api.model.ids import ProjectId
 

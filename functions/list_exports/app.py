@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from projects_api.domain import exports
 from projects_api.http.answers import PROJECT_ERRORS, answer
 from projects_api.http.api import Api, Cursor, ProjectPath
-from projects_api.http.models import Export, ExportList
+from projects_api.http.models.exports import Export, ExportList
 from projects_api.model.ids import ProjectId
 
 api = Api()

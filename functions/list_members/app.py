@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from projects_api.domain import members
 from projects_api.http.answers import PROJECT_ERRORS, answer
 from projects_api.http.api import Api, Offset, ProjectPath
-from projects_api.http.models import Member, MemberList
+from projects_api.http.models.members import Member, MemberList
 from projects_api.model.ids import ProjectId
 
 api = Api()

@@ -9,7 +9,7 @@ from projects_api.domain import projects
 from projects_api.domain.projects import SortField
 from projects_api.http.answers import ERRORS, answer
 from projects_api.http.api import Api, Offset
-from projects_api.http.models import Project, ProjectList
+from projects_api.http.models.projects import Project, ProjectList
 
 api = Api()
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api.domain import users
-from projects_api.http.models import NewUser, User
+from projects_api.http.models.operators import NewUser, User
 
 logger = Logger()
 

@@ -3,7 +3,7 @@
 from projects_api.domain import members
 from projects_api.http.answers import PROJECT_ERRORS, answer, conflict
 from projects_api.http.api import Api, ProjectPath, UserPath
-from projects_api.http.models import Done
+from projects_api.http.models.done import Done
 from projects_api.model.ids import ProjectId, UserId
 
 api = Api()

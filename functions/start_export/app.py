@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from projects_api.domain import exports
 from projects_api.http.answers import PROJECT_ERRORS, answer, location
 from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models import Export, ExportAnswer
+from projects_api.http.models.exports import Export, ExportAnswer
 from projects_api.model.ids import ProjectId
 
 api = Api()
