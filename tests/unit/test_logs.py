@@ -15,6 +15,7 @@ import pytest
 
 from local.stack import ROOT
 from projects_api.domain import exports
+from projects_api.storage import clients
 from projects_api.telemetry import Metric
 from tests.clients import Client
 from tests.faults import Fault, network
@@ -128,6 +129,12 @@ def test_no_line_of_a_whole_session_tells_a_secret_and_each_says_where_it_comes_
     for record in answered:
         assert {"api_request_id", "user_id", "key_id", "status"} <= record.keys(), record
         assert "{project_id}" not in record["route"] or "project_id" in record or record["status"] in {404, 422}
+
+
+def test_a_cold_start_says_nothing_of_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):  # Lambda's
+        clients.session.__wrapped__().create_client("dynamodb")
+    assert caplog.messages == []
 
 
 def test_what_an_operator_sets_an_alarm_on_is_counted(world: World) -> None:

@@ -5,6 +5,7 @@ A request is answered within its function's time-out even while DynamoDB hangs: 
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+
+# Lambda keeps what libraries log from INFO on, and botocore says at each start where it found its credentials.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 #: How many connections a client keeps, and so how many of its calls can be under way at once.
 CONNECTIONS = 48
