@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -88,7 +87,7 @@ def load_handler(folder: Path) -> Any:
 
 
 class Environment:
-    """A process that runs one function."""
+    """A process that runs one function, once it has started."""
 
     def __init__(self, function: Function, log: Path) -> None:
         spawner = multiprocessing.get_context("forkserver")
@@ -97,7 +96,16 @@ class Environment:
         self._process.start()
         theirs.close()
         self._function = function
-        self._started = False
+
+    def start(self) -> None:
+        """Waits until it can take events; one that can't is not alive."""
+        try:
+            if self._connection.poll(START_UP):
+                self._connection.recv()
+                return
+        except (EOFError, OSError):
+            pass
+        self.end()
 
     def invoke(self, event: Any) -> Any:
         """What the handler returns.
@@ -107,9 +115,7 @@ class Environment:
         """
         try:
             self._connection.send(event)
-            if not self._started and self._connection.poll(START_UP):
-                self._started = self._connection.recv()
-            in_time = self._started and self._connection.poll(self._function.timeout + GRACE)
+            in_time = self._connection.poll(self._function.timeout + GRACE)
             answer, error = self._connection.recv() if in_time else (None, ("Sandbox.Timedout", "it took too long"))
         except (EOFError, OSError):
             in_time, answer, error = False, None, ("Runtime.ExitError", "it died")
@@ -125,6 +131,7 @@ class Environment:
 
     def end(self) -> None:
         self._process.kill()
+        self._process.join()
 
 
 def _serve(function: Function, connection: Connection, log: Path) -> None:
@@ -149,15 +156,20 @@ def _serve(function: Function, connection: Connection, log: Path) -> None:
 
 
 class Functions:
-    """All functions of a stack."""
+    """All functions of a stack.
+
+    An event runs in an environment that is idle, or is the first to become so. Where none is idle another is started,
+    but one at a time of each function: a start takes more of the machine than answering ten requests.
+    """
 
     def __init__(self, functions: dict[str, Function], log: Path) -> None:
         multiprocessing.get_context("forkserver").set_forkserver_preload(LIBRARIES)
         self._functions = functions
         self._log = log
         self._idle: dict[str, list[Environment]] = {name: [] for name in functions}
-        self._all: set[Environment] = set()
-        self._places = {name: threading.Semaphore(CONCURRENCY) for name in functions}
+        self._all: dict[str, set[Environment]] = {name: set() for name in functions}
+        self._starting: set[str] = set()
+        self._changed = threading.Condition()
 
     def invoke(self, name: str, event: Any) -> Any:
         """What the function's handler returns for an event.
@@ -165,8 +177,11 @@ class Functions:
         Raises:
             FunctionError: It raised, or took too long.
         """
-        with self._places[name], self._environment(name) as environment:
+        environment = self._take(name) or self._start(name)
+        try:
             return environment.invoke(event)
+        finally:
+            self._give_back(name, environment)
 
     def run(self, deployed_as: str, event: Any) -> tuple[Any, bool]:
         """What Lambda's API answers for a function by its name there, and whether that is an error."""
@@ -176,22 +191,38 @@ class Functions:
         except FunctionError as error:
             return error.answer, True
 
-    @contextlib.contextmanager
-    def _environment(self, name: str) -> Iterator[Environment]:
-        idle = self._idle[name]
+    def _take(self, name: str) -> Environment | None:
+        """An environment that is idle; or none, and one is to be started."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle[name] or self._may_start(name))
+            if self._idle[name]:
+                return self._idle[name].pop()
+            self._starting.add(name)
+            return None
+
+    def _may_start(self, name: str) -> bool:
+        return name not in self._starting and len(self._all[name]) < CONCURRENCY
+
+    def _start(self, name: str) -> Environment:
         try:
-            environment = idle.pop()
-        except IndexError:
             environment = Environment(self._functions[name], self._log)
-            self._all.add(environment)
-        try:
-            yield environment
+            self._all[name].add(environment)
+            environment.start()
         finally:
+            with self._changed:
+                self._starting.discard(name)
+                self._changed.notify_all()
+        return environment
+
+    def _give_back(self, name: str, environment: Environment) -> None:
+        with self._changed:
             if environment.alive:
-                idle.append(environment)
+                self._idle[name].append(environment)
             else:
-                self._all.discard(environment)
+                self._all[name].discard(environment)
+            self._changed.notify_all()
 
     def end(self) -> None:
-        for environment in list(self._all):
-            environment.end()
+        for environments in self._all.values():
+            for environment in list(environments):
+                environment.end()
