@@ -5,6 +5,7 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 ENGINES := .venv/.engines
 CHECKOV := .venv/checkov
+EMULATOR := .venv/emulator
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
@@ -35,6 +36,9 @@ engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run
 
 sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
 	SAM_CLI_TELEMETRY=0 $(BIN)/pytest --built tests/built
+
+test-deployment: build $(EMULATOR) ## Deploy what is built to an emulator of AWS, by `sam deploy`, and use it there
+	$(BIN)/pytest tests/deployment
 
 benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Time archives against ZIP makers that pipe, on SeaweedFS
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/benchmarks.txt
@@ -71,6 +75,7 @@ lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashe
 		-o requirements/dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/engines.in -o requirements/engines.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/checkov.in -o requirements/checkov.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/emulator.in -o requirements/emulator.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
 		requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
@@ -90,6 +95,11 @@ $(READY): requirements/uv.txt requirements/dev.txt cli/pyproject.toml tests/iam/
 $(CHECKOV): $(READY) requirements/checkov.txt
 	$(PYTHON) -m venv $@
 	$(BIN)/uv pip install -q --python $@/bin/python --require-hashes -r requirements/checkov.txt
+	@touch $@
+
+$(EMULATOR): $(READY) requirements/emulator.txt
+	$(PYTHON) -m venv $@
+	$(BIN)/uv pip install -q --python $@/bin/python --require-hashes -r requirements/emulator.txt
 	@touch $@
 
 $(ENGINES): $(READY) requirements/engines.txt local/engines.py
