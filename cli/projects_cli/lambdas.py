@@ -1,7 +1,6 @@
 """The functions that only IAM may invoke, found by the name of their stack."""
 
 import json
-import re
 from typing import Any
 
 from projects_cli.errors import (
@@ -72,9 +71,6 @@ def _failed(content: dict[str, Any]) -> CommandError:
     kind, message = content.get("errorType", ""), content.get("errorMessage", "")
     if kind.endswith("NotFoundError"):
         return NotFoundError(message)
-    if kind == "ValidationError":  # pydantic's: of each field its name, and a line on what is wrong with it
-        wrong = re.findall(r"^(\S+)\n  (.+?) \[type=", message, re.MULTILINE)
-        return InvalidInputError(" ".join(f"{field}: {what}." for field, what in wrong) or message)
     if kind == "InvalidInputError":
         return InvalidInputError(message)
     if kind == "StorageUnavailableError" or kind.startswith(("Sandbox.", "Runtime.")):  # the latter are Lambda's own

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from projects_api.domain.resources import Change, observed
 from projects_api.model import entities
 from projects_api.model.entities import ResourceType
+from projects_api.model.errors import in_words
 from projects_api.model.ids import ProjectId, ResourceId
 
 #: What a resource's own fields may take as JSON. An item is at most 400 KB together with its copies in the two local
@@ -108,9 +109,7 @@ def parse(body: str) -> tuple[ProjectId, entities.Resource]:
         kind: type[Detail[Any]] = Detail[DeletedResource] if change is Change.DELETED else _DETAILS[type_]
         detail = kind.model_validate(envelope.detail)
     except ValidationError as error:
-        raise RefusedError(
-            "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        ) from None
+        raise RefusedError(in_words(error)) from None
     project_id, resource = ProjectId(str(detail.project_id)), detail.resource
     fields = resource.model_dump(mode="json", exclude={"id", "name", "artifact"}, exclude_unset=True)
     try:

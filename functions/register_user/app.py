@@ -14,7 +14,7 @@ logger = Logger()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers with the user; one who is registered with the email already is answered as they are."""
-    wanted = NewUser.model_validate(event)
+    wanted = NewUser.of(event)
     user = users.register(wanted.email, wanted.name)
     logger.info("registered", extra={"user_id": user.id})
     return User.of(user).model_dump(mode="json")

@@ -14,6 +14,6 @@ logger = Logger()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers with the key, which is refused from the next request on."""
-    key = users.revoke_api_key(KeyToRevoke.model_validate(event).key_id)
+    key = users.revoke_api_key(KeyToRevoke.of(event).key_id)
     logger.info("revoked", extra={"key_id": key.id, "user_id": key.user_id})
     return ApiKey.of(key).model_dump(mode="json")

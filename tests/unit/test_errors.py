@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from projects_api.model.errors import InvalidInputError
 from tests.clients import Answer, Client
 from tests.world import World
 
@@ -72,6 +73,24 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         {
             "body name": "'name' has 201 characters: give at most 200.",
             "body description": "'description' has 2001 characters: give at most 2000.",
+        },
+    ),
+    ("POST", "", '{"name": "a\\u0007b"}', {"body name": "'name' holds the control character U+0007: leave it out."}),
+    ("POST", "", '{"name": "two\\nlines"}', {"body name": "'name' holds the control character U+000A: leave it out."}),
+    ("POST", "", '{"name": "\x7f"}', {"body name": "'name' holds the control character U+007F: leave it out."}),
+    (
+        "POST",
+        "",
+        '{"name": "n", "description": "\\u001b[2J"}',
+        {"body description": "'description' holds the control character U+001B: leave it out."},
+    ),
+    (
+        "PUT",
+        f"/{NOBODYS}",
+        '{"name": "n\\u0000", "description": "\x9b"}',
+        {
+            "body name": "'name' holds the control character U+0000: leave it out.",
+            "body description": "'description' holds the control character U+009B: leave it out.",
         },
     ),
     ("GET", "/nonsense", "", {"path project_id": "'nonsense' is not an id: give a UUID."}),
@@ -232,8 +251,7 @@ def test_what_is_shown_of_a_wrong_value_is_short_and_printable_and_no_key(alice:
 
 #: What somebody might send who looks for a weak spot.
 ODD: list[dict[str, Any]] = [
-    {"name": "\x00"},
-    {"name": "a\x00b", "description": "\x00" * 100},
+    {"name": "a\\u0000b", "description": "\\" * 100},
     {"name": "e\u0301", "description": "\N{LATIN SMALL LETTER E WITH ACUTE}"},
     {"name": "\u202etxt.exe", "description": "\ufeff\u200b"},
     {"name": "\U0001f600" * 200},
@@ -275,3 +293,32 @@ def test_a_body_of_some_megabytes_is_refused_in_few_words(alice: Client) -> None
     answer = alice.post("/api/projects", {"name": "n" * 4_000_000})
     assert said(answer) == {"body name": "'name' has 4000000 characters: give at most 200."}
     assert len(answer.body) < 300
+
+
+def test_a_description_may_have_several_lines_and_the_space_around_a_name_is_cut_off(alice: Client) -> None:
+    description = "First.\n\tSecond, of Windows:\r\nthird."
+    project = alice.post("/api/projects", {"name": "\n\t Name \n", "description": description})["project"]
+    assert (project["name"], project["description"]) == ("Name", description)
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "message"),
+    [
+        ("RegisterUser", {"name": "A"}, "email: Field required"),
+        ("RegisterUser", {}, "email: Field required; name: Field required"),
+        ("RegisterUser", ["a@b"], "Input should be a valid dictionary or instance of NewUser"),
+        ("RegisterUser", {"email": 5, "name": "A"}, "email: Input should be a valid string"),
+        ("RegisterUser", {"email": "a@b.c", "name": "A\x1b"}, "name: It holds the control character U+001B"),
+        ("CreateApiKey", {"email": "a@b.c", "scopes": ["all"]}, "scopes.0: Input should be 'read', 'write' or 'admin'"),
+        (
+            "CreateApiKey",
+            {"email": "a@b.c", "scopes": ["read"], "expires_at": "2027-01-01"},
+            "expires_at: Input should have timezone info",
+        ),
+        ("RevokeApiKey", {"key_id": "prj_x"}, "key_id: String should match pattern '^[0-9a-f]{16}$'"),
+    ],
+)
+def test_an_operator_is_told_in_one_line_what_is_wrong(world: World, function: str, event: Any, message: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        world.invoke(function, event)
+    assert str(error.value) == message

@@ -31,6 +31,7 @@ _STATUSES: dict[type[ProjectsError], HTTPStatus] = {
 
 #: What a kind of error of pydantic's is called. What is in braces is a limit, or told of what was sent.
 _MESSAGES = {
+    "control_character": "'{field}' holds the control character {character}: leave it out.",
     "enum": "{value} is not known: give {expected}.",
     "greater_than_equal": "{value} is too little: give at least {ge}.",
     "int_parsing": "{value} is not a whole number: give one in digits.",

@@ -4,9 +4,14 @@ Each error's text says what is wrong and what to do; it is shown to clients, may
 neither a secret nor an email.
 """
 
+from __future__ import annotations
+
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 #: How much of a wrong value is shown, in characters.
 SHOWN = 80
@@ -22,6 +27,11 @@ def shown(value: Any) -> str:
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _API_KEY.sub("prj_…", text))
     short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
     return f"'{short}'" if isinstance(value, str) else short
+
+
+def in_words(error: ValidationError) -> str:
+    """All that pydantic finds wrong, in one line: where, and why, without what was given."""
+    return "; ".join(": ".join((".".join(map(str, one["loc"])), one["msg"])) for one in error.errors()).lstrip(": ")
 
 
 class ProjectsError(Exception):
@@ -63,6 +73,16 @@ class NotAllowedError(ProjectsError):
 
 class ConflictError(ProjectsError):
     """What was asked for contradicts what is."""
+
+
+class ProjectFullError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("The project is full: all that it records may take 10 GB. Go on in another project.")
+
+
+class TooLargeError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("This is too large to be recorded: one record may take 400 KB.")
 
 
 class InvalidInputError(ProjectsError):

@@ -1,10 +1,12 @@
 """The kinds of field that several models have."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from projects_api.model.clock import rfc3339
 
@@ -16,3 +18,21 @@ Timestamp = Annotated[
 Id = Annotated[UUID, Field(examples=["019c4a3e-7d00-7c41-9f2b-3a5d6e7f8091"])]
 
 NextCursor = Annotated[str | None, Field(description="Give it as cursor for the next page; null on the last.")]
+
+#: What moves a terminal's cursor, rings its bell or worse: Unicode's category Cc. A text of several lines has tabs and
+#: line breaks.
+IN_NO_NAME = r"\u0000-\u001f\u007f-\u009f"
+IN_NO_TEXT = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+
+
+def without(characters: str) -> AfterValidator:
+    """Refuses a text that holds one of ``characters``."""
+    unwanted = re.compile(f"[{characters}]")
+
+    def checked(text: str) -> str:
+        if found := unwanted.search(text):
+            character = {"character": f"U+{ord(found[0]):04X}"}
+            raise PydanticCustomError("control_character", "It holds the control character {character}", character)
+        return text
+
+    return AfterValidator(checked)

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from projects_api.http.models.fields import Timestamp
+from projects_api.http.models.fields import IN_NO_NAME, Timestamp, without
 from projects_api.model import entities
 from projects_api.model.entities import Scope
+from projects_api.model.errors import InvalidInputError, in_words
 
 
 class OperatorsInput(BaseModel):
-    """What an operator gives. Lambda logs the error of a function that fails, so that it must not repeat the input."""
+    """What an operator gives."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    @classmethod
+    def of(cls, event: Any) -> Self:
+        """What the operator gave.
+
+        Raises:
+            InvalidInputError: It does not validate. Lambda logs that, so the text says where and why, and not what.
+        """
+        try:
+            return cls.model_validate(event)
+        except ValidationError as error:
+            raise InvalidInputError(in_words(error), loc=("event",)) from None
 
 
 class NewUser(OperatorsInput):
     email: str
-    name: str
+    name: Annotated[str, without(IN_NO_NAME)]
 
 
 class User(BaseModel):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from projects_api.http.models.fields import Id, Timestamp
+from projects_api.http.models.fields import IN_NO_NAME, IN_NO_TEXT, Id, Timestamp, without
 from projects_api.model.entities import Membership, ResourceType, Role
 
 #: Bounds of the two free texts of a project, in characters, after trimming.
@@ -17,16 +17,22 @@ DESCRIPTION_LENGTH = 2_000
 ProjectName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+    without(IN_NO_NAME),
     Field(
-        description="Not blank. The space around it is cut off.",
+        description="Not blank, and without control characters. The space around it is cut off.",
         examples=["Card fraud"],
-        json_schema_extra={"pattern": r"\S"},
+        json_schema_extra={"pattern": rf"^[^{IN_NO_NAME}]*[^\s{IN_NO_NAME}][^{IN_NO_NAME}]*$"},
     ),
 ]
 Description = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_LENGTH),
-    Field(examples=["Which card payments are fraudulent?"]),
+    without(IN_NO_TEXT),
+    Field(
+        description="Of control characters, it may hold tabs and line breaks. The space around it is cut off.",
+        examples=["Which card payments are fraudulent?"],
+        json_schema_extra={"pattern": f"^[^{IN_NO_TEXT}]*$"},
+    ),
 ]
 
 
