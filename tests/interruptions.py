@@ -18,7 +18,7 @@ def die() -> None:
     raise DiedError
 
 
-def throttle() -> None:
+def throttle(**_: Any) -> None:
     raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Any")
 
 

@@ -4,6 +4,10 @@ What can't ever be recorded is put aside in the dead-letter queue with its reaso
 queue, which delivers it again, and at last puts it aside as well.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import batched
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -12,8 +16,11 @@ from resource_events import RefusedError, parse
 
 from projects_api import telemetry
 from projects_api.domain import resources
-from projects_api.model.errors import ProjectNotFoundError
+from projects_api.model.entities import Resource
+from projects_api.model.errors import ConflictError, ProjectNotFoundError, StorageUnavailableError
+from projects_api.model.ids import ProjectId
 from projects_api.storage import queues
+from projects_api.storage.resources import AT_ONCE
 from projects_api.telemetry import Metric
 from projects_api.workers import work_off
 
@@ -23,20 +30,59 @@ logger = Logger()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Takes a batch of an SQS queue; answers with the messages to deliver again."""
-    return work_off(event, context, record)
+    outcomes = record_together(record["body"] for record in event["Records"])
+
+    def work(body: str) -> None:
+        if body not in outcomes:
+            record(body)
+        elif error := outcomes[body]:
+            raise StorageUnavailableError from error
+
+    return work_off(event, context, work)
+
+
+def record_together(bodies: Iterable[str]) -> dict[str, StorageUnavailableError | None]:
+    """Records the events of one project in one transaction: all change its counts, and those can change once at a time.
+
+    Returns:
+        By its body, what keeps an event from being recorded for now, or None where it is recorded. What is not in here
+        is to be recorded by itself, so that one event that can't be keeps no other back.
+    """
+    projects: dict[ProjectId, dict[str, Resource]] = defaultdict(dict)
+    for body in bodies:
+        with suppress(RefusedError):
+            project_id, resource = parse(body)
+            projects[project_id][body] = resource
+    outcomes: dict[str, StorageUnavailableError | None] = {}
+    for project_id, events in projects.items():
+        for some in batched(events, AT_ONCE, strict=False):
+            if len(some) > 1:
+                with suppress(ConflictError, ProjectNotFoundError):
+                    outcomes |= dict.fromkeys(some, _recorded(project_id, [events[body] for body in some]))
+    return outcomes
+
+
+def _recorded(project_id: ProjectId, events: list[Resource]) -> StorageUnavailableError | None:
+    try:
+        changed = resources.record(project_id, events)
+    except StorageUnavailableError as error:
+        return error
+    logger.info("recorded", extra={"project_id": project_id, "events": len(events), "changed": changed})
+    return None
 
 
 def record(body: str) -> None:
+    """Records one event, or puts it aside."""
     try:
         project_id, resource = parse(body)
         logger.append_keys(project_id=project_id, resource_id=resource.id)
-        changed = resources.record(project_id, resource)
-    except RefusedError as error:
+        changed = resources.record(project_id, [resource])
+    except (RefusedError, ConflictError) as error:
         set_aside(body, str(error))
     except ProjectNotFoundError:
         set_aside(body, "detail.project_id: there is no such project, or it has been deleted")
     else:
-        logger.info("recorded", extra={"changed": changed})
+        logger.info("recorded", extra={"events": 1, "changed": changed})
 
 
 def set_aside(body: str, reason: str) -> None:

@@ -96,16 +96,22 @@ class Crowd:
         projects.update(chance.choice(self.people).id, project_id, name=name, description=None)
 
     def announce(self, chance: random.Random, project_id: ProjectId) -> None:
-        event = Event(chance.choice(TYPES), chance.choice(IDS), chance.choice(CHANGES), chance.randrange(30))
-        seen = observed(
-            id=ResourceId(event.id),
-            type=ResourceType(event.type),
-            change=Change[event.change.upper()],
-            name=event.name,
-            occurred_at=datetime(*DAY, event.second, tzinfo=UTC),
-            fields={},
-            artifact=None,
-        )
+        events = [
+            Event(chance.choice(TYPES), chance.choice(IDS), chance.choice(CHANGES), chance.randrange(30))
+            for _ in range(chance.choice([1, 1, 5]))
+        ]
+        seen = [
+            observed(
+                id=ResourceId(event.id),
+                type=ResourceType(event.type),
+                change=Change[event.change.upper()],
+                name=event.name,
+                occurred_at=datetime(*DAY, event.second, tzinfo=UTC),
+                fields={},
+                artifact=None,
+            )
+            for event in events
+        ]
         for _ in range(chance.choice([1, 1, 2])):
             delivered = False
             while not delivered:  # as the queue does
@@ -113,7 +119,7 @@ class Crowd:
                     resources.record(project_id, seen)
                     delivered = True
         with self.lock:
-            self.announced[project_id].add(event)
+            self.announced[project_id].update(events)
 
     def create_again(self, chance: random.Random, _: ProjectId) -> None:
         owner, key = chance.choice(self.callers), chance.choice("ab")

@@ -101,7 +101,7 @@ def test_a_large_project_is_gone_to_the_last_item_in_spite_of_throttles_and_deat
             with suppress(DiedError):
                 done = world.deliver([{"project_id": project_id}], "PurgeProject") == 0
             with suppress(DiedError), pytest.raises((ProjectNotFoundError, StorageUnavailableError)):
-                resources.record(project_id, resource(project_id, RESOURCES))
+                resources.record(project_id, [resource(project_id, RESOURCES)])
     assert len(failed) > 10
     assert world.items(project_id) == []
     assert world.objects(project_id) == []

@@ -147,6 +147,18 @@ def recording_a_deletion(s: Scene) -> Act:
     return recording(s, "Dataset Deleted")
 
 
+def recording_several(s: Scene) -> Act:
+    other = s.alice.create("Other")
+
+    def said(project_id: str, number: int) -> str:
+        resource = {"id": f"{RESOURCE[:-1]}{number}", "name": "m"}
+        return json.dumps(s.world.event("Model Created", project_id, resource, AT))
+
+    bodies = [said(s.project_id, 2), said(other, 3), said(s.project_id, 4), "no event", said(s.project_id, 5)]
+    records = [{"messageId": body, "body": body, "eventSource": "aws:sqs"} for body in bodies]
+    return lambda: s.world.invoke("RecordResource", {"Records": records})
+
+
 def setting_an_event_aside(s: Scene) -> Act:
     return recording(s, "Dataset Mislaid")
 
@@ -216,6 +228,7 @@ ACTS: list[tuple[str, Callable[[Scene], Act], int]] = [
     ("RecordResource", recording_an_update, 0),
     ("RecordResource", recording_a_deletion, 0),
     ("RecordResource", setting_an_event_aside, 0),
+    ("RecordResource", recording_several, 0),
     ("PurgeProject", purging, 0),
     ("ScheduleExports", scheduling, 0),
     ("ResumeStalled", resuming, 0),
@@ -225,7 +238,7 @@ ACTS: list[tuple[str, Callable[[Scene], Act], int]] = [
 ]
 
 #: What happens at least once, and is there again after a repeat: a message, and a key whose text nobody has seen.
-TWICE = {setting_an_event_aside, issuing_a_key}
+TWICE = {setting_an_event_aside, recording_several, issuing_a_key}
 
 #: An act of a job or an operator is answered by what its function returns, or by its error.
 FAILED = "failed"

@@ -63,7 +63,7 @@ class Scene:
             fields={},
             artifact=None,
         )
-        resources.record(self.project_id, event)
+        resources.record(self.project_id, [event])
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """What the table holds, with names in place of ids, and without times and revisions."""

@@ -262,7 +262,7 @@ events = st.builds(
 def outcome(sequence: list[Resource]) -> Resource | None:
     kept: Resource | None = None
     for event in sequence:
-        kept = newest(kept, event) or kept
+        kept = newest(kept, event)
     return kept
 
 

@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -57,43 +58,48 @@ def observed(
     )
 
 
-def newest(before: Resource | None, event: Resource) -> Resource | None:
-    """What is to be kept of a resource after an event, or None where the event changes nothing.
+def newest(before: Resource | None, event: Resource) -> Resource:
+    """What is to be kept of a resource after an event.
 
     A repeat and an older event change nothing. Deletion is final: after it no event counts, and no event is too new
     for it, so that any order of the same events ends the same.
     """
     if before is None:
         return event
-    if before.deleted:
-        return None
-    if event.deleted or event.version > before.version:
+    if not before.deleted and (event.deleted or event.version > before.version):
         return event
-    return None
+    return before
 
 
-def record(project_id: ProjectId, event: Resource) -> bool:
-    """Records what an event says, with the project's count in the same transaction.
+def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
+    """Records what events say of a project's resources, with its counts in the same transaction: all, or nothing.
+
+    Args:
+        project_id: The project.
+        events: At most ``AT_ONCE``, in any order. Several may be of one resource.
 
     Returns:
-        Whether it changed anything.
+        How many resources changed.
 
     Raises:
         ProjectNotFoundError: The project does not exist, or not any more.
+        ConflictError: One of them has no room in the table, or all have none together.
     """
 
-    def attempt() -> bool:
-        before = resources.get(project_id, event.type, event.id)
-        after = newest(before, event)
-        if after is None:
-            return False
+    def attempt() -> int:
+        before = resources.get_many(project_id, {event.place for event in events})
+        after = dict(before)
+        for event in events:
+            after[event.place] = newest(after.get(event.place), event)
+        changes = [(before.get(place), kept) for place, kept in after.items() if kept is not before.get(place)]
         try:
-            resources.record(project_id, before, after)
+            if changes:
+                resources.record(project_id, changes)
         except ConditionFailedError as error:
             if error.failed[0]:
                 raise ProjectNotFoundError from None
             raise
-        return True
+        return len(changes)
 
     return decide_anew(attempt)
 

@@ -144,6 +144,11 @@ class Resource:
     artifact: Artifact | None = None
     deleted: bool = False
 
+    @property
+    def place(self) -> tuple[ResourceType, ResourceId]:
+        """What tells it from the other resources of its project."""
+        return self.type, self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

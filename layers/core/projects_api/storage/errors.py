@@ -1,5 +1,6 @@
 """Where storage errors become the domain's: the one place that knows AWS's error codes."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from projects_api.model.errors import StorageUnavailableError
+from projects_api.model.errors import ProjectFullError, StorageUnavailableError, TooLargeError
 
 logger = Logger(child=True)
 
@@ -16,7 +17,6 @@ TRANSIENT = frozenset(
     {
         "InternalError",
         "InternalServerError",
-        "ItemCollectionSizeLimitExceededException",
         "KMSThrottlingException",
         "InternalFailure",
         "LimitExceededException",
@@ -33,10 +33,19 @@ TRANSIENT = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
     }
 )
+
+#: What another call is in the way of: of another transaction's, or of the very same, which is under way still.
+CONTENDED = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+
+MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"})
+
+#: Why a transaction is cancelled that may well pass when it is tried again.
+CANCELLED_FOR_NOW = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+
+#: How DynamoDB says that an item, or all of a transaction, is too large. It has no code of its own for that.
+TOO_LARGE = re.compile(r"size.* exceed|exceed.* size", re.IGNORECASE)
 
 SERVER_ERRORS = range(500, 600)
 
@@ -72,37 +81,58 @@ def translated() -> Iterator[None]:
         ConditionFailedError: A conditional write did not apply.
         ObjectMissingError: S3 has no such object, or it changed.
         ContentionError: Another transaction was in the way.
+        ProjectFullError: The project's partition takes no more.
+        TooLargeError: An item takes more than there is room for in one.
         StorageUnavailableError: A time-out, a throttle, a fault of AWS's, after the client's own retries.
     """
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code == "ConditionalCheckFailedException":
-            raise ConditionFailedError([True], [{}]) from error
-        if code == "TransactionCanceledException":
-            raise _cancelled(error) from error
-        if code == "TransactionConflictException":
-            raise ContentionError from error
-        if code in {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"}:
-            raise ObjectMissingError(code) from error
-        if code in TRANSIENT or status in SERVER_ERRORS:
-            logger.warning("AWS did not do as asked: %s", code)
-            raise StorageUnavailableError from error
-        raise
+        meaning = _meaning(error)
+        if meaning is None:
+            raise
+        raise meaning from error
     except BotoCoreError as error:  # no connection, no answer in time, no credentials
         logger.warning("AWS did not answer: %s", type(error).__name__)
         raise StorageUnavailableError from error
 
 
-def _cancelled(error: ClientError) -> Exception:
-    """What a cancelled transaction means; a failed condition outweighs the rest, since repeating will not help it."""
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
-    failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+def _meaning(error: ClientError) -> Exception | None:
+    """What an error of AWS's means, or None where it means that this program is wrong."""
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "TransactionCanceledException":
+        return _cancelled(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailedError([True], [{}])
+    if code in CONTENDED:
+        return ContentionError()
+    if code in MISSING:
+        return ObjectMissingError(code)
+    if code in TRANSIENT or status in SERVER_ERRORS:
+        logger.warning("AWS did not do as asked: %s", code)
+        return StorageUnavailableError()
+    return _refused(code.removesuffix("Exception"), error.response.get("Error", {}).get("Message", ""))
+
+
+def _cancelled(reasons: list[dict[str, Any]]) -> Exception | None:
+    """What a cancelled transaction means; what repeating will not help outweighs the rest."""
+    codes = [str(reason.get("Code", "None")) for reason in reasons]
+    failed = [code == "ConditionalCheckFailed" for code in codes]
     if any(failed):
         return ConditionFailedError(failed, [dict(reason.get("Item", {})) for reason in reasons])
-    codes = {str(reason.get("Code", "None")) for reason in reasons} - {"None"}
-    if codes <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+    for code, reason in zip(codes, reasons, strict=True):
+        if refused := _refused(code, reason.get("Message", "")):
+            return refused
+    if set(codes) - {"None"} <= CANCELLED_FOR_NOW:
         return ContentionError()
-    return error
+    return None
+
+
+def _refused(code: str, message: str) -> Exception | None:
+    """What a write that can't ever be done means, said of one item or of a whole call."""
+    if code == "ItemCollectionSizeLimitExceeded":
+        return ProjectFullError()
+    if code in {"Validation", "ValidationError"} and TOO_LARGE.search(message):
+        return TooLargeError()
+    return None

@@ -95,14 +95,14 @@ def resource_to_item(project_id: ProjectId, resource: Resource) -> Item:
     item = keys.resource(project_id, resource.type, resource.id) | {
         "id": text(resource.id),
         "type": text(resource.type),
-        "name": text(resource.name),
         "timestamp": text(sortable(resource.timestamp)),
         "version": text(resource.version),
-        "fields": text(json.dumps(resource.fields, ensure_ascii=False, separators=(",", ":"))),
     }
     if resource.deleted:
         return item | {"deleted": {"BOOL": True}}
     item |= {
+        "name": text(resource.name),
+        "fields": text(json.dumps(resource.fields, ensure_ascii=False, separators=(",", ":"))),
         "ordering": text(keys.resource_ordering(resource.timestamp, resource.type, resource.id)),
         "type_ordering": text(keys.resource_type_ordering(resource.timestamp, resource.type, resource.id)),
     }
@@ -115,18 +115,18 @@ def resource_to_item(project_id: ProjectId, resource: Resource) -> Item:
 
 
 def resource_from_item(item: Item) -> Resource:
-    artifact = None
+    deleted, artifact = "deleted" in item, None
     if "artifact_key" in item:
         artifact = Artifact(item["artifact_key"]["S"], item["artifact_content_type"]["S"])
     return Resource(
         id=ResourceId(item["id"]["S"]),
         type=ResourceType(item["type"]["S"]),
-        name=item["name"]["S"],
+        name="" if deleted else item["name"]["S"],
         timestamp=parse(item["timestamp"]["S"]),
         version=item["version"]["S"],
-        fields=json.loads(item["fields"]["S"]),
+        fields={} if deleted else json.loads(item["fields"]["S"]),
         artifact=artifact,
-        deleted="deleted" in item,
+        deleted=deleted,
     )
 
 

@@ -1,6 +1,7 @@
 """What is handed on to the jobs, and said on the bus."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from projects_api import settings
@@ -10,6 +11,12 @@ from projects_api.storage import clients
 from projects_api.storage.errors import translated
 
 SOURCE = "mlplatform.projects"
+
+#: How long a message may wait for a worker before it is taken for lost: workers may all be busy.
+PATIENCE = timedelta(minutes=5)
+
+#: What a message may take, its attributes included (Amazon SQS, "Message quotas").
+MESSAGE_BYTES = 1 << 20
 
 
 def send_export(project_id: ProjectId, export_id: ExportId) -> None:
@@ -23,7 +30,12 @@ def send_purge(project_id: ProjectId, *, delay: int = 0) -> None:
 
 
 def send_dead_letter(body: str, *, reason: str) -> None:
-    """Puts aside an event that can't be recorded, with the reason as the message's attribute ``reason``."""
+    """Puts aside an event that can't be recorded, with the reason as the message's attribute ``reason``.
+
+    An event may be as large as a message, and is kept whole: then it is the reason that is cut.
+    """
+    room = MESSAGE_BYTES - len(body.encode()) - len("reason" + "String")
+    reason = reason.encode()[: max(room, 1)].decode(errors="ignore")
     with translated():
         clients.sqs().send_message(
             QueueUrl=settings.events_dead_letters_url(),

@@ -1,0 +1,58 @@
+"""A transaction whose answer was lost is sent again with the same token, and has happened once."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ReadTimeoutError
+from botocore.model import OperationModel
+
+from tests.clients import Client
+from tests.world import World
+
+
+@contextmanager
+def answers_lost(times: int) -> Iterator[list[str]]:
+    """Has the first answers to each transaction be lost, though it was done. Gives the token of every try."""
+    direct, tokens = Endpoint._do_get_response, list[str]()  # type: ignore[attr-defined]
+
+    def forgetful(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Any:
+        outcome = direct(endpoint, request, operation_model, context)
+        if operation_model.name != "TransactWriteItems":
+            return outcome
+        tokens.append(json.loads(request.body)["ClientRequestToken"])
+        return (None, ReadTimeoutError(endpoint_url=request.url)) if tokens.count(tokens[-1]) <= times else outcome
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Endpoint, "_do_get_response", forgetful)
+        yield tokens
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_repeated_since_its_answer_was_lost_has_happened_once(
+    world: World, alice: Client, bob: Client, times: int
+) -> None:
+    with answers_lost(times) as tokens:
+        project_id = alice.create("Once")
+        added = alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
+        resource = {"id": str(uuid.uuid4()), "name": "d"}
+        assert world.deliver([world.event("Dataset Created", project_id, resource)] * 3) == 0
+        started = alice.post(f"/api/projects/{project_id}/exports")
+    assert (added.status, started.status) == (201, 202)
+    assert [tokens.count(token) for token in dict.fromkeys(tokens)] == [times + 1] * 4
+    project = alice.get(f"/api/projects/{project_id}")["project"]
+    assert (project["dataset_count"], project["member_count"]) == (1, 2)
+    assert [alice.get("/api/projects")["total"], bob.get("/api/projects")["total"]] == [1, 1]
+    assert len(alice.get(f"/api/projects/{project_id}/exports")["items"]) == 1
+    assert world.broken_invariants() == []
+    removed = f"/api/projects/{project_id}/members/{bob.user_id}"
+    with answers_lost(times):
+        assert alice.delete(removed).status == 200
+        assert alice.delete(f"/api/projects/{project_id}").status == 200
+    assert [alice.get("/api/projects")["total"], bob.get("/api/projects")["total"]] == [0, 0]
+    world.work_off()
+    assert world.items(project_id) == []
