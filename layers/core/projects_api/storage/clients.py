@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
 from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
@@ -82,9 +83,25 @@ class Deadline:
 deadline = Deadline()
 
 
+class _ItemsAsTheyCome(JSONParser):
+    """Takes an item as DynamoDB sends it.
+
+    botocore goes through it value by value, and makes of it what it was, but for binaries, of which we have none.
+    """
+
+    def _handle_map(self, shape: Any, value: Any) -> Any:
+        return value if shape.value.name == "AttributeValue" else super()._handle_map(shape, value)  # type: ignore[misc]
+
+
+class _Parsers(ResponseParserFactory):
+    def create_parser(self, protocol_name: str) -> ResponseParser:
+        return _ItemsAsTheyCome() if protocol_name == "json" else super().create_parser(protocol_name)
+
+
 @cache
 def session() -> Session:
     made = get_session()
+    made.register_component("response_parser_factory", _Parsers())
     made.register("before-send", deadline.check)
     return made
 
