@@ -1,6 +1,7 @@
 """A network between a function and AWS in which one call fails, and a process that may die at any call."""
 
 import io
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -13,6 +14,7 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.model import OperationModel
 
+from projects_api.storage import clients, reading
 from tests.world import World
 
 
@@ -46,11 +48,11 @@ class Fault(Enum):
         return self in {Fault.DEAD_BEFORE, Fault.DEAD_AFTER}
 
 
-class _NoBody(io.BytesIO):
+class _Body(io.BytesIO):
     """A body as botocore reads it from its connection."""
 
     def stream(self, **_: Any) -> Iterator[bytes]:
-        yield from ()
+        yield self.read()
 
 
 type Outcome = tuple[tuple[Any, dict[str, Any]] | None, Exception | None]
@@ -65,24 +67,30 @@ WHO = "User: arn:aws:sts::123456789012:assumed-role/projects is not authorized t
 
 
 class Network:
-    """Counts the calls of one function, and has the one of this number fail."""
+    """Counts the calls of one function, and has the one of this number fail, or all of this name."""
 
-    def __init__(self, fails: int | None, fault: Fault | None) -> None:
+    def __init__(self, fails: int | str | None, fault: Fault | None, before: Callable[[], None]) -> None:
         self.calls: list[str] = []
         self._fails = fails
         self._fault = fault
         self._numbers: dict[str, int] = {}
         self._done: dict[str, Outcome] = {}
+        self._before = before
+        self._lock = threading.Lock()
 
-    def send(self, send: Callable[[], Outcome], request: Any, operation: OperationModel, context: Any) -> Outcome:
+    def send(self, send: Callable[[], Outcome], call: str, request: Any, operation: OperationModel) -> Outcome:
         """What becomes of one try of a call."""
-        call = context["retries"]["invocation-id"]
-        first = call not in self._numbers
-        if first:
-            self._numbers[call] = len(self.calls)
-            self.calls.append(operation.name)
+        with self._lock:
+            first = call not in self._numbers
+            if first:
+                self._numbers[call] = len(self.calls)
+                self.calls.append(operation.name)
+        if first and self._numbers[call] == self._fails:
+            self._before()
         fault = self._fault
-        harmed = self._numbers[call] == self._fails and (first or (fault is not None and not fault.passes))
+        harmed = self._fails in {self._numbers[call], operation.name} and (
+            first or (fault is not None and not fault.passes)
+        )
         if fault and fault in LATE and harmed and not (call in self._done and operation.name == "TransactWriteItems"):
             self._done[call] = send()
         if fault and harmed:
@@ -112,31 +120,59 @@ def _harm(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
         case _:
             error = ("InternalServerError", 500)
     code, status = error
+    body = _Body(f"<Error><Code>{code}</Code></Error>".encode())
     parsed = {
         "Error": {"Code": code, "Message": f"{WHO}{operation.name}"},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
         "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
     }
-    return (AWSResponse(request.url, status, HTTPHeaders(), _NoBody()), parsed), None
+    return (AWSResponse(request.url, status, HTTPHeaders(), body), parsed), None
 
 
 @contextmanager
-def network(world: World, function: str, *, fails: int | None = None, fault: Fault | None = None) -> Iterator[Network]:
-    """Has the calls of ``function`` go through a network in which call number ``fails``, from 0, meets ``fault``."""
-    made = Network(fails, fault)
+def network(
+    world: World,
+    function: str,
+    *,
+    fails: int | str | None = None,
+    fault: Fault | None = None,
+    before: Callable[[], None] = lambda: None,
+) -> Iterator[Network]:
+    """Has the calls of ``function`` go through a network in which some meet ``fault``.
+
+    Args:
+        world: The stack.
+        function: Whose calls.
+        fails: Which: the one of this number, from 0, or all of this name.
+        fault: What happens to it, if anything.
+        before: What happens right before the one of this number.
+    """
+    made = Network(fails, fault, before)
     handler = world.handlers[function]
-    direct = Endpoint._do_get_response  # type: ignore[attr-defined]
+    direct, read = Endpoint._do_get_response, reading._send  # type: ignore[attr-defined]
 
     def through(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Outcome:
         def send() -> Outcome:
             outcome: Outcome = direct(endpoint, request, operation_model, context)
             return outcome
 
-        return made.send(send, request, operation_model, context)
+        return made.send(send, context["retries"]["invocation-id"], request, operation_model)
+
+    def reads(request: Any) -> Any:
+        def send() -> Outcome:
+            return (read(request), {}), None
+
+        operation = clients.s3().meta.service_model.operation_model("GetObject")
+        outcome, error = made.send(send, f"{request.url} {request.headers.get('Range')}", request, operation)
+        if error:
+            raise error
+        assert outcome
+        return outcome[0]
 
     def on_network(event: Any, context: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Endpoint, "_do_get_response", through)
+            patch.setattr(reading, "_send", reads)
             patch.setattr("time.sleep", lambda _: None)
             return handler(event, context)
 

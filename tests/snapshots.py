@@ -18,10 +18,15 @@ class Snapshot:
     """What moto's table and the buckets hold. A test with one is marked ``memory``, since no other engine goes back."""
 
     def __init__(self, world: World) -> None:
-        self._table = dynamodb_backends[ACCOUNT_ID][REGION].tables[world.stack.table]
+        self._name = world.stack.table
         self._items = deepcopy(self._table.items)
         self._buckets = (world.stack.artifacts, world.stack.exports)
         self._objects = {place: self._body(*place) for place in self._places()}
+
+    @property
+    def _table(self) -> Any:
+        """The table as it is now: a transaction that is cancelled puts another in its place."""
+        return dynamodb_backends[ACCOUNT_ID][REGION].tables[self._name]
 
     def restore(self) -> None:
         """Has both hold again what they held."""

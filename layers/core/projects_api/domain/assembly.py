@@ -65,7 +65,16 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, keep_go
                 lease.release(came_further=run.came_further)
             raise
     except (ConditionFailedError, LeaseLostError, ProjectNotFoundError):
-        return  # another works on it, it is finished, or the project is gone
+        # another works on it, it is finished, or the project is gone
+        _leave_nothing_behind_a_purge(project_id, export_id)
+
+
+def _leave_nothing_behind_a_purge(project_id: ProjectId, export_id: ExportId) -> None:
+    """Removes what a worker made that was believed dead, and so not waited for, where its project is deleted."""
+    project = projects.get(project_id)
+    if project is None or project.deleted_at:
+        archives.clear_up(project_id, export_id)
+        archives.delete(archives.key_of(project_id, export_id))
 
 
 class _Run:
@@ -98,15 +107,9 @@ class _Run:
                     maker.make(key, lambda number: self._work_key(f"volume-{number:04}"))
                 except StoppedError:
                     raise LeaseLostError if self._lost.is_set() else OutOfTimeError from None
-        try:
-            moment, size, files = now(), maker.plan.size, len(maker.taken.pins)
-            whole = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
-            self._lease.ready(progress=whole, finished_at=moment, expires_at=expiry(moment))
-        except ConditionFailedError:
-            project = projects.get(self._lease.project_id)
-            if project is None or project.deleted_at:
-                archives.delete(key)  # the purge may have passed here already
-            raise
+        moment, size, files = now(), maker.plan.size, len(maker.taken.pins)
+        whole = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
+        self._lease.ready(progress=whole, finished_at=moment, expires_at=expiry(moment))
 
     def _begun(self, *, before: str | None) -> Maker:
         """Takes a snapshot, and settles that the export is of it, whoever goes on."""
