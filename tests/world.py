@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from local.functions import Context, FunctionError, load_handler
 from local.gateway import create_app
 from local.pumps import sqs_record
 from local.stack import REGION, Stack, deploy
+from projects_api.model.clock import now
 from tests.clients import Answer, Client
 from tests.iam.enforcement import Enforcement, enforced
 from tests.invariants import broken_invariants
@@ -160,6 +161,13 @@ class World:
                     answer = self.invoke(source.function, {"Records": [sqs_record(message, QUEUE_ARN)]})
                     if not answer["batchItemFailures"]:
                         sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def resume_stalled(self) -> dict[str, int]:
+        """Has stalled work resumed as it will be in a quarter of an hour, when no message is waited for any more."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("projects_api.domain.exports.now", lambda: now() + timedelta(minutes=15))
+            answer: dict[str, int] = self.invoke("ResumeStalled", {})
+            return answer
 
     def dead_letters(self) -> list[tuple[Any, str]]:
         """The events put aside since the last look, each with its reason."""

@@ -10,7 +10,6 @@ from projects_api.domain import assembly, exports
 from projects_api.domain.assembly import OutOfTimeError
 from projects_api.model.entities import ExportStatus
 from projects_api.model.ids import ExportId, ProjectId
-from projects_api.storage import queues
 from projects_api.telemetry import Metric, count
 from projects_api.workers import work_off
 
@@ -36,7 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
                 keep_going=lambda: context.get_remaining_time_in_millis() > RESERVE,
             )
         except OutOfTimeError:
-            queues.send_export(project_id, export_id)
+            exports.send_again(project_id, export_id)
         export = exports.settle(project_id, export_id)
         if export and export.finished_at and not export.settled:  # it was settled just now
             count(Metric.EXPORTS_READY if export.status is ExportStatus.READY else Metric.EXPORTS_FAILED)

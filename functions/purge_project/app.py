@@ -6,9 +6,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from projects_api.domain.purge import NotDoneError, purge_project
+from projects_api.domain.purge import NotDoneError, purge_project, send_again
 from projects_api.model.ids import ProjectId
-from projects_api.storage import queues
 from projects_api.workers import work_off
 
 #: How long before its end a run hands on to the next, in milliseconds, and how long that waits, in seconds.
@@ -28,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         try:
             purge_project(project_id, keep_going=lambda: context.get_remaining_time_in_millis() > RESERVE)
         except NotDoneError as rest:
-            queues.send_purge(project_id, delay=PAUSE)
+            send_again(project_id, delay=PAUSE)
             logger.info("purged in part", extra={"rest": str(rest)})
         else:
             logger.info("purged")

@@ -90,8 +90,7 @@ def test_a_purge_whose_message_was_lost_is_made_up_for(
         alice.delete(f"/api/projects/{project_id}")
     world.work_off()
     assert world.items(project_id)
-    monkeypatch.setattr("projects_api.domain.exports.QUEUE_PATIENCE", timedelta(days=-1))
-    world.invoke("ResumeStalled", {})
+    world.resume_stalled()
     world.work_off()
     assert world.items(project_id) == []
 

@@ -14,7 +14,11 @@ import pytest
 
 from projects_api.domain import exports
 from projects_api.model.clock import now
+from projects_api.model.ids import ExportId, ProjectId
+from projects_api.storage import clients
+from projects_api.storage.exports import Lease
 from tests.clients import Answer, Client
+from tests.interruptions import throttle
 from tests.world import World
 
 MIB = 1 << 20
@@ -155,7 +159,7 @@ def test_what_is_ready_is_not_sent_to_a_worker_again(
     first = finished(world, alice, project_id)["export"]
     sent: list[object] = []
     monkeypatch.setattr("projects_api.storage.queues.send_export", lambda *ids: sent.append(ids))
-    monkeypatch.setattr(exports, "QUEUE_PATIENCE", timedelta(days=-1))
+    monkeypatch.setattr(exports, "now", lambda: now() + timedelta(hours=1))
     assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == first["id"]
     assert alice.get(f"/api/projects/{project_id}/export").status == 200
     assert sent == []
@@ -282,7 +286,52 @@ def test_a_message_that_was_lost_is_sent_again(
         lost = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     world.work_off()
     assert alice.get(f"/api/projects/{project_id}/exports/{lost}")["export"]["status"] == "pending"
-    monkeypatch.setattr(exports, "QUEUE_PATIENCE", timedelta(0))
-    assert world.invoke("ResumeStalled", {})["resumed"] >= 1
+    assert world.invoke("ResumeStalled", {})["resumed"] == 0
+    assert world.resume_stalled()["resumed"] == 1
+    assert world.resume_stalled()["resumed"] == 0
     world.work_off()
     assert alice.get(f"/api/projects/{project_id}/exports/{lost}")["export"]["status"] == "ready"
+
+
+def test_an_export_that_waits_for_a_busy_worker_is_not_sent_for_again(
+    world: World, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    sent: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("projects_api.storage.queues.send_export", lambda _, export_id: sent.append(export_id))
+        for minutes in range(1, 13):  # as the scheduler calls, and somebody who asks again and again
+            patch.setattr(exports, "now", lambda minutes=minutes: now() + timedelta(minutes=minutes))
+            world.invoke("ResumeStalled", {})
+            assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == waiting
+    assert sent == [waiting, waiting]
+    world.work_off()
+
+
+def test_an_export_whose_worker_died_is_sent_for_again_when_its_lease_has_ended(
+    world: World, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    lease = Lease(ProjectId(project_id), ExportId(export_id), "who dies")
+    lease.take(now() + timedelta(seconds=30))
+    assert world.invoke("ResumeStalled", {})["resumed"] == 0
+    monkeypatch.setattr(exports, "now", lambda: now() + timedelta(seconds=31))
+    assert world.invoke("ResumeStalled", {})["resumed"] == 1
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("asks", ["posts", "gets"])
+def test_an_export_that_was_started_is_told_of_though_its_message_could_not_be_sent(
+    world: World, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(clients.sqs(), "send_message", throttle)
+        if asks == "posts":
+            started = alice.post(f"/api/projects/{project_id}/exports")
+        else:
+            started = alice.get(f"/api/projects/{project_id}/export", Accept="application/json")
+    assert (started.status, started["export"]["status"]) == (202, "pending")
+    world.work_off()
+    world.resume_stalled()
+    world.work_off()
+    assert alice.get(started.headers["Location"])["export"]["status"] == "ready"

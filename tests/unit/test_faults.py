@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -186,12 +185,7 @@ def resuming(s: Scene) -> Act:
         other = s.alice.create("Other")
         s.alice.delete(f"/api/projects/{other}")
 
-    def act() -> Any:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(exports, "QUEUE_PATIENCE", timedelta(days=-1))
-            return s.world.invoke("ResumeStalled", {})
-
-    return act
+    return s.world.resume_stalled
 
 
 def registering(s: Scene) -> Act:
@@ -262,12 +256,10 @@ def answer_of(act: Act) -> Any:
 
 def settle(world: World) -> None:
     """Lets everything that was begun end, as it does in time by itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exports, "QUEUE_PATIENCE", timedelta(days=-1))
+    world.work_off()
+    if any(item.get("work", {}).get("S", "DUE")[:3] != "DUE" for item in world.items("")):
+        world.resume_stalled()
         world.work_off()
-        if any(item.get("work", {}).get("S", "DUE")[:3] != "DUE" for item in world.items("")):
-            world.invoke("ResumeStalled", {})
-            world.work_off()
 
 
 def state(s: Scene) -> Counter[str]:

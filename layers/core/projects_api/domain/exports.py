@@ -9,20 +9,23 @@ from uuid import UUID
 
 from projects_api import settings
 from projects_api.domain import projects as domain_projects
+from projects_api.domain import purge
 from projects_api.domain.projects import decide_anew, enter
 from projects_api.domain.rules import Action
 from projects_api.model.clock import now, rfc3339, sortable
 from projects_api.model.entities import Export, ExportStatus, Project, Trigger
-from projects_api.model.errors import ExportNotFoundError, InvalidInputError, ProjectNotFoundError
+from projects_api.model.errors import (
+    ExportNotFoundError,
+    InvalidInputError,
+    ProjectNotFoundError,
+    StorageUnavailableError,
+)
 from projects_api.model.ids import ExportId, ProjectId, UserId, new_id
 from projects_api.storage import archives, exports, keys, projects, queues, table
 from projects_api.storage.errors import ConditionFailedError
 
 #: A signed URL's life.
 URL_LIFE = timedelta(seconds=archives.URL_LIFE)
-
-#: How long an export may lie in the queue before its message is taken for lost.
-QUEUE_PATIENCE = timedelta(seconds=30)
 
 #: How long a plain GET of the archive waits for it, in seconds, and how long between two looks, at first and at most.
 WAIT = 20.0
@@ -60,7 +63,8 @@ def _join_or_start(project: Project, trigger: Trigger) -> Export:
     latest = exports.get(project.id, project.latest_export_id) if project.latest_export_id else None
     if latest and _is_of_now(latest, project) and trigger in {latest.trigger, Trigger.REQUEST}:
         if is_stalled(latest):
-            queues.send_export(project.id, latest.id)
+            with suppress(StorageUnavailableError):
+                send_again(project.id, latest.id)
         return latest
     moment = now()
     export = Export(
@@ -70,10 +74,19 @@ def _join_or_start(project: Project, trigger: Trigger) -> Export:
         trigger=trigger,
         created_at=moment,
         expires_at=expiry(moment),
+        stalled_at=moment + queues.PATIENCE,
     )
     exports.insert(project, export)
-    queues.send_export(project.id, export.id)
+    with suppress(StorageUnavailableError):  # it is there now, and is found by resume_stalled
+        queues.send_export(project.id, export.id)
     return export
+
+
+def send_again(project_id: ProjectId, export_id: ExportId) -> None:
+    """Has an export gone on with, and gives that time to be taken up before it counts as lost as well."""
+    queues.send_export(project_id, export_id)
+    with suppress(ConditionFailedError):
+        exports.expect(project_id, export_id, by=now() + queues.PATIENCE)
 
 
 def _is_of_now(export: Export, project: Project) -> bool:
@@ -91,11 +104,9 @@ def _is_of_now(export: Export, project: Project) -> bool:
 
 def is_stalled(export: Export) -> bool:
     """Whether nobody works on an export that has something left to do, so that its message must be taken for lost."""
-    if export.settled:
-        return False
-    if export.lease_until:
-        return export.lease_until < now()
-    return export.created_at + QUEUE_PATIENCE < now()
+    moment = now()
+    leased = export.lease_until is not None and export.lease_until >= moment
+    return export.stalled_at is not None and export.stalled_at < moment and not leased
 
 
 def expiry(moment: datetime) -> datetime:
@@ -213,8 +224,9 @@ def due() -> Iterator[ProjectId]:
 
 
 def _work(kind: keys.Work) -> Iterator[keys.Item]:
+    until = sortable(now())
     for shard in range(keys.WORK_SHARDS):
-        yield from table.work(f"{kind}#{shard}")
+        yield from table.work(f"{kind}#{shard}", until=until)
 
 
 def resume_stalled() -> int:
@@ -225,13 +237,12 @@ def resume_stalled() -> int:
     """
     sent = 0
     for item in _work("PURGE"):
-        if item["work_since"]["S"] < sortable(now() - QUEUE_PATIENCE):
-            queues.send_purge(ProjectId(keys.last_part(item, "PK")))
-            sent += 1
+        purge.send_again(ProjectId(keys.last_part(item, "PK")))
+        sent += 1
     for item in _work("EXPORT"):
         project_id, export_id = ProjectId(keys.last_part(item, "PK")), ExportId(keys.last_part(item, "SK"))
         export = exports.get(project_id, export_id)
         if export and is_stalled(export):
-            queues.send_export(project_id, export_id)
+            send_again(project_id, export_id)
             sent += 1
     return sent

@@ -136,7 +136,8 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
     def attempt() -> Project:
         project = get(user_id, project_id, Action.DELETE).project
         present = members.page(project_id, limit=members.DELETED_AT_ONCE, offset=0)
-        members.mark_deleted(project, present, now())
+        moment = now()
+        members.mark_deleted(project, present, moment, stalled_at=moment + queues.PATIENCE)
         return project
 
     project = decide_anew(attempt)

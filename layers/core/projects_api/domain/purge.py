@@ -2,18 +2,26 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from projects_api import settings
 from projects_api.model.clock import now
 from projects_api.model.ids import ProjectId
-from projects_api.storage import archives, artifacts, members, objects, projects, purge
+from projects_api.storage import archives, artifacts, members, objects, projects, purge, queues
 
-#: How often, in seconds, a purge says that it is under way.
+#: How often, in seconds, a purge says that it is under way, and how long it may be silent.
 SIGN_OF_LIFE = 10.0
+SILENCE = timedelta(seconds=30)
 
 
 class NotDoneError(Exception):
     """There is more to purge than there was time for, or an export is still under way; go on later."""
+
+
+def send_again(project_id: ProjectId, *, delay: int = 0) -> None:
+    """Has a purge gone on with, after ``delay`` seconds."""
+    queues.send_purge(project_id, delay=delay)
+    purge.expect(project_id, by=now() + queues.PATIENCE)
 
 
 def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> None:
@@ -57,7 +65,7 @@ def _with_signs_of_life(project_id: ProjectId, keep_going: Callable[[], bool]) -
     def asked() -> bool:
         nonlocal due_at
         if time.monotonic() >= due_at:
-            purge.give_sign_of_life(project_id, now())
+            purge.expect(project_id, by=now() + SILENCE)
             due_at = time.monotonic() + SIGN_OF_LIFE
         return keep_going()
 

@@ -163,7 +163,8 @@ class Export:
     """An export.
 
     ``revision`` is the project's when its content was read, and 0 until then. ``lease_until`` is until when a worker
-    has it. ``settled`` says that it is finished and that the bus has been told.
+    has it. ``stalled_at`` is from when on its message counts as lost, unless a worker has it then; it is None when
+    there is nothing left to do: the export is finished, and the bus has been told.
     """
 
     id: ExportId
@@ -178,4 +179,8 @@ class Export:
     progress: Progress = Progress()
     error: str | None = None
     lease_until: datetime | None = None
-    settled: bool = False
+    stalled_at: datetime | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.stalled_at is None

@@ -70,6 +70,21 @@ def off_schedule(project: Project) -> None:
     )
 
 
+def expect(project_id: ProjectId, export_id: ExportId, *, by: datetime) -> None:
+    """Gives the message of an export that nobody works on until then to be taken up.
+
+    Raises:
+        ConditionFailedError: Somebody works on it, it is finished, or it is gone.
+    """
+    table.update_one(
+        keys.export(project_id, export_id),
+        "SET work_since = :by",
+        condition="attribute_exists(#work) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+        names={"#work": "work"},
+        values={":by": text(sortable(by)), ":now": text(sortable(now()))},
+    )
+
+
 def settle(export: Export) -> None:
     """Takes a finished export off what is to be done.
 
@@ -113,7 +128,7 @@ class Lease:
         """
         item = table.update_one(
             keys.export(self.project_id, self.export_id),
-            "SET #status = :running, lease_holder = :me, lease_until = :until ADD attempts :one",
+            "SET #status = :running, lease_holder = :me, lease_until = :until, work_since = :until ADD attempts :one",
             condition="(#status = :pending OR #status = :running)"
             " AND (attribute_not_exists(lease_until) OR lease_until < :now OR lease_holder = :me)",
             names={"#status": "status"},

@@ -132,16 +132,18 @@ def resource_from_item(item: Item) -> Resource:
 
 def export_to_item(export: Export) -> Item:
     """A new export's item: pending, and work to be done."""
-    return keys.export(export.project_id, export.id) | {
+    item = keys.export(export.project_id, export.id) | {
         "id": text(export.id),
         "project_id": text(export.project_id),
         "status": text(export.status),
         "trigger": text(export.trigger),
         "created_at": text(sortable(export.created_at)),
         "expires_at": number(int(export.expires_at.timestamp())),
-        "work": text(keys.work("EXPORT", export.project_id)),
-        "work_since": text(sortable(export.created_at)),
     }
+    if export.stalled_at:
+        item["work"] = text(keys.work("EXPORT", export.project_id))
+        item["work_since"] = text(sortable(export.stalled_at))
+    return item
 
 
 def export_from_item(item: Item) -> Export:
@@ -161,7 +163,7 @@ def export_from_item(item: Item) -> Export:
         progress=Progress(*(count(name) for name in PROGRESS)),
         error=item["error"]["S"] if "error" in item else None,
         lease_until=parse(item["lease_until"]["S"]) if "lease_until" in item else None,
-        settled="work" not in item,
+        stalled_at=parse(item["work_since"]["S"]) if "work" in item else None,
     )
 
 

@@ -17,8 +17,8 @@ so that what a client has written it reads at once.
 | first answer to an Idempotency-Key | USER#id | IDEMPOTENCY#sha256 | | |
 
 The sparse index ``work`` holds what a job has yet to do: ``DUE#n`` a changed project for the schedule, ``EXPORT#n`` an
-export that is not finished, ``PURGE#n`` a deleted project. Its keys are spread over shards, since one key takes at
-most 1,000 writes a second.
+export that is not finished, ``PURGE#n`` a deleted project. It is sorted by ``work_since``: from when on the job is to
+look at it. Its keys are spread over shards, since one key takes at most 1,000 writes a second.
 """
 
 from __future__ import annotations

@@ -92,19 +92,26 @@ def remove_some(project: Project) -> bool:
     return bool(present)
 
 
-def mark_deleted(project: Project, members: Sequence[Member], moment: datetime) -> None:
+def mark_deleted(project: Project, members: Sequence[Member], moment: datetime, *, stalled_at: datetime) -> None:
     """Deletes a project for everybody, and the memberships of ``members``, at most ``DELETED_AT_ONCE``, with it.
+
+    Args:
+        project: The project, as it was read.
+        members: Its members, or the first of them.
+        moment: Now.
+        stalled_at: From when on a purge that has not begun is sent for again.
 
     Raises:
         ConditionFailedError: It is gone already, or somebody has joined or left since ``project`` was read.
     """
     gone = table.update(
         keys.project(project.id),
-        "SET deleted_at = :now, work_since = :now, #work = :purge",
+        "SET deleted_at = :now, work_since = :stalled, #work = :purge",
         condition=f"{ACTIVE} AND member_count = :members",
         names={"#work": "work"},
         values={
             ":now": text(sortable(moment)),
+            ":stalled": text(sortable(stalled_at)),
             ":purge": text(keys.work("PURGE", project.id)),
             ":members": number(project.member_count),
         },

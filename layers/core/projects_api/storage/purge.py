@@ -22,14 +22,14 @@ def exports_of(project_id: ProjectId) -> Iterator[Export]:
     return map(export_from_item, table.query_all(f"PROJECT#{project_id}", begins_with=keys.EXPORTS))
 
 
-def give_sign_of_life(project_id: ProjectId, moment: datetime) -> None:
-    """Has a purge count as sent for only now, if it is not done by another."""
+def expect(project_id: ProjectId, *, by: datetime) -> None:
+    """Has a purge not count as stalled until then, if it is not done by another."""
     with suppress(ConditionFailedError):
         table.update_one(
             keys.project(project_id),
-            "SET work_since = :now",
+            "SET work_since = :by",
             condition="attribute_exists(deleted_at)",
-            values={":now": text(sortable(moment))},
+            values={":by": text(sortable(by))},
         )
 
 

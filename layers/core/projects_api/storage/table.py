@@ -167,16 +167,16 @@ def query_all(
         left = left and left - len(page.items)
 
 
-def work(kind_and_shard: str) -> Iterator[Item]:
-    """The keys of what the sparse index holds under one shard, oldest first; a global index, so not consistent."""
+def work(kind_and_shard: str, *, until: str) -> Iterator[Item]:
+    """The keys of what there is to do by ``until`` in a shard of the sparse index, which is global: not consistent."""
     pages = clients.dynamodb().get_paginator("query")
     with translated():
         for answer in pages.paginate(
             TableName=settings.table(),
             IndexName="work",
-            KeyConditionExpression="#w = :w",
+            KeyConditionExpression="#w = :w AND work_since <= :until",
             ExpressionAttributeNames={"#w": "work"},
-            ExpressionAttributeValues={":w": text(kind_and_shard)},
+            ExpressionAttributeValues={":w": text(kind_and_shard), ":until": text(until)},
         ):
             yield from answer["Items"]
 
