@@ -153,7 +153,7 @@ def recording_several(s: Scene) -> Act:
         resource = {"id": f"{RESOURCE[:-1]}{number}", "name": "m"}
         return json.dumps(s.world.event("Model Created", project_id, resource, AT))
 
-    bodies = [said(s.project_id, 2), said(other, 3), said(s.project_id, 4), "no event", said(s.project_id, 5)]
+    bodies = [said(s.project_id, 2), said(other, 3), said(s.project_id, 4), '{"no": "event"}', said(s.project_id, 5)]
     records = [{"messageId": body, "body": body, "eventSource": "aws:sqs"} for body in bodies]
     return lambda: s.world.invoke("RecordResource", {"Records": records})
 
