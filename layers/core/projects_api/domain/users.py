@@ -15,7 +15,7 @@ from projects_api.storage.errors import ConditionFailedError
 
 #: An address is at most this long (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 EMAIL_LENGTH = 254
-EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+$"
+EMAIL_PATTERN = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$"
 NAME_LENGTH = 200
 
 _EMAIL = re.compile(EMAIL_PATTERN)
