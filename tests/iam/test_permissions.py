@@ -85,6 +85,14 @@ def test_every_statement_of_the_boundary_is_needed_by_a_function(toured: Enforce
         assert not all(map(all, answers)), statement
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_boundary_alone_keeps_a_function_out_of_the_logs_of_others(toured: Enforcement, function: str) -> None:
+    stream = "arn:aws:logs:eu-west-1:123456789012:log-group:another:log-stream:s"
+    asked, role = [Request("logs:PutLogEvents", stream)], toured.roles[function]
+    assert toured.simulator.allowed(role, asked) == [False]
+    assert toured.simulator.allowed(replace(role, boundary=None), asked) == [True]
+
+
 def denied(world: World) -> Iterator[tuple[str, Request]]:  # noqa: C901, PLR0912 - a table
     """Requests that are like those that a function makes, but not its business."""
     stack, table = world.stack, world.stack.table
