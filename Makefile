@@ -7,6 +7,9 @@ ENGINES := .venv/.engines
 CHECKOV := .venv/checkov
 EMULATOR := .venv/emulator
 
+# what is installed is compiled once, and not at every start where PYTHONDONTWRITEBYTECODE is set, as in CI
+export UV_COMPILE_BYTECODE := 1
+
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
 
@@ -26,7 +29,8 @@ test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt instal
 	$(BIN)/pytest tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
-	$(BIN)/pytest --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
+	$(BIN)/pytest -n 2 --dist loadfile --engines=real \
+		tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
 
 reach: $(ENGINES) ## Measure what each route costs, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach

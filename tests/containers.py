@@ -10,7 +10,9 @@ import multiprocessing
 import os
 import platform
 import threading
+import uuid
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +38,22 @@ class SamLocal:
             chosen += ["--add-host", f"{DOCKERS_NAME}:host-gateway"]  # elsewhere Docker knows it by itself
         return chosen
 
-    def invoke(self, function: str, event: Any) -> Any:
-        """What ``sam local invoke`` prints as the function's answer."""
-        folder = self.folder / f"{function}-{len(list(self.folder.iterdir()))}-{id(event)}"
-        folder.mkdir()
-        (folder / "event.json").write_text(json.dumps(event))
-        command = ["local", "invoke", function, "--event", str(folder / "event.json"), *self.options()]
+    def start(self, command: list[str], folder: Path) -> BaseProcess:
+        """Starts a command of ``sam local``, which prints into two files of a folder."""
         forked = multiprocessing.get_context("forkserver")
         forked.set_forkserver_preload(["__main__", *sam_command.IMPORTED])
+        whole = ["local", *command, *self.options()]
+        process = forked.Process(target=sam_command.run, args=(whole, folder, self.image_built))
+        process.start()
+        return process
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """What ``sam local invoke`` prints as the function's answer."""
+        folder = self.folder / f"{function}-{uuid.uuid4()}"
+        folder.mkdir()
+        (folder / "event.json").write_text(json.dumps(event))
         with contextlib.nullcontext() if self.image_built else self.lock:
-            process = forked.Process(target=sam_command.run, args=(command, folder, self.image_built))
-            process.start()
-            process.join()
+            self.start(["invoke", function, "--event", str(folder / "event.json")], folder).join()
             self.image_built = True
         printed = (folder / "stdout").read_text().strip()
         assert printed, (folder / "stderr").read_text()

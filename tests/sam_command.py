@@ -8,6 +8,7 @@ from pathlib import Path
 IMPORTED = [
     "samcli.cli.main",
     "samcli.commands.local.invoke.cli",
+    "samcli.commands.local.start_api.cli",
     "samcli.commands.local.cli_common.invoke_context",
     "tests.sam_command",
 ]
@@ -21,7 +22,8 @@ def run(command: list[str], folder: Path, image_built: bool) -> None:
     for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
         with (folder / name).open("w") as output:
             os.dup2(output.fileno(), stream.fileno())
-    del os.environ["AWS_ENDPOINT_URL"]  # it would be preferred to the template's, and leads nowhere from a container
+    # sam asks STS whose account it is; for the functions, this address would be preferred to the template's
+    os.environ["AWS_ENDPOINT_URL_STS"] = os.environ.pop("AWS_ENDPOINT_URL")
     from samcli.cli.main import cli  # noqa: PLC0415 - only the process that the commands are forked from wants it
     from samcli.local.docker.lambda_image import LambdaImage  # noqa: PLC0415
 

@@ -2,14 +2,10 @@
 
 import io
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -27,34 +23,29 @@ def alice(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("sam")), "local", "start-api", "--port", str(port), *sam.options()]
-    environment = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
-    log = tmp_path_factory.mktemp("start-api") / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*command, "--warm-containers", "LAZY"], env=environment, stderr=output, stdout=output
-        )
-        try:
-            deadline = time.monotonic() + START_UP
-            while "Running on" not in log.read_text():
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
+    folder = tmp_path_factory.mktemp("start-api")
+    process = sam.start(["start-api", "--port", str(port), "--warm-containers", "LAZY"], folder)
+    log = folder / "stderr"
+    try:
+        deadline = time.monotonic() + START_UP
+        while not (log.exists() and "Running on" in log.read_text()):
+            assert process.is_alive(), log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
 
-            def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
-                url = f"http://127.0.0.1:{port}{path}"
-                answer = requests.request(method, url, headers=headers, data=body, timeout=120, allow_redirects=False)
-                is_json = answer.content[:1] == b"{"  # SAM CLI calls also what is empty JSON
-                found = Answer(
-                    answer.status_code, dict(answer.headers), answer.content, answer.json() if is_json else None
-                )
-                print(method, path, found.status)
-                return found
+        def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
+            url = f"http://127.0.0.1:{port}{path}"
+            answer = requests.request(method, url, headers=headers, data=body, timeout=120, allow_redirects=False)
+            is_json = answer.content[:1] == b"{"  # SAM CLI calls also what is empty JSON
+            found = Answer(answer.status_code, dict(answer.headers), answer.content, answer.json() if is_json else None)
+            print(method, path, found.status)
+            return found
 
-            yield Client(send, API_KEY, PEOPLE["alice"], "alice@example.com")
-        finally:
-            process.terminate()
-            process.wait(60)
+        yield Client(send, API_KEY, PEOPLE["alice"], "alice@example.com")
+    finally:
+        process.terminate()
+        process.join(60)
+        assert not process.is_alive()
 
 
 def test_a_session_from_creating_to_deleting(alice: Client, contained: Contained) -> None:
