@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -22,6 +23,9 @@ PORT = 8888
 def main() -> int:
     """Starts everything, and ends everything at Ctrl-C."""
     port = int(os.environ.get("PORT", PORT))
+    if _is_taken(port):
+        print(f"Something else serves on port {port}. Give another: PORT=8900 make run", file=sys.stderr)
+        return 1
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -86,12 +90,23 @@ def main() -> int:
         print(f"{nick:6} {user['api_key']}")
     print(f"\nTry it:\n\n  curl -H 'Authorization: Bearer {users['alice']['api_key']}' {base_url}/api/projects\n")
     print(f"What the stack is made of: {written}\nWhat the functions log:    {home / 'functions.log'}")
-    print("Ctrl-C ends it all.", flush=True)
+    print("Ctrl-C ends it all, and nothing is kept.", flush=True)
     ended.wait()
     functions.end()
     aws.end()
     written.unlink(missing_ok=True)
     return 0
+
+
+def _is_taken(port: int) -> bool:
+    """Whether a port is in use, which is better known before half a minute's work than after."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -26,8 +26,17 @@ logger = logging.getLogger(__name__)
 #: How many bytes a body may have (API Gateway, "Quotas for configuring and running an HTTP API").
 PAYLOAD = 10 << 20
 
+#: How many bytes of JSON an event may have, headers and body and all (Lambda, "Lambda quotas": 6 MB for a request).
+EVENT = 6 << 20
+
+#: What is answered where a request is over either. AWS says of the second what it is, and not how the gateway puts it.
+TOO_LARGE = '{"message":"Request Entity Too Large"}'
+
 #: What SAM CLI answers in a refusing authorizer's name.
 REFUSED = ServiceErrorResponses._LAMBDA_AUTHORIZER_NOT_AUTHORIZED
+
+#: What SAM CLI warns of though it is as it should be: that we have an authorizer, that it refuses, and redirects.
+USUAL = ("does not guarantee 100% fidelity", "Lambda authorizer failed to invoke", "Lambda returned empty body")
 
 #: Runs a function, by its name in the template, with an event.
 type Invoke = Callable[[str, Any], Any]
@@ -43,12 +52,19 @@ class Runner:
         return False
 
     def invoke(self, function_identifier: str, event: str, *, stdout: Any, **_: Any) -> None:
+        stdout.write_str(json.dumps(self._answer(function_identifier, event)))
+
+    def _answer(self, function: str, event: str) -> Any:
+        asked = json.loads(event)
+        if asked.get("type") == "REQUEST":  # of an authorizer, which API Gateway shows no body
+            asked.pop("body", None)
+        elif len(event.encode()) > EVENT:
+            return {"statusCode": 413, "headers": {"Content-Type": "application/json"}, "body": TOO_LARGE}
         try:
-            answer = self._invoke(function_identifier, json.loads(event))
+            return self._invoke(function, asked)
         except FunctionError as error:
             logger.warning("%s", error)
-            answer = {"statusCode": 500, "body": json.dumps({"message": "Internal Server Error"})}
-        stdout.write_str(json.dumps(answer))
+            return {"statusCode": 500, "body": json.dumps({"message": "Internal Server Error"})}
 
 
 def create_app(invoke: Invoke, port: int = 0) -> flask.Flask:
@@ -60,12 +76,20 @@ def create_app(invoke: Invoke, port: int = 0) -> flask.Flask:
     service.create()
     app: flask.Flask = service._app
     app.config["MAX_CONTENT_LENGTH"] = PAYLOAD
-    app.before_request(_no_head)
+    app.before_request(_only_what_is_declared)
     app.after_request(_forbidden)
     app.register_error_handler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large)
     for status in (404, 405):
         app.register_error_handler(status, _not_found)
     return app
+
+
+def _is_unusual(record: logging.LogRecord) -> bool:
+    return not any(usual in record.getMessage() for usual in USUAL)
+
+
+for _name in ("samcli.lib.providers.api_collector", "samcli.local.apigw.local_apigw_service"):
+    logging.getLogger(_name).addFilter(_is_unusual)
 
 
 class _RequestHandler(WSGIRequestHandler):
@@ -93,7 +117,7 @@ def _not_found(*_: Any) -> flask.Response:
 
 
 def _too_large(*_: Any) -> flask.Response:
-    return flask.Response('{"message":"Request Entity Too Large"}', status=413, mimetype="application/json")
+    return flask.Response(TOO_LARGE, status=413, mimetype="application/json")
 
 
 def _forbidden(answer: flask.Response) -> flask.Response:
@@ -103,6 +127,6 @@ def _forbidden(answer: flask.Response) -> flask.Response:
     return answer
 
 
-def _no_head() -> flask.Response | None:
-    """Flask adds HEAD to what answers GET; the template, and so API Gateway, does not."""
-    return _not_found() if flask.request.method == "HEAD" else None
+def _only_what_is_declared() -> flask.Response | None:
+    """Flask adds HEAD to what answers GET, and OPTIONS to all; the template, and so API Gateway, does not."""
+    return _not_found() if flask.request.method in {"HEAD", "OPTIONS"} else None

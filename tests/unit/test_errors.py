@@ -229,6 +229,8 @@ def test_what_the_gateway_refuses_it_refuses_in_its_own_words(world: World, alic
         (nobody.get("/api/projects", Authorization="Bearer prj_x"), 403, "Forbidden"),
         (alice.get("/api/nothing"), 404, "Not Found"),
         (alice.request("PATCH", "/api/projects"), 404, "Not Found"),
+        (alice.request("OPTIONS", "/api/projects"), 404, "Not Found"),
+        (alice.post("/api/projects", body=b"x" * (6 << 20)), 413, "Request Entity Too Large"),
         (alice.post("/api/projects", body=b"x" * (10 << 20) + b"x"), 413, "Request Entity Too Large"),
     ):
         assert (answer.status, answer.json) == (status, {"message": message})
