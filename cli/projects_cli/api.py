@@ -143,7 +143,9 @@ class Api:
             return UnavailableError(f"The API answered {status}, again and again. {_sentence(detail)}".strip())
         if detail and status in _FAILURES:
             return _FAILURES[status](_sentence(detail))
-        return NotFoundError(f"{self._url} answered {status}, not as the Projects API does. Check PROJECTS_API_URL.")
+        return InvalidInputError(
+            f"{self._url} answered {status}, not as the Projects API does. Check PROJECTS_API_URL."
+        )
 
     # ------------------------------------------------------------------ what more than one command asks
 

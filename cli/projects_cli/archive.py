@@ -37,9 +37,9 @@ def check(path: Path, advance: Callable[[int], None] = lambda _: None) -> Checke
             _check_names(opened.namelist(), [MANIFEST, *(file["path"] for file in files)])
             total = sum(_check_file(opened, file, advance) for file in files)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DamagedError(f"The archive is damaged: {error}.") from None
+        raise DamagedError(f"{path} is no archive, or is damaged: {str(error).rstrip('.')}.") from None
     except (KeyError, TypeError, ValueError):
-        raise DamagedError(f"This is not the archive of a project: no {MANIFEST} lists its files.") from None
+        raise DamagedError(f"{path} is not the archive of a project: no {MANIFEST} lists its files.") from None
     return Checked(len(files), total)
 
 

@@ -31,7 +31,9 @@ def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
     except ImportError:
-        raise CommandError("Operators' commands need boto3: pip install 'projects-cli[operators]'.") from None
+        raise CommandError(
+            "Operators' commands need boto3: pip install boto3, or in the repository: pip install './cli[operators]'."
+        ) from None
     try:
         described = boto3.client("cloudformation", config=Config(retries={"mode": "standard"})).describe_stack_resource(
             StackName=stack, LogicalResourceId=function

@@ -159,6 +159,17 @@ def test_what_is_not_as_its_manifest_says_never_gets_the_name(
     assert left(projects.folder) == []
 
 
+@pytest.mark.parametrize(("output", "code", "says"), [("-", 2, "not '-'"), ("nowhere/a.zip", 1, "no folder nowhere")])
+def test_where_no_archive_can_be_written_none_is_asked_for(
+    service: Service, projects: Projects, output: str, code: int, says: str
+) -> None:
+    ended = projects("export", PROJECT_ID, "-o", output)
+    assert (ended.code, ended.out) == (code, "")
+    assert says in ended.err
+    assert service.requests == []
+    assert left(projects.folder) == []
+
+
 def test_an_archive_at_hand_can_be_verified_without_the_api(service: Service, projects: Projects) -> None:
     file = projects.folder / "a.zip"
     file.write_bytes(service.data)

@@ -24,12 +24,12 @@ def named(name: str, number: int) -> dict[str, Any]:
         ((403, {"message": "Forbidden"}), 3, "PROJECTS_API_KEY"),
         ((403, {"detail": "Your key lacks the scope."}), 4, "Your key lacks the scope."),
         ((404, {"detail": "There is no such project."}), 5, "There is no such project."),
-        ((404, {"message": "Not Found"}), 5, "not as the Projects API does"),
+        ((404, {"message": "Not Found"}), 2, "not as the Projects API does"),
         ((409, {"detail": "The owner can't leave."}), 6, "The owner can't leave."),
         ((422, {"detail": [{"loc": ["body", "name"], "msg": "Too long", "type": "t"}]}), 2, "name: Too long."),
         ((400, {"detail": "The body is not JSON."}), 2, "The body is not JSON."),
-        ((418, b"<html>"), 5, "not as the Projects API does"),
-        ((200, b"<html>"), 5, "not as the Projects API does"),
+        ((418, b"<html>"), 2, "not as the Projects API does"),
+        ((200, b"<html>"), 2, "not as the Projects API does"),
     ],
 )
 def test_a_refusal_is_a_sentence_and_a_code(

@@ -11,7 +11,7 @@ from projects_cli import archive, printing
 from projects_cli.api import Api
 from projects_cli.commands.options import AsJson, ProjectArgument, api_of
 from projects_cli.download import Download
-from projects_cli.errors import ConflictError, DamagedError, ExportFailedError
+from projects_cli.errors import CommandError, ConflictError, DamagedError, ExportFailedError, InvalidInputError
 
 app = typer.Typer()
 
@@ -41,6 +41,7 @@ def export(
 
     What was broken off goes on where it ended: give the same command again.
     """
+    _check_writable(output)
     api = api_of(context)
     found = api.project(project)
     target = output / _file_name(found["name"]) if output.is_dir() else output
@@ -89,6 +90,14 @@ def verify(
         printing.data({"file": str(file), "files": checked.files, "bytes": checked.bytes})
     else:
         printing.note(f"{file} is whole: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}.")
+
+
+def _check_writable(output: Path) -> None:
+    """Refuses what no archive could be written to, before one is made."""
+    if str(output) == "-":
+        raise InvalidInputError("An archive goes into a file, to be checked before it is used: give a name, not '-'.")
+    if not output.parent.is_dir():
+        raise CommandError(f"There is no folder {output.parent} to write {output.name} in.")
 
 
 def _wait(api: Api, exports: str, made: dict[str, Any], bars: Progress) -> dict[str, Any]:
