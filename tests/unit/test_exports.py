@@ -165,6 +165,13 @@ def test_what_is_ready_is_not_sent_to_a_worker_again(
     assert sent == []
 
 
+def test_an_export_says_the_same_of_itself_when_it_is_started_and_when_it_is_read(alice: Client) -> None:
+    path = f"/api/projects/{alice.create('Churn')}/exports"
+    started = alice.post(path)["export"]
+    assert alice.get(f"{path}/{started['id']}")["export"] == started
+    assert alice.get(path)["items"] == [started]
+
+
 def test_asked_for_twice_at_once_it_is_made_once(world: World, alice: Client, bob: Client, project_id: str) -> None:
     alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
     ids = {client.post(f"/api/projects/{project_id}/exports")["export"]["id"] for client in (alice, bob, alice)}

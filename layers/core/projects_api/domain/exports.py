@@ -110,8 +110,8 @@ def is_stalled(export: Export) -> bool:
 
 
 def expiry(moment: datetime) -> datetime:
-    """When an export of ``moment`` expires."""
-    return moment + timedelta(days=settings.archive_retention_days())
+    """When an export of ``moment`` expires, in whole seconds, as DynamoDB's time to live has it."""
+    return moment.replace(microsecond=0) + timedelta(days=settings.archive_retention_days())
 
 
 def wait(started: ProjectExport) -> ProjectExport:
