@@ -1,10 +1,11 @@
-"""What a schema can't say of valid requests, so that schemathesis does not take a right refusal for a wrong one."""
+"""What a schema can't say: of valid requests, lest a right refusal is taken for a wrong one, and of the gateway."""
 
 import uuid
 from typing import Any
 
 import schemathesis
 from schemathesis.generation import GenerationMode
+from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 
 
 @schemathesis.hook
@@ -19,3 +20,13 @@ def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]
     case.query.pop("cursor", None)
     if "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
+
+
+@schemathesis.check
+def undeclared_methods(
+    _: schemathesis.CheckContext, response: schemathesis.Response, case: "schemathesis.Case[Any]"
+) -> None:
+    """A method that a path does not have is a route that there is not, and asks no function."""
+    data = case.meta and case.meta.phase.data
+    if isinstance(data, CoveragePhaseData) and data.scenario is CoverageScenario.UNSPECIFIED_HTTP_METHOD:
+        assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
