@@ -25,12 +25,14 @@ api = Api()
 @api.get(
     "/api/projects/<project_id>/export",
     summary="Download the archive",
-    description="The project as it is now, in one ZIP. It is made if it has changed since it was made last.",
+    description="The project as it is now, in one ZIP. It is made if it has changed since it was made last.\n\n"
+    "A script in a web page can't follow the redirect to a larger archive: it asks for `application/json` until "
+    "it is answered 200, and has the browser open the `download_url`. So does `/api/docs`, unless told otherwise.",
     tags=["Exports"],
     responses=answer(
         200,
         "The archive; or the export, with the archive's URL, where application/json is asked for.",
-        content={"application/zip": {"schema": {"type": "string", "format": "binary"}}} | body_of("ExportAnswer"),
+        content=body_of("ExportAnswer") | {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     )
     | answer(
         202,

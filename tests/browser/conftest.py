@@ -6,9 +6,9 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tests.e2e.conftest import stack
+from tests.e2e.conftest import alice, stack
 
-__all__ = ["stack"]
+__all__ = ["alice", "stack"]
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,33 @@
 """The page that shows the OpenAPI document, in a real browser."""
 
+import io
+import itertools
 import json
 import os
+import uuid
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.clients import Client
+from tests.e2e.test_session import announce, eventually, store
 from tests.running import ROOT, RunningStack
 
 #: How long the page may take to do something, in seconds.
 PATIENCE = 20
+
+#: The picture of the page in the docs. `PICTURES=docs/images make test-browser` takes it anew.
+PICTURE = ROOT / "docs" / "images" / "api-docs.png"
+
+#: In which colour Swagger UI shows a method.
+COLOURS = {"post": (73, 204, 144), "get": (97, 175, 254), "put": (252, 161, 48), "delete": (249, 62, 62)}
 
 
 @pytest.fixture
@@ -55,10 +68,43 @@ def test_it_shows_every_operation_and_asks_nobody_else_for_anything(page: Chrome
     }
     assert shown == declared
     assert page.find_element(By.CSS_SELECTOR, ".info .title").text.startswith("Projects API")
-    picture(page, "page")
+    picture(page, "api-docs")
     assert [line for line in log(page, "browser") if line["level"] in {"SEVERE", "WARNING"}] == []
     base_url = stack.description["base_url"]
     assert {url.split("?")[0] for url in requested(page)} == {f"{base_url}/api/docs", f"{base_url}/api/openapi.json"}
+
+
+def test_it_looks_as_the_picture_in_the_docs_does(page: Chrome) -> None:
+    """By what no font changes: which methods are to be seen below one another, each in its colour, on white."""
+    operations = page.find_elements(By.CSS_SELECTOR, ".opblock")
+    methods = [operation.find_element(By.CSS_SELECTOR, ".opblock-summary-method") for operation in operations]
+    edge = methods[0].rect["x"] + 5  # left of a method's letters
+    screen, taken = Image.open(io.BytesIO(page.get_screenshot_as_png())), Image.open(PICTURE)
+    assert screen.size == taken.size
+    seen = bands(screen, edge)
+    assert len(seen) >= 8
+    assert seen == [method.text.lower() for method in methods[: len(seen)]]
+    pictured = bands(taken, edge)
+    both = min(len(seen), len(pictured))  # another font may push one more over the edge
+    assert abs(len(seen) - len(pictured)) <= 2
+    assert pictured[:both] == seen[:both]
+    for one in (screen, taken):
+        title = one.convert("L").crop(inked(page.find_element(By.CSS_SELECTOR, ".info .title"))).histogram()
+        assert 0.01 < sum(title[:128]) / sum(title) < 0.5  # letters on white
+        assert one.convert("RGB").getpixel((2, 2)) == (27, 27, 27)  # the bar with the key's field
+
+
+def bands(image: Image.Image, x: float) -> list[str]:
+    """The methods whose colours are found at ``x``, from the top down."""
+    column = [image.convert("RGB").getpixel((int(x), y)) for y in range(image.height)]
+    named = [next((name for name, colour in COLOURS.items() if pixel == colour), "") for pixel in column]
+    return [name for name, run in itertools.groupby(named) if name and len(list(run)) > 10]
+
+
+def inked(element: WebElement) -> tuple[int, int, int, int]:
+    """The box of an element that is in view."""
+    box = element.rect
+    return int(box["x"]), int(box["y"]), int(box["x"] + box["width"]), int(box["y"] + box["height"])
 
 
 def picture(page: Chrome, name: str) -> None:
@@ -96,3 +142,29 @@ def test_a_request_is_tried_with_the_key_from_the_field_and_without(page: Chrome
     assert '"Card fraud"' in answered("200")
     picture(page, "tried")
     assert page.execute_script("return localStorage.length + sessionStorage.length + document.cookie.length") == 0
+
+
+def test_a_large_archive_is_a_link_away(page: Chrome, stack: RunningStack, alice: Client, tmp_path: Path) -> None:
+    """No script of the page may ask S3, and so none can follow the redirect there."""
+    project_id = alice.create("Speech")
+    artifact = store(stack, project_id, "models/m.bin", bytes(5 << 20))
+    announce(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
+    eventually(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
+    page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.find_element(By.ID, "api-key").send_keys(alice.api_key)
+    found(page, "#operations-Exports-get_archive .opblock-summary-control").click()
+    operation = page.find_element(By.ID, "operations-Exports-get_archive")
+    found(operation, "input[placeholder=project_id]").send_keys(project_id)
+
+    def linked(_: Chrome) -> bool:
+        found(operation, ".btn.execute").click()
+        found(operation, ".live-responses-table .highlight-code")
+        return bool(operation.find_elements(By.CSS_SELECTOR, "a.archive"))
+
+    WebDriverWait(page, PATIENCE, poll_frequency=1).until(linked)
+    picture(page, "archive")
+    found(operation, "a.archive").click()
+    archive = tmp_path / "Speech.zip"
+    eventually(archive.exists, PATIENCE)
+    assert zipfile.ZipFile(archive).namelist() == ["manifest.json", "models/m.bin"]
+    assert alice.delete(f"/api/projects/{project_id}").status == 200

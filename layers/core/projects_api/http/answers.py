@@ -145,7 +145,7 @@ def conflict(**examples: Any) -> Answers:
     """The declaration of a 409, with the text of its ``detail`` for each case."""
     return {
         HTTPStatus.CONFLICT: {
-            "description": "It contradicts what is.",
+            "description": "It conflicts with what is there.",
             "content": body_of("Problem", **{name: {"detail": text} for name, text in examples.items()}),
         }
     }
