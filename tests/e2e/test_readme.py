@@ -1,4 +1,4 @@
-"""The sessions of the README work as pasted."""
+"""The sessions of the README, and the event of docs/api.md, work as pasted."""
 
 import re
 import subprocess
@@ -6,14 +6,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tests.clients import Client
 from tests.running import ROOT, RunningStack
 
-README = (ROOT / "README.md").read_text()
 
-
-def pasted(language: str, section: str = "A first session") -> str:
-    """The code of a section of the README in a language."""
-    session = README.partition(f"## {section}\n")[2].partition("\n## ")[0]
+def pasted(language: str, section: str = "A first session", document: str = "README.md") -> str:
+    """The code of a section of a document in a language."""
+    session = (ROOT / document).read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
     (code,) = re.findall(rf"```{language}\n(.*?)```", session, re.DOTALL)
     return str(code)
 
@@ -47,3 +46,11 @@ def test_the_session_with_the_command_line(stack: RunningStack, tmp_path: Path) 
     assert "Card fraud\towner" in printed
     assert "transactions.csv" in printed
     assert zipfile.ZipFile(tmp_path / "fraud.zip").testzip() is None
+
+
+def test_the_event_of_a_service(stack: RunningStack, alice: Client, tmp_path: Path) -> None:
+    script = pasted("python", "Events", "docs/api.md")
+    assert ran(stack, [sys.executable, "-c", script], tmp_path) == "customers.csv 1\n"
+    (project,) = alice.get("/api/projects?search=churn")["items"]
+    assert project["dataset_count"] == 1
+    assert alice.delete(f"/api/projects/{project['id']}").status == 200
