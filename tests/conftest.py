@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["POWERTOOLS_SERVICE_NAME"] = "projects"  # loggers are made, and named, as modules are imported
 
 from local.engines import Engines, engines
 from tests.clients import Client
 from tests.world import World, created
+
+# no test fails because the machine is busy
+settings.register_profile("busy", settings.default, deadline=None)
+settings.load_profile("busy")
 
 INTEGRATION = Path(__file__).parent / "integration"
 BUILT = Path(__file__).parent / "built"

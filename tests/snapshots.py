@@ -4,7 +4,6 @@ import json
 from copy import deepcopy
 from typing import Any
 
-import boto3
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
@@ -21,6 +20,7 @@ class Snapshot:
         self._name = world.stack.table
         self._items = deepcopy(self._table.items)
         self._buckets = (world.stack.artifacts, world.stack.exports)
+        self._s3 = world.s3
         self._objects = {place: self._body(*place) for place in self._places()}
 
     @property
@@ -31,11 +31,11 @@ class Snapshot:
     def restore(self) -> None:
         """Has both hold again what they held."""
         self._table.items = deepcopy(self._items)
-        s3, there = boto3.client("s3"), self._places()
+        there = self._places()
         for bucket, key in there.keys() - self._objects.keys():
-            s3.delete_object(Bucket=bucket, Key=key, VersionId=there[bucket, key])
+            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=there[bucket, key])
         for bucket, key in self._objects.keys() - there.keys():
-            s3.put_object(Bucket=bucket, Key=key, Body=self._objects[bucket, key])
+            self._s3.put_object(Bucket=bucket, Key=key, Body=self._objects[bucket, key])
 
     def holds(self) -> bool:
         """Whether both are still what they were."""
@@ -43,12 +43,12 @@ class Snapshot:
 
     def _places(self) -> dict[Place, str]:
         """The bucket and key of each object, with its version."""
-        listed = [(bucket, boto3.client("s3").list_object_versions(Bucket=bucket)) for bucket in self._buckets]
+        listed = [(bucket, self._s3.list_object_versions(Bucket=bucket)) for bucket in self._buckets]
         return {(bucket, one["Key"]): one["VersionId"] for bucket, page in listed for one in page.get("Versions", [])}
 
-    @staticmethod
-    def _body(bucket: str, key: str) -> bytes:
-        return boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    def _body(self, bucket: str, key: str) -> bytes:
+        body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
 
 
 def _json(items: Any) -> list[str]:

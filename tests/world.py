@@ -17,6 +17,7 @@ from botocore.config import Config
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 
 from local.aws import one_call_at_a_time
 from local.functions import Context, FunctionError, load_handler
@@ -49,9 +50,23 @@ class World:
     enforcement: Enforcement | None = None
     app: flask.Flask | None = None
 
+    # a client takes longer to make than most calls take
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return boto3.client("dynamodb")
+
+    @cached_property
+    def events(self) -> Any:
+        return boto3.client("events")
+
     @cached_property
     def s3(self) -> Any:
         return boto3.client("s3", config=Config(max_pool_connections=32))
+
+    @cached_property
+    def sqs(self) -> Any:
+        return boto3.client("sqs")
 
     def invoke(self, name: str, event: Any) -> Any:
         """What a function answers; as on Lambda, it and its event go through JSON."""
@@ -112,7 +127,7 @@ class World:
             "DetailType": detail_type,
             "Detail": json.dumps(detail),
         }
-        assert boto3.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0  # type: ignore[list-item]
+        assert self.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
     def deliver(self, bodies: Sequence[Any], function: str = "RecordResource") -> int:
         """Hands messages to a function past bus and queue, in one batch; returns how many it wants again."""
@@ -126,16 +141,15 @@ class World:
     def listen(self) -> Callable[[], list[Any]]:
         """Listens on the bus from now on. Returns what gives the events that were heard."""
         name = f"listener-{uuid.uuid4()}"
-        sqs, events = boto3.client("sqs"), boto3.client("events")
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         pattern = json.dumps({"source": [{"prefix": "mlplatform."}]})
-        events.put_rule(Name=name, EventBusName=self.stack.bus, EventPattern=pattern)
-        events.put_targets(Rule=name, EventBusName=self.stack.bus, Targets=[{"Id": "listener", "Arn": arn}])
+        self.events.put_rule(Name=name, EventBusName=self.stack.bus, EventPattern=pattern)
+        self.events.put_targets(Rule=name, EventBusName=self.stack.bus, Targets=[{"Id": "listener", "Arn": arn}])
 
         def heard() -> list[Any]:
             found: list[Any] = []
-            while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
                 found += [json.loads(message["Body"]) for message in messages]
             return found
 
@@ -149,18 +163,17 @@ class World:
 
     def work_off(self) -> None:
         """Has the functions work off all queues, until there is nothing that can be received."""
-        sqs = boto3.client("sqs")
         busy = True
         while busy:
             busy = False
             for source in self.stack.sources:
-                for message in sqs.receive_message(QueueUrl=source.queue_url, MaxNumberOfMessages=10).get(
+                for message in self.sqs.receive_message(QueueUrl=source.queue_url, MaxNumberOfMessages=10).get(
                     "Messages", []
                 ):
                     busy = True
                     answer = self.invoke(source.function, {"Records": [sqs_record(message, QUEUE_ARN)]})
                     if not answer["batchItemFailures"]:
-                        sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                        self.sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
 
     def resume_stalled(self) -> dict[str, int]:
         """Has stalled work resumed as it will be in a quarter of an hour, when no message is waited for any more."""
@@ -177,19 +190,19 @@ class World:
         ]
 
     def _take_dead_letters(self) -> list[Any]:
-        sqs, url = boto3.client("sqs"), self.stack.functions["RecordResource"].environment["EVENTS_DEAD_LETTERS_URL"]
+        url = self.stack.functions["RecordResource"].environment["EVENTS_DEAD_LETTERS_URL"]
         taken: list[Any] = []
-        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
-            "Messages"
-        ):
+        while messages := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
             taken += messages
             for message in messages:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return taken
 
     def items(self, *parts: str) -> list[dict[str, Any]]:
         """The items of the table in which one of ``parts`` occurs."""
-        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.stack.table)
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.stack.table)
         return [item for page in pages for item in page["Items"] if any(part in json.dumps(item) for part in parts)]
 
     def broken_invariants(self) -> list[str]:
@@ -197,10 +210,13 @@ class World:
         return broken_invariants(self.items(""))
 
     def forget(self) -> None:
-        """Takes away dead letters, and all of the table where moto keeps it, which copies it for every transaction."""
+        """Takes away dead letters, and what moto keeps: objects, and the table, which each transaction copies."""
         self._take_dead_letters()
         if "AWS_ENDPOINT_URL_DYNAMODB" not in os.environ:
             dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items.clear()
+        if "AWS_ENDPOINT_URL_S3" not in os.environ:
+            for bucket in (self.stack.artifacts, self.stack.exports):
+                s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys.clear()
 
     def objects(self, part: str) -> list[str]:
         """The keys in both buckets, of all versions, in which ``part`` occurs."""

@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
-from projects_api.domain import members, resources, users
+from projects_api.domain import members, projects, resources, users
+from projects_api.domain.projects import SortField
 from projects_api.domain.resources import Change, observed
 from projects_api.model.entities import Artifact, Resource, ResourceType, Role
 from projects_api.model.errors import ProjectNotFoundError, StorageUnavailableError
@@ -77,6 +78,21 @@ def grow(world: World, owner: Client, project_id: ProjectId) -> None:
         members.add(UserId(owner.user_id), project_id, email=person.email, role=Role.VIEWER)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: world.store(project_id, f"models/{n % OBJECTS}.bin", b"x"), range(OBJECTS * VERSIONS)))
+
+
+def test_a_hundred_and_fifty_members_lose_the_project_with_the_answer(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    people = [users.register(f"{uuid.uuid4()}@example.com", "n") for _ in range(150)]
+    for person in people:
+        members.add(UserId(alice.user_id), ProjectId(project_id), email=person.email, role=Role.VIEWER)
+    assert alice.delete(f"/api/projects/{project_id}").status == 200
+    for person in people:
+        listed = projects.list_page(
+            person.id, limit=1, offset=0, search="", sort_field=SortField.CREATED_AT, descending=True
+        )
+        assert (listed.memberships, listed.total) == ([], 0)
+    assert world.broken_invariants() == []
+    world.work_off()
 
 
 @pytest.mark.parametrize("seed", [2026])

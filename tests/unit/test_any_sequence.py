@@ -266,7 +266,6 @@ def test_any_sequence_is_answered_as_the_model_answers_it(world: World, pytestco
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         ),

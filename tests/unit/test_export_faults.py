@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from projects_api.archive import plan as planning
@@ -69,17 +68,17 @@ class Started:
         export = self.export()
         assert export["status"] == "ready", export
         key = f"{self.project_id}/{self.export_id}.zip"
-        return bytes(boto3.client("s3").get_object(Bucket=self.world.stack.exports, Key=key)["Body"].read())
+        return bytes(self.world.s3.get_object(Bucket=self.world.stack.exports, Key=key)["Body"].read())
 
     def left(self) -> list[str]:
         """What there is in the bucket of the project's exports beside archives: uploads, and what workers keep."""
-        uploads = boto3.client("s3").list_multipart_uploads(Bucket=self.world.stack.exports).get("Uploads", [])
+        uploads = self.world.s3.list_multipart_uploads(Bucket=self.world.stack.exports).get("Uploads", [])
         kept = [key for key in self.world.objects(f"{self.project_id}/{self.export_id}") if not key.endswith(".zip")]
         return [f"an upload of {one['Key']}" for one in uploads] + kept
 
     def restore(self) -> None:
         """Goes back to when the export was started."""
-        s3, bucket = boto3.client("s3"), self.world.stack.exports
+        s3, bucket = self.world.s3, self.world.stack.exports
         for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
             s3.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
         self.snapshot.restore()

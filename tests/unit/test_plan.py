@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projects_api.archive import plan as planning
@@ -77,7 +77,6 @@ def assert_within_the_limits(made: Plan, least: int = 5 * MIB, most: int = 5 * G
         assert 0 < upload[-1] <= most
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.integers(0, 300), max_size=25),
     st.integers(2, 200),
@@ -116,7 +115,6 @@ def test_the_parts_concatenated_are_the_archive(
         assert [opened.read(entry.path) for entry in entries] == contents
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(sizes, max_size=40), st.one_of(st.integers(2, 200), st.integers(0, 40 * MIB)))
 def test_every_byte_is_covered_once_within_the_limits_of_s3(file_sizes: list[int], manifest_size: int) -> None:
     entries = entries_of(file_sizes, manifest_size)
