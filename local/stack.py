@@ -108,7 +108,7 @@ def deploy(parameters: dict[str, str]) -> Stack:
     _create(transformed, parameters)
     described = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
     names = {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in described}
-    table = _prepare_table(names["Table"], declared["Table"]["Properties"])
+    prepare_table(names["Table"])
     for bucket in ("ArtifactsBucket", "ExportsBucket"):
         _prepare_bucket(names[bucket], declared[bucket]["Properties"], parameters)
     lambdas = boto3.client("lambda")
@@ -148,7 +148,7 @@ def deploy(parameters: dict[str, str]) -> Stack:
         functions=functions,
         sources=sources,
         schedules=schedules,
-        table=table,
+        table=names["Table"],
         bus=STACK,
         artifacts=names["ArtifactsBucket"],
         exports=names["ExportsBucket"],
@@ -229,7 +229,7 @@ def _endpoint_of_moto(service: str) -> str:
     return os.environ.get("AWS_ENDPOINT_URL", f"https://{service}.{REGION}.amazonaws.com")
 
 
-def _prepare_table(name: str, properties: dict[str, Any]) -> str:
+def prepare_table(name: str) -> None:
     """Sets what moto's CloudFormation leaves out, and creates the table where DynamoDB is another engine."""
     dynamodb = boto3.client("dynamodb")
     if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
@@ -250,9 +250,8 @@ def _prepare_table(name: str, properties: dict[str, Any]) -> str:
             # moto keeps what its CloudFormation was given: a text
             DeletionProtectionEnabled=str(made.get("DeletionProtectionEnabled", False)).lower() == "true",
         )
-    if "TimeToLiveSpecification" in properties:
-        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
-    return name
+    expiry = load_template()["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
+    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
 
 
 def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ from local.aws import one_call_at_a_time
 from local.functions import Context, FunctionError, load_handler
 from local.gateway import create_app
 from local.pumps import sqs_record
-from local.stack import REGION, Stack, deploy
+from local.stack import REGION, Stack, deploy, prepare_table
 from projects_api.model.clock import now
 from tests.clients import Answer, Client
 from tests.iam.enforcement import Enforcement, enforced
@@ -210,9 +210,13 @@ class World:
         return broken_invariants(self.items(""))
 
     def forget(self) -> None:
-        """Takes away dead letters, and what moto keeps: objects, and the table, which each transaction copies."""
+        """Takes away dead letters, items, which moto copies in each transaction, and what objects moto keeps."""
         self._take_dead_letters()
-        if "AWS_ENDPOINT_URL_DYNAMODB" not in os.environ:
+        if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
+            self.dynamodb.update_table(TableName=self.stack.table, DeletionProtectionEnabled=False)
+            self.dynamodb.delete_table(TableName=self.stack.table)
+            prepare_table(self.stack.table)
+        else:
             dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items.clear()
         if "AWS_ENDPOINT_URL_S3" not in os.environ:
             for bucket in (self.stack.artifacts, self.stack.exports):

@@ -222,12 +222,12 @@ BUDGETS: dict[str, Callable[[int], int]] = defaultdict(
 
 
 @pytest.fixture(scope="module")
-def costs(session_world: World) -> Iterator[dict[int, list[Cost]]]:
+def costs(world: World) -> Iterator[dict[int, list[Cost]]]:
     """Per size, the cost of each that is asked."""
-    meter = Meter(session_world)
+    meter = Meter(world)
     measured = {}
     for size in SIZES:
-        crowd = Crowd(session_world, size)
+        crowd = Crowd(world, size)
         measured[size] = [meter.of(function, partial(act, crowd)) for _, function, act in ASKED]
     yield measured
     meter.end()
