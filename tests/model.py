@@ -76,13 +76,18 @@ class Project:
             return FORBIDDEN
         return None
 
-    def record(self, event: Event) -> None:
-        """Keeps what is newest of a resource; once it is deleted it stays so."""
+    def knows(self, event: Event) -> bool:
+        """Whether an event says nothing new of a resource; once it is deleted it stays so."""
         before = self.newest.get((event.type, event.id))
-        if before and (before.change == "Deleted" or (event.change != "Deleted" and event.age <= before.age)):
-            return
-        self.newest[event.type, event.id] = event
-        self.changed()
+        if before is None:
+            return False
+        return before.change == "Deleted" or (event.change != "Deleted" and event.age <= before.age)
+
+    def record(self, event: Event) -> None:
+        """Keeps what is newest of a resource."""
+        if not self.knows(event):
+            self.newest[event.type, event.id] = event
+            self.changed()
 
 
 @dataclass

@@ -151,11 +151,14 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.on_the_way)
     @rule(chance=st.randoms(use_true_random=False))
     def deliver(self, chance: random.Random) -> None:
-        """In any order, and some twice."""
+        """In any order, and some twice.
+
+        A repeat of what a deleted project still holds changes nothing, and may be taken for done until it is purged.
+        """
         arriving = self.on_the_way + chance.choices(self.on_the_way, k=2)
         self.on_the_way = []
         chance.shuffle(arriving)
-        refused = 0
+        refused = repeats = 0
         bodies = []
         for project_id, event in arriving:
             resource = {"id": event.id, "name": event.name, "rows": event.second}
@@ -163,10 +166,11 @@ class AnySequence(RuleBasedStateMachine):
             bodies.append(self.world.event(f"{event.type.title()} {event.change}", project_id, resource, at))
             if self.model.projects[project_id].deleted:
                 refused += 1
+                repeats += self.model.projects[project_id].knows(event)
             else:
                 self.model.projects[project_id].record(event)
         assert self.world.deliver(bodies) == 0
-        assert len(self.world.dead_letters()) == refused
+        assert refused - repeats <= len(self.world.dead_letters()) <= refused
 
     @precondition(someone_is_there)
     @rule(who=people, number=which)
