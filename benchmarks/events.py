@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import batched
+from unittest import mock
 
 from benchmarks.machine import machine
 from local.engines import engines
@@ -20,7 +21,6 @@ from projects_api.domain.resources import Change, observed
 from projects_api.model.entities import Caller, Resource, ResourceType
 from projects_api.model.errors import StorageUnavailableError
 from projects_api.model.ids import ProjectId, ResourceId
-from projects_api.storage import table
 from tests.world import created
 
 WORKERS = 10
@@ -50,11 +50,8 @@ def conflicts() -> Iterator[list[float]]:
         pauses.append(seconds)
         sleep(seconds)
 
-    table.time.sleep = slept  # type: ignore[attr-defined,assignment]
-    try:
+    with mock.patch("time.sleep", slept):
         yield pauses
-    finally:
-        table.time.sleep = sleep  # type: ignore[attr-defined]
 
 
 def recorded(project_id: ProjectId, batch: int) -> tuple[float, int, int]:

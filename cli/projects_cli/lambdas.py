@@ -28,8 +28,13 @@ def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         import boto3  # noqa: PLC0415 - only operators need it
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - as above
+        from botocore.exceptions import (  # noqa: PLC0415 - as above
+            BotoCoreError,
+            ClientError,
+            NoCredentialsError,
+            NoRegionError,
+        )
     except ImportError:
         raise CommandError(
             "Operators' commands need boto3: pip install boto3, or in the repository: pip install './cli[operators]'."
