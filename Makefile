@@ -48,6 +48,9 @@ benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Time archives again
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/benchmarks.txt
 	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.archive
 
+benchmark-events: $(ENGINES) ## Count the events of one project in a second, one by one and ten at once, on DynamoDB Local
+	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.events
+
 check: $(READY) ## Lint, formatting, types and the template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

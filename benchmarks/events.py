@@ -1,6 +1,6 @@
 """How many events of one busy project are recorded in a second: one in a transaction, and as many as a batch holds.
 
-``python -m benchmarks.events`` runs both in turn on DynamoDB Local, with as many workers as the template has, and
+`make benchmark-events` runs both in turn on DynamoDB Local, with as many workers as the template has, and
 prints how often a transaction met another.
 """
 
