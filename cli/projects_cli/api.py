@@ -10,6 +10,8 @@ from uuid import UUID
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import InvalidHeader
+from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
 from projects_cli.errors import (
@@ -35,8 +37,19 @@ TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 #: The most that one page holds: of projects, of members, of events, of exports.
 PROJECTS_PAGE, MEMBERS_PAGE, EVENTS_PAGE, EXPORTS_PAGE = 500, 100, 1000, 100
 
+
+class _Patience(Retry):
+    """Passes over a ``Retry-After`` that is neither seconds nor a date (RFC 9110, 10.2.3)."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        try:
+            return super().get_retry_after(response)
+        except InvalidHeader:
+            return None
+
+
 #: Every request may be repeated: the API's writes are idempotent, and ``create`` sends an Idempotency-Key.
-_RETRY = Retry(
+RETRY: Final = _Patience(
     total=4,
     connect=2,
     read=2,
@@ -83,7 +96,7 @@ class Api:
         self._session.auth = _Bearer(key)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=_RETRY))
+            self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
 
     def get(self, path: str, **query: Any) -> Json:
         return self._ask("GET", path, query=query)

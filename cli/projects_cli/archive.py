@@ -36,7 +36,7 @@ def check(path: Path, advance: Callable[[int], None] = lambda _: None) -> Checke
             files = json.loads(opened.read(MANIFEST))["files"]
             _check_names(opened.namelist(), [MANIFEST, *(file["path"] for file in files)])
             total = sum(_check_file(opened, file, advance) for file in files)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise DamagedError(f"{path} is no archive, or is damaged: {str(error).rstrip('.')}.") from None
     except (KeyError, TypeError, ValueError):
         raise DamagedError(f"{path} is not the archive of a project: no {MANIFEST} lists its files.") from None

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import requests
 
-from projects_cli.api import TRY_AGAIN, USER_AGENT, reason
+from projects_cli.api import RETRY, TRY_AGAIN, USER_AGENT, reason
 from projects_cli.errors import UnavailableError
 
 CHUNK = 1 << 18
@@ -132,7 +132,7 @@ class Download:
             raise _AnotherObjectError
         if status in TRY_AGAIN:
             broken = _BrokenOffError(f"the storage answered {status}")
-            broken.rest = min(float(answer.headers["Retry-After"]), 30) if "Retry-After" in answer.headers else None
+            broken.rest = RETRY.get_retry_after(answer.raw)
             raise broken
         if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
             raise _NotLetInError(f"the storage answered {status}")
@@ -143,6 +143,7 @@ class Download:
             if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 raise _BrokenOffError("the storage sent another range than the one it was asked for")
             return
+        self.part.unlink(missing_ok=True)  # before the note, which would say of its bytes what is not so
         self._origin = Origin(self._export_id, etag, self._size)
         self._note.write_text(json.dumps(asdict(self._origin)) + "\n")
 

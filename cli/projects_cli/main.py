@@ -47,7 +47,7 @@ def _projects(
         typer.Option(envvar="PROJECTS_API_KEY", help="Your API key. The variable is safer: options show in `ps`."),
     ] = None,
     _: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and end.")
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Projects of a machine-learning platform: who is in them, what happened in them, and all of it in one ZIP."""

@@ -25,6 +25,14 @@ def data(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def done(answer: Any, sentence: str, *, as_json: bool) -> None:
+    """Says that something was done: the API's answer to a script, a sentence to a person."""
+    if as_json:
+        data(answer)
+    else:
+        note(sentence)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Shows rows: as a table on a terminal, elsewhere a line each with tabs between, for ``cut`` and ``awk``."""
     cells = [[_cell(value) for value in row] for row in rows]

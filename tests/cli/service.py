@@ -53,7 +53,7 @@ class Service:
     Attributes:
         answers: What the API answers next, instead of what it would: status, body, headers.
         cuts: After how many bytes the next downloads break off; None is not at all.
-        refusals: What the storage answers to the next downloads: a status.
+        refusals: What the storage answers to the next downloads: status, headers.
         signature: The only one that the storage takes; each URL has the next.
     """
 
@@ -64,7 +64,7 @@ class Service:
     projects: list[dict[str, Any]] = field(default_factory=lambda: [PROJECT])
     answers: deque[Answer] = field(default_factory=deque)
     cuts: deque[int | None] = field(default_factory=deque)
-    refusals: deque[int] = field(default_factory=deque)
+    refusals: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     signature: int | None = None
     honours_range: bool = True
     signed: int = 0
@@ -125,7 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
         service = self.service
         service.downloads.append(request)
         if service.refusals:
-            self._reply(service.refusals.popleft(), b"<Error/>", {})
+            status, headers = service.refusals.popleft()
+            self._reply(status, b"<Error/>", headers)
         elif service.signature and int(request.query["signature"]) < service.signature:
             self._reply(403, b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>", {})
         elif request.headers.get("If-Match", service.etag) != service.etag:

@@ -123,14 +123,27 @@ def test_a_storage_that_sends_all_instead_of_a_range_is_understood(service: Serv
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-def test_a_storage_that_is_down_for_a_moment_is_asked_again(service: Service, projects: Projects) -> None:
-    service.refusals.append(503)
+@pytest.mark.parametrize("rest", [None, "0", "-1", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"])
+def test_a_storage_that_is_down_for_a_moment_is_asked_again(
+    service: Service, projects: Projects, rest: str | None
+) -> None:
+    service.refusals.append((503, {"Retry-After": rest} if rest else {}))
     assert export(projects)[0] == 0
+
+
+def test_bytes_of_another_archive_are_gone_before_the_note_says_that_they_are_of_this_one(
+    service: Service, projects: Projects
+) -> None:
+    part = projects.folder / "project.zip.part"
+    part.write_bytes(b"something else")
+    note = projects.folder / "project.zip.part.json"
+    note.mkdir()  # so that it can't be written: where a program ends that dies right before
+    assert export(projects)[0] == 1
+    assert not part.exists()
 
 
 def test_a_storage_that_stays_down_leaves_the_part_for_later(service: Service, projects: Projects) -> None:
     service.cuts.append(MIB)
-    service.refusals.extend([])
     service.cuts.extend([0] * 4)
     code, err = export(projects)
     assert code == 7
@@ -138,16 +151,23 @@ def test_a_storage_that_stays_down_leaves_the_part_for_later(service: Service, p
     assert left(projects.folder) == ["project.zip.part", "project.zip.part.json"]
 
 
+def encrypted(data: bytes) -> bytes:
+    """The same, but that the directory says of its last file that it is encrypted (APPNOTE 4.4.4, bit 0)."""
+    flags = data.rindex(b"PK\x01\x02") + 8
+    return data[:flags] + b"\x01" + data[flags + 1 :]
+
+
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
+        (encrypted(archive(FILES)), "encrypted"),
         (archive(FILES, crc32="00000000"), "CRC-32"),
         (archive(FILES, size=1), "its manifest says 1"),
         (archive(FILES).replace(b"# Report", b"# report"), "report.md"),
         (archive(FILES)[:-100], "damaged"),
         (b"no archive at all", "damaged"),
     ],
-    ids=["crc32", "size", "flipped", "short", "no-zip"],
+    ids=["encrypted", "crc32", "size", "flipped", "short", "no-zip"],
 )
 def test_what_is_not_as_its_manifest_says_never_gets_the_name(
     service: Service, projects: Projects, data: bytes, complaint: str

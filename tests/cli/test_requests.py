@@ -55,6 +55,11 @@ def test_a_service_that_is_down_is_asked_again_when_it_says_so(service: Service,
     assert "Repeat the request in a moment." in ended.err
 
 
+def test_a_retry_after_that_nobody_understands_is_passed_over(service: Service, projects: Projects) -> None:
+    service.answers.append((503, {"detail": "Repeat the request in a moment."}, {"Retry-After": "soon"}))
+    assert projects("show", PROJECT_ID).code == 0
+
+
 def test_an_api_that_is_not_there_is_said_so(projects: Projects) -> None:
     ended = projects("list", PROJECTS_API_URL="http://127.0.0.1:9")
     assert ended.code == 7

@@ -86,10 +86,9 @@ def verify(
     """Check every file of an archive against its manifest; this needs no API."""
     with printing.progress() as bars:
         checked = _read_through(file, bars)
-    if as_json:
-        printing.data({"file": str(file), "files": checked.files, "bytes": checked.bytes})
-    else:
-        printing.note(f"{file} is whole: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}.")
+    answer = {"file": str(file), "files": checked.files, "bytes": checked.bytes}
+    sentence = f"{file} is whole: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}."
+    printing.done(answer, sentence, as_json=as_json)
 
 
 def _check_writable(output: Path) -> None:

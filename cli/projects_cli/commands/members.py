@@ -1,6 +1,6 @@
 """Members of a project: list, add, remove, leave."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,10 +38,8 @@ def add(
     """Add a member, or change the role of one."""
     api = api_of(context)
     member = api.post(f"/{api.project_id(project)}/members", {"email": email, "role": role})["member"]
-    if as_json:
-        printing.data({"member": member})
-    else:
-        printing.note(f"{member['email']} is {member['role']} of the project.")
+    sentence = f"{member['email']} is {member['role']} of the project."
+    printing.done({"member": member}, sentence, as_json=as_json)
 
 
 @app.command()
@@ -56,7 +54,8 @@ def remove(
     api = api_of(context)
     project_id = api.project_id(project)
     user_id = member if is_id(member) else _user_id(api, project_id, member)
-    _done(api.delete(f"/{project_id}/members/{user_id}"), f"{member} is no member any more.", as_json=as_json)
+    answer = api.delete(f"/{project_id}/members/{user_id}")
+    printing.done(answer, f"{member} is no longer a member.", as_json=as_json)
 
 
 @app.command()
@@ -67,7 +66,7 @@ def leave(context: typer.Context, project: ProjectArgument, *, yes: Yes = False,
     user_id = api.get(f"/{found['id']}/members", limit=1)["caller_id"]
     confirm(f"Leave '{printing.printable(found['name'])}'?", yes=yes)
     answer = api.delete(f"/{found['id']}/members/{user_id}")
-    _done(answer, f"You are no member of '{found['name']}' any more.", as_json=as_json)
+    printing.done(answer, f"You are no longer a member of '{found['name']}'.", as_json=as_json)
 
 
 def _user_id(api: Api, project_id: str, email: str) -> str:
@@ -76,10 +75,3 @@ def _user_id(api: Api, project_id: str, email: str) -> str:
         if member["email"].casefold() == wanted:
             return str(member["user_id"])
     raise NotFoundError(f"{email} is not a member of the project. `projects members list` shows who is.")
-
-
-def _done(answer: dict[str, Any], sentence: str, *, as_json: bool) -> None:
-    if as_json:
-        printing.data(answer)
-    else:
-        printing.note(sentence)

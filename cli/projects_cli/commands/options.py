@@ -11,8 +11,8 @@ from projects_cli.errors import InvalidInputError, NotAuthenticatedError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's data as JSON, for scripts.", show_default=False)]
 ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="A project's id, or its name.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether that is meant.", show_default=False)]
-Limit = Annotated[int | None, typer.Option(min=1, help="Show at most so many.", show_default="all")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.", show_default=False)]
+Limit = Annotated[int | None, typer.Option(min=1, help="Show at most this many.", show_default="all")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def api_of(context: typer.Context) -> Api:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Asks on the terminal whether that is meant, and ends the program if not.
+    """Asks on the terminal for confirmation, and ends the program without it.
 
     Raises:
         InvalidInputError: There is nobody to ask.
@@ -47,5 +47,5 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidInputError("There is no terminal to ask on whether that is meant: give --yes.")
+        raise InvalidInputError("This needs confirmation, and there is no terminal to ask on: give --yes.")
     typer.confirm(question, abort=True, err=True)

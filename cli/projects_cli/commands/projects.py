@@ -23,8 +23,8 @@ def list_projects(
     search: Annotated[str, typer.Option(help="Only those with this in their name or description.")] = "",
     sort: Annotated[SortField, typer.Option(help="What to sort by.")] = "created_at",
     order: Annotated[Literal["asc", "desc"], typer.Option(help="Which way to sort.")] = "desc",
-    limit: Annotated[int, typer.Option(min=1, max=500, help="Show at most so many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many before.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Show at most this many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Skip this many first.")] = 0,
     everything: Annotated[bool, typer.Option("--all", help="Show all, however many.", show_default=False)] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +60,7 @@ def create(
     idempotency_key: Annotated[
         str | None,
         typer.Option(
-            help="A text of your own: with the same one again, within a day, you get the same project and no second.",
+            help="A text of your own. Given again within a day, it returns the same project instead of a second one.",
             show_default="a new one",
         ),
     ] = None,
@@ -101,10 +101,7 @@ def delete(context: typer.Context, project: ProjectArgument, *, yes: Yes = False
     found = api.project(project)
     confirm(f"Delete '{printing.printable(found['name'])}' for everybody and for good?", yes=yes)
     answer = api.delete(f"/{found['id']}")
-    if as_json:
-        printing.data(answer)
-    else:
-        printing.note(f"'{found['name']}' is deleted.")
+    printing.done(answer, f"'{found['name']}' is deleted.", as_json=as_json)
 
 
 def _row(project: Json) -> tuple[Any, ...]:
