@@ -8,6 +8,7 @@ from projects_api.domain import members
 from projects_api.http.answers import PROJECT_ERRORS, TOO_LARGE, answer, conflict
 from projects_api.http.api import Api, ProjectPath
 from projects_api.http.models.members import Member, MemberAnswer, NewMember
+from projects_api.model.errors import OwnersRoleError
 from projects_api.model.ids import ProjectId
 
 api = Api()
@@ -22,7 +23,7 @@ api = Api()
     | answer(200, "The role was changed.")
     | PROJECT_ERRORS
     | TOO_LARGE
-    | conflict(owner="This user owns the project, and the owner's role does not change."),
+    | conflict(owner=OwnersRoleError()),
 )
 def add_member(project_id: ProjectPath, body: NewMember) -> Response[MemberAnswer]:
     member, added = members.add(api.caller.user_id, ProjectId(str(project_id)), email=body.email, role=body.role)

@@ -36,9 +36,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
             )
         except OutOfTimeError:
             exports.send_again(project_id, export_id)
-        export = exports.settle(project_id, export_id)
-        if export and export.finished_at and not export.settled:  # it was settled just now
-            count(Metric.EXPORTS_READY if export.status is ExportStatus.READY else Metric.EXPORTS_FAILED)
-        logger.info("worked on an export", extra={"status": export.status if export else "gone"})
+        finished = exports.settle(project_id, export_id)
+        if finished:
+            count(Metric.EXPORTS_READY if finished.status is ExportStatus.READY else Metric.EXPORTS_FAILED)
+        logger.info("worked on an export", extra={"ended": finished.status if finished else None})
 
     return work_off(event, context, assemble)

@@ -12,7 +12,7 @@ from projects_api.http.answers import PROJECT_ERRORS, RETRY_AFTER, answer, body_
 from projects_api.http.api import Api, ProjectPath
 from projects_api.http.models.exports import Export, ExportAnswer
 from projects_api.model.entities import ExportStatus
-from projects_api.model.errors import ConflictError, ProjectNotFoundError
+from projects_api.model.errors import ConflictError
 from projects_api.model.ids import ProjectId
 from projects_api.storage import archives
 
@@ -48,7 +48,7 @@ api = Api()
     )
     | answer(307, "To this route again: the archive is not ready yet.", headers=location("Of this route."), content={})
     | PROJECT_ERRORS
-    | conflict(failed="The export failed. The artifact models/m.bin is missing."),
+    | conflict(failed=ConflictError("The export failed. The artifact models/m.bin is missing.")),
 )
 def get_archive(  # type: ignore[no-untyped-def] # a declared answer would be turned into JSON, and an archive is none
     project_id: ProjectPath,
@@ -80,13 +80,10 @@ def _downloaded(made: ProjectExport) -> Response[Any]:
         return _redirected(HTTPStatus.TEMPORARY_REDIRECT, api.current_event.path)
     if (export.size_bytes or 0) > INLINE_BYTES:
         return _redirected(HTTPStatus.FOUND, made.download.url)
-    archive = archives.read(archives.key_of(export.project_id, export.id))
-    if archive is None:
-        raise ProjectNotFoundError  # purged while it was waited for
     return Response(
         HTTPStatus.OK,
         archives.CONTENT_TYPE,
-        archive,
+        exports.read(made),
         {"Content-Disposition": archives.content_disposition(made.project.name), "Cache-Control": "no-store"},
     )
 

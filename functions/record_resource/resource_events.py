@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from projects_api.domain.resources import Change, observed
 from projects_api.model import entities
-from projects_api.model.entities import ResourceType
+from projects_api.model.entities import ResourceType, artifacts_prefix
 from projects_api.model.errors import in_words
 from projects_api.model.ids import ProjectId, ResourceId
 
@@ -143,7 +143,7 @@ def _kind(detail_type: str) -> tuple[ResourceType, Change]:
 def _artifact(project_id: ProjectId, artifact: Artifact | None) -> entities.Artifact | None:
     if artifact is None:
         return None
-    prefix = f"projects/{project_id}/"
+    prefix = artifacts_prefix(project_id)
     if not artifact.key.startswith(prefix) or not artifact.key.removeprefix(prefix):
         raise RefusedError(f"resource.artifact.key: it does not lie under {prefix}")
     if {".", ".."} & set(artifact.key.split("/")):

@@ -81,6 +81,8 @@ def test_a_path_stays_in_the_folder_it_is_unpacked_in(name: str) -> None:
         ("a\x00b\n.csv", "a_b_.csv"),
         ("con", "_con"),
         ("a/NUL.txt", "a/_NUL.txt"),
+        ("nul .txt", "_nul .txt"),
+        ("conout$", "_conout$"),
         ("…", "…"),
         ("", "_"),
         ("..", "_"),

@@ -149,6 +149,7 @@ def test_an_unchanged_project_is_not_exported_again_and_a_changed_one_is(
     assert [export["id"] for export in page["items"]] == [second["id"]]
     rest = alice.get(f"/api/projects/{project_id}/exports?limit=1&cursor={page['next_cursor']}")
     assert [export["id"] for export in rest["items"]] == [first["id"]]
+    assert rest["next_cursor"] is None
     assert alice.get(f"/api/projects/{project_id}/exports?cursor=x").status == 422
     assert alice.get(f"/api/projects/{project_id}/exports/{uuid.uuid4()}").status == 404
 
@@ -210,6 +211,31 @@ def test_the_schedule_exports_what_changed_once(world: World, alice: Client, pro
     assert world_export(world, alice, project_id) != first
 
 
+def test_a_scheduled_export_that_failed_is_made_by_the_next_schedule(
+    world: World, alice: Client, project_id: str
+) -> None:
+    resource = {"id": str(uuid.uuid4()), "name": "m", "artifact": {"key": f"projects/{project_id}/late"}}
+    world.announce("Model Created", project_id, resource)
+    world.work_off()
+    world.invoke("ScheduleExports", {})
+    world.work_off()
+    failed = alice.get(f"/api/projects/{project_id}/exports")["items"][0]
+    assert (failed["trigger"], failed["status"]) == ("schedule", "failed")
+    world.store(project_id, "late", b"here it is")
+    assert world_export(world, alice, project_id) != failed["id"]
+
+
+def test_a_field_that_is_called_as_one_of_the_manifest_is_not_lost(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    own = {"type": "canary", "path": "/v1/predict", "timestamp": "noon", "fields": [1], "replicas": 2}
+    world.announce("Deployment Created", project_id, {"id": str(uuid.uuid4()), "name": "d"} | own)
+    world.work_off()
+    manifest, _ = unpacked(downloaded(finished(world, alice, project_id)["export"]["download_url"]))
+    (row,) = manifest["resources"]
+    assert (row["type"], row["path"], row["replicas"]) == ("deployment", None, 2)
+    assert row["fields"] == {name: own[name] for name in ("type", "path", "timestamp", "fields")}
+
+
 def test_an_export_whose_artifact_is_missing_fails_with_its_name_and_can_be_repeated(
     world: World, alice: Client, project_id: str
 ) -> None:
@@ -267,11 +293,28 @@ def test_an_empty_project_has_an_archive(world: World, alice: Client) -> None:
     assert (manifest["resources"], files) == ([], {})
 
 
-def test_an_archive_that_vanishes_before_it_is_answered_is_not_found(world: World, alice: Client) -> None:
+@pytest.mark.parametrize("asks", ["posts", "gets", "gets JSON"])
+def test_an_archive_that_is_lost_is_made_anew(world: World, alice: Client, asks: str) -> None:
     project_id = alice.create()
-    finished(world, alice, project_id)
+    first = finished(world, alice, project_id)["export"]["id"]
     for key in world.objects(project_id):
         world.s3.delete_object(Bucket=world.stack.exports, Key=key)
+    if asks == "posts":
+        started = alice.post(f"/api/projects/{project_id}/exports")
+    else:
+        started = alice.get(f"/api/projects/{project_id}/export", Accept="application/json" if "JSON" in asks else "*/*")
+    assert started.status == (307 if asks == "gets" else 202)
+    second = finished(world, alice, project_id)["export"]
+    assert second["id"] != first
+    unpacked(downloaded(second["download_url"]))
+
+
+def test_an_archive_that_is_purged_right_before_it_is_answered_is_not_found(
+    world: World, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = alice.create()
+    finished(world, alice, project_id)
+    monkeypatch.setattr("projects_api.storage.archives.read", lambda _: None)
     assert alice.get(f"/api/projects/{project_id}/export").status == 404
 
 
@@ -283,6 +326,22 @@ def test_an_expired_export_is_gone_and_made_anew(
     monkeypatch.setattr("projects_api.storage.exports.now", lambda: later)
     assert alice.get(f"/api/projects/{project_id}/exports/{first['id']}").status == 404
     assert alice.get(f"/api/projects/{project_id}/exports")["items"] == []
+
+
+def test_expired_exports_hide_none_behind_them(world: World, alice: Client, project_id: str) -> None:
+    kept = finished(world, alice, project_id)["export"]["id"]
+    for name in ("b", "c", "d"):  # newer, and yet to expire first: as failed ones do that ended before
+        alice.put(f"/api/projects/{project_id}", {"name": name})
+        expired = finished(world, alice, project_id)["export"]["id"]
+        world.dynamodb.update_item(
+            TableName=world.stack.table,
+            Key={"PK": {"S": f"PROJECT#{project_id}"}, "SK": {"S": f"EXPORT#{expired}"}},
+            UpdateExpression="SET expires_at = :past",
+            ExpressionAttributeValues={":past": {"N": "1"}},
+        )
+    page = alice.get(f"/api/projects/{project_id}/exports?limit=1")
+    assert [export["id"] for export in page["items"]] == [kept]
+    assert page["next_cursor"] is None
 
 
 def test_a_message_that_was_lost_is_sent_again(

@@ -77,6 +77,7 @@ def test_the_timeline_pages_filters_and_turns_round(world: World, alice: Client)
         for _ in range(12):
             page = alice.get(f"{path}?limit={limit}{query}{cursor}")
             assert len(page["events"]) <= limit
+            assert page["events"] or not cursor, "there was no more, and a cursor said that there was"
             found += [event["name"] for event in page["events"]]
             if page["next_cursor"] is None:
                 return found

@@ -7,10 +7,9 @@ from typing import Any
 
 from projects_api.archive.paths import unique_paths
 from projects_api.model.clock import rfc3339
-from projects_api.model.entities import Artifact, Member, Project, Resource
+from projects_api.model.entities import Artifact, Member, Project, Resource, artifacts_prefix
 
 MANIFEST_PATH = "manifest.json"
-MANIFEST_TYPE = "application/json"
 FORMAT = "projects-export/1"
 
 
@@ -34,7 +33,7 @@ class File:
 
 def files_of(content: Content) -> list[File]:
     """The files of an archive, in the order of their keys; an object that two resources name is there once."""
-    prefix = f"projects/{content.project.id}/"
+    prefix = artifacts_prefix(content.project.id)
     named: dict[str, Resource] = {}
     for resource in content.resources:
         if resource.artifact:
@@ -104,10 +103,16 @@ def _json(value: object) -> str:
 
 
 def _resource(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:
-    return resource.fields | {
+    """A resource's row: what every resource has, and beside it its own fields.
+
+    A field of its own that is called as one that every resource has stands in ``fields``, so that none is lost.
+    """
+    common = {
         "id": resource.id,
         "type": resource.type,
         "name": resource.name,
         "timestamp": rfc3339(resource.timestamp),
         "path": paths[resource.artifact.key] if resource.artifact else None,
     }
+    hidden = {name: value for name, value in resource.fields.items() if name in {*common, "fields"}}
+    return resource.fields | common | ({"fields": hidden} if hidden else {})

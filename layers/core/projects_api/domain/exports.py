@@ -12,7 +12,7 @@ from projects_api.domain import projects as domain_projects
 from projects_api.domain import purge
 from projects_api.domain.projects import decide_anew, enter
 from projects_api.domain.rules import Action
-from projects_api.model.clock import now, rfc3339, sortable
+from projects_api.model.clock import now, rfc3339
 from projects_api.model.entities import Export, ExportStatus, Project, Trigger
 from projects_api.model.errors import (
     ExportNotFoundError,
@@ -21,7 +21,7 @@ from projects_api.model.errors import (
     StorageUnavailableError,
 )
 from projects_api.model.ids import ExportId, ProjectId, UserId, new_id
-from projects_api.storage import archives, exports, keys, projects, queues, table
+from projects_api.storage import archives, exports, projects, queues, work
 from projects_api.storage.errors import ConditionFailedError
 
 #: A signed URL's life.
@@ -50,7 +50,11 @@ class ProjectExport:
 
 
 def start(user_id: UserId, project_id: ProjectId) -> ProjectExport:
-    """The export of the project as it is now: the last one, where nothing has changed, or else a new one."""
+    """The export of the project as it is now: the last one, where nothing has changed, or else a new one.
+
+    Raises:
+        ProjectNotFoundError: The caller is no member of the project.
+    """
 
     def attempt() -> ProjectExport:
         project = domain_projects.get(user_id, project_id, Action.EXPORT).project
@@ -61,7 +65,7 @@ def start(user_id: UserId, project_id: ProjectId) -> ProjectExport:
 
 def _join_or_start(project: Project, trigger: Trigger) -> Export:
     latest = exports.get(project.id, project.latest_export_id) if project.latest_export_id else None
-    if latest and _is_of_now(latest, project) and trigger in {latest.trigger, Trigger.REQUEST}:
+    if latest and _may_join(latest, project, trigger):
         if is_stalled(latest):
             with suppress(StorageUnavailableError):
                 send_again(project.id, latest.id)
@@ -82,8 +86,21 @@ def _join_or_start(project: Project, trigger: Trigger) -> Export:
     return export
 
 
+def _may_join(export: Export, project: Project, trigger: Trigger) -> bool:
+    """Whether who asks for the project as it is now gets it by an export that there is.
+
+    Not by one whose archive is gone, as it is where ``ArchiveRetentionDays`` was lowered since. The schedule joins only
+    an export of its own, which it started a moment ago.
+    """
+    if not _is_of_now(export, project):
+        return False
+    if trigger is Trigger.SCHEDULE:
+        return export.trigger is Trigger.SCHEDULE
+    return export.status is not ExportStatus.READY or archives.is_there(project.id, export.id)
+
+
 def send_again(project_id: ProjectId, export_id: ExportId) -> None:
-    """Has an export gone on with, and gives that time to be taken up before it counts as lost as well."""
+    """Queues an export again, and restarts the time after which its message counts as lost."""
     queues.send_export(project_id, export_id)
     with suppress(ConditionFailedError):
         exports.expect(project_id, export_id, by=now() + queues.PATIENCE)
@@ -132,8 +149,25 @@ def wait(started: ProjectExport) -> ProjectExport:
     return _signed(started.project, export)
 
 
+def read(ready: ProjectExport) -> bytes:
+    """The archive of an export that is ready.
+
+    Raises:
+        ProjectNotFoundError: It was purged a moment ago.
+    """
+    archive = archives.read(archives.key_of(ready.project.id, ready.export.id))
+    if archive is None:
+        raise ProjectNotFoundError
+    return archive
+
+
 def get(user_id: UserId, project_id: ProjectId, export_id: ExportId) -> ProjectExport:
-    """One export of the project."""
+    """One export of the project.
+
+    Raises:
+        ProjectNotFoundError: The caller is no member of the project.
+        ExportNotFoundError: The project has no such export, or it has expired.
+    """
     found, export = exports.find(project_id, user_id, export_id)
     project = enter(found, Action.READ).project
     if export is None:
@@ -151,6 +185,7 @@ def list_page(user_id: UserId, project_id: ProjectId, *, cursor: str | None, lim
     """A page of the project's exports, newest first.
 
     Raises:
+        ProjectNotFoundError: The caller is no member of the project.
         InvalidInputError: The cursor is not one of this list's.
     """
     try:
@@ -161,7 +196,7 @@ def list_page(user_id: UserId, project_id: ProjectId, *, cursor: str | None, lim
         ) from None
     project = domain_projects.get(user_id, project_id).project
     found, more = exports.page(project_id, after=after, limit=limit)
-    return ExportPage([_signed(project, export) for export in found], found[-1].id if more and found else None)
+    return ExportPage([_signed(project, export) for export in found], found[-1].id if more else None)
 
 
 def _signed(project: Project, export: Export) -> ProjectExport:
@@ -174,25 +209,31 @@ def _signed(project: Project, export: Export) -> ProjectExport:
 def settle(project_id: ProjectId, export_id: ExportId) -> Export | None:
     """Clears up behind a finished export and says on the bus how it ended, unless that was done; repeated until it was.
 
+    A project whose scheduled export has failed is due again.
+
     Returns:
-        The export as it was before, or None where it is gone.
+        The export, if it is finished and was settled just now.
     """
     export = exports.get(project_id, export_id)
-    if export and export.finished_at and not export.settled:
-        archives.clear_up(project_id, export_id)
-        queues.publish(
-            "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
-            {
-                "project_id": export.project_id,
-                "export_id": export.id,
-                "trigger": export.trigger,
-                "occurred_at": rfc3339(export.finished_at),
-                "size_bytes": export.size_bytes,
-                "error": export.error,
-            },
-        )
+    if export is None or export.finished_at is None or export.settled:
+        return None
+    archives.clear_up(project_id, export_id)
+    queues.publish(
+        "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
+        {
+            "project_id": export.project_id,
+            "export_id": export.id,
+            "trigger": export.trigger,
+            "occurred_at": rfc3339(export.finished_at),
+            "size_bytes": export.size_bytes,
+            "error": export.error,
+        },
+    )
+    if export.status is ExportStatus.FAILED and export.trigger is Trigger.SCHEDULE:
         with suppress(ConditionFailedError):
-            exports.settle(export)
+            exports.on_schedule(project_id)
+    with suppress(ConditionFailedError):
+        exports.settle(export)
     return export
 
 
@@ -218,15 +259,8 @@ def start_scheduled(project_id: ProjectId) -> bool:
 
 
 def due() -> Iterator[ProjectId]:
-    """The projects that changed since their last scheduled export."""
-    for item in _work("DUE"):
-        yield ProjectId(keys.last_part(item, "PK"))
-
-
-def _work(kind: keys.Work) -> Iterator[keys.Item]:
-    until = sortable(now())
-    for shard in range(keys.WORK_SHARDS):
-        yield from table.work(f"{kind}#{shard}", until=until)
+    """The projects that changed since their last scheduled export, or whose last one failed."""
+    return work.due(by=now())
 
 
 def resume_stalled() -> int:
@@ -236,11 +270,10 @@ def resume_stalled() -> int:
         How many messages were sent.
     """
     sent = 0
-    for item in _work("PURGE"):
-        purge.send_again(ProjectId(keys.last_part(item, "PK")))
+    for project_id in work.purges(by=now()):
+        purge.send_again(project_id)
         sent += 1
-    for item in _work("EXPORT"):
-        project_id, export_id = ProjectId(keys.last_part(item, "PK")), ExportId(keys.last_part(item, "SK"))
+    for project_id, export_id in work.exports(by=now()):
         export = exports.get(project_id, export_id)
         if export and is_stalled(export):
             send_again(project_id, export_id)

@@ -8,10 +8,9 @@ from projects_api.domain.rules import Action, require
 from projects_api.domain.users import normalized_email
 from projects_api.model.clock import now
 from projects_api.model.entities import Member, Role
-from projects_api.model.errors import ConflictError, MemberNotFoundError, UserNotFoundError
+from projects_api.model.errors import MemberNotFoundError, OwnersRoleError, OwnerStaysError, UserNotFoundError
 from projects_api.model.ids import ProjectId, UserId
-from projects_api.storage import keys, members, projects
-from projects_api.storage.items import member_from_item, user_from_item
+from projects_api.storage import members
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,11 @@ class MemberPage:
 
 
 def list_page(user_id: UserId, project_id: ProjectId, *, limit: int, offset: int) -> MemberPage:
-    """A page of the members: the owner first, then as they joined."""
+    """A page of the members: the owner first, then as they joined.
+
+    Raises:
+        ProjectNotFoundError: The caller is no member of the project.
+    """
     membership = domain_projects.get(user_id, project_id)
     return MemberPage(members.page(project_id, limit=limit, offset=offset), membership.project.member_count)
 
@@ -33,19 +36,20 @@ def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tu
         The member, and whether they were added.
 
     Raises:
+        ProjectNotFoundError: The caller is no member of the project.
+        NotAllowedError: The caller's role is too low.
         UserNotFoundError: Nobody is registered with ``email``.
-        ConflictError: They are the owner, whose role does not change.
+        OwnersRoleError: They are the owner, whose role does not change.
     """
     address = normalized_email(email)
 
     def attempt() -> tuple[Member, bool]:
-        found, (claim,) = projects.find(project_id, user_id, keys.email(address))
+        found, user = members.find_user(project_id, user_id, address)
         project = enter(found, Action.MANAGE_MEMBERS).project
-        if claim is None:
+        if user is None:
             raise UserNotFoundError
-        user = user_from_item(claim)
         if user.id == project.owner_id:
-            raise ConflictError("This user owns the project, and the owner's role does not change.")
+            raise OwnersRoleError
         before = members.get(project_id, user.id)
         if before is None:
             member = Member(user.id, user.email, user.name, role, now())
@@ -62,19 +66,21 @@ def remove(user_id: UserId, project_id: ProjectId, leaver_id: UserId) -> None:
     """Removes a member; one who is not the owner may so leave.
 
     Raises:
+        ProjectNotFoundError: The caller is no member of the project.
+        NotAllowedError: The caller's role is too low to remove others.
         MemberNotFoundError: ``leaver_id`` is no member.
-        ConflictError: The owner can't be removed, and can't leave.
+        OwnerStaysError: The owner can't be removed, and can't leave.
     """
 
     def attempt() -> None:
-        found, (item,) = projects.find(project_id, user_id, keys.member(project_id, leaver_id))
+        found, leaver = members.find(project_id, user_id, leaver_id)
         membership = enter(found, Action.READ)
         if user_id != leaver_id:
             require(Action.MANAGE_MEMBERS, membership.role)
-        if item is None:
+        if leaver is None:
             raise MemberNotFoundError
-        if member_from_item(item).role is Role.OWNER:
-            raise ConflictError("The owner can't leave or be removed. Delete the project if nobody needs it any more.")
+        if leaver.role is Role.OWNER:
+            raise OwnerStaysError
         members.remove(membership.project, leaver_id)
 
     decide_anew(attempt)

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from projects_api import settings
 from projects_api.model.clock import now
+from projects_api.model.entities import artifacts_prefix
 from projects_api.model.ids import ProjectId
-from projects_api.storage import archives, artifacts, members, objects, projects, purge, queues
+from projects_api.storage import archives, members, objects, projects, purge, queues
 
 #: How often, in seconds, a purge says that it is under way, and how long it may be silent.
 SIGN_OF_LIFE = 10.0
@@ -19,7 +20,7 @@ class NotDoneError(Exception):
 
 
 def send_again(project_id: ProjectId, *, delay: int = 0) -> None:
-    """Has a purge gone on with, after ``delay`` seconds."""
+    """Queues a purge again, to be delivered after ``delay`` seconds."""
     queues.send_purge(project_id, delay=delay)
     purge.expect(project_id, by=now() + queues.PATIENCE)
 
@@ -47,11 +48,11 @@ def purge_project(project_id: ProjectId, *, keep_going: Callable[[], bool]) -> N
     if any(export.lease_until and export.lease_until > now() for export in purge.exports_of(project_id)):
         raise NotDoneError("an export is running")
     for bucket, prefix in (
-        (settings.artifacts_bucket(), artifacts.prefix_of(project_id)),
+        (settings.artifacts_bucket(), artifacts_prefix(project_id)),
         (settings.exports_bucket(), archives.prefix_of(project_id)),
     ):
         objects.abort_uploads(bucket, prefix)  # first, since one that ends meanwhile leaves an object
-        if not objects.delete_everything(bucket, prefix, keep_going=keep_going):
+        if not objects.delete_objects(bucket, prefix, keep_going=keep_going):
             raise NotDoneError("objects are left")
     while purge.delete_some(project_id):
         _check(keep_going)

@@ -76,7 +76,7 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
 
     Args:
         project_id: The project.
-        events: At most ``AT_ONCE``, in any order. Several may be of one resource.
+        events: At most ``storage.resources.AT_ONCE``, in any order. Several may be of one resource.
 
     Returns:
         How many resources changed.

@@ -6,6 +6,9 @@ It is data, since a function that starts must not pay for what only the document
 from http import HTTPStatus
 from typing import Any
 
+from projects_api.http.errors import UNFORESEEN
+from projects_api.model.errors import ConflictError, ProjectNotFoundError, ProjectsError, StorageUnavailableError
+
 type Answers = dict[int, Any]
 
 #: The schemas that are named below, as components of the document.
@@ -60,6 +63,10 @@ def body_of(*schemas: str, **examples: Any) -> dict[str, Any]:
     return {"application/json": {"schema": schema, "examples": named} if named else {"schema": schema}}
 
 
+def _problem(error: ProjectsError) -> dict[str, str]:
+    return {"detail": str(error)}
+
+
 def answer(status: int, description: str, **more: Any) -> Answers:
     """The declaration of one answer; without ``content``, its body is of the handler's own type."""
     return {status: {"description": description, **more}}
@@ -103,34 +110,22 @@ ERRORS: Answers = {
     },
     HTTPStatus.INTERNAL_SERVER_ERROR: {
         "description": "Something went wrong on our side.",
-        "content": body_of(
-            "Problem",
-            "GatewayProblem",
-            unforeseen={"detail": "Something went wrong on our side. Repeat the request."},
-        ),
+        "content": body_of("Problem", "GatewayProblem", unforeseen={"detail": UNFORESEEN}),
     },
     HTTPStatus.SERVICE_UNAVAILABLE: {
         "description": "The service is overloaded. Repeat the request in a moment.",
         "headers": {"Retry-After": RETRY_AFTER["Retry-After"] | {"required": False}},
-        "content": body_of(
-            "Problem",
-            "GatewayProblem",
-            overloaded={"detail": "The service is overloaded or cannot reach its storage. Repeat the request in a moment."},  # noqa: E501
-        ),
+        "content": body_of("Problem", "GatewayProblem", overloaded=_problem(StorageUnavailableError())),
     },
-}  # fmt: skip
+}
 
 #: What any route of one project may answer.
 PROJECT_ERRORS: Answers = ERRORS | {
     HTTPStatus.NOT_FOUND: {
         "description": "There is no such thing, or not for the caller.",
-        "content": body_of(
-            "Problem",
-            "GatewayProblem",
-            no_project={"detail": "There is no such project, or you are not a member of it. GET /api/projects lists yours."},  # noqa: E501
-        ),
+        "content": body_of("Problem", "GatewayProblem", no_project=_problem(ProjectNotFoundError())),
     }
-}  # fmt: skip
+}
 
 #: What a route that takes a body may answer.
 TOO_LARGE: Answers = {
@@ -141,11 +136,11 @@ TOO_LARGE: Answers = {
 }
 
 
-def conflict(**examples: Any) -> Answers:
-    """The declaration of a 409, with the text of its ``detail`` for each case."""
+def conflict(**examples: ConflictError) -> Answers:
+    """The declaration of a 409, with an example of each case."""
     return {
         HTTPStatus.CONFLICT: {
             "description": "It conflicts with what is there.",
-            "content": body_of("Problem", **{name: {"detail": text} for name, text in examples.items()}),
+            "content": body_of("Problem", **{name: _problem(error) for name, error in examples.items()}),
         }
     }

@@ -27,7 +27,7 @@ logger = Logger()
 ProjectPath = Annotated[UUID, Path(description="The project's id.")]
 ExportPath = Annotated[UUID, Path(description="The export's id.")]
 UserPath = Annotated[UUID, Path(description="The member's user id.")]
-Offset = Annotated[int, Query(ge=0, le=1_000_000, description="How many to skip.")]
+Offset = Annotated[int, Query(ge=0, description="How many to skip.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="The last page's next_cursor.")]
 IdempotencyKey = Annotated[
     str | None,

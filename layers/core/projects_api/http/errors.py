@@ -35,7 +35,7 @@ _MESSAGES = {
     "enum": "{value} is not known: give {expected}.",
     "greater_than_equal": "{value} is too little: give at least {ge}.",
     "int_parsing": "{value} is not a whole number: give one in digits.",
-    "int_parsing_size": "{value} is not a whole number of a usual size: give a smaller one.",
+    "int_parsing_size": "{value} is too large a number: give a smaller one.",
     "json_invalid": "The body is not JSON: {error} (character {at}). Send one JSON object.",
     "less_than_equal": "{value} is too much: give at most {le}.",
     "missing": "'{field}' is missing: it is required.",
@@ -47,6 +47,9 @@ _MESSAGES = {
     "uuid_parsing": "{value} is not an id: give a UUID.",
 }
 
+#: What is said of an error that nobody foresaw.
+UNFORESEEN = "Something went wrong on our side. Repeat the request."
+
 #: What is put in the place of a body that can't be read, and is no JSON itself: it says why.
 NOT_UTF8 = "The body is not UTF-8: send one JSON object in UTF-8."
 TOO_DEEP = "The body is nested too deeply: send one JSON object."
@@ -55,7 +58,7 @@ TOO_LONG_A_NUMBER = "The body has a number with too many digits: send one JSON o
 UNREADABLE = (NOT_UTF8, TOO_DEEP, LIST, TOO_LONG_A_NUMBER)
 
 
-def status_of(error: ProjectsError) -> HTTPStatus:
+def _status_of(error: ProjectsError) -> HTTPStatus:
     """The status that an error becomes."""
     return next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
 
@@ -66,7 +69,7 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
     def domain_error(error: ProjectsError) -> Response[Any]:
         if isinstance(error, InvalidInputError):
             return _invalid([{"loc": error.loc, "msg": str(error), "type": error.type}])
-        status = status_of(error)
+        status = _status_of(error)
         return _problem(status, str(error), retry=status is HTTPStatus.SERVICE_UNAVAILABLE)
 
     def invalid_request(error: RequestValidationError) -> Response[Any]:
@@ -79,7 +82,7 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
 
     def unforeseen(error: Exception) -> Response[Any]:
         logger.exception("A request failed in a way that nobody foresaw", exc_info=error)
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side. Repeat the request.")
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN)
 
     app.exception_handler(ProjectsError)(domain_error)
     app.exception_handler(RequestValidationError)(invalid_request)

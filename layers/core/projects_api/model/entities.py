@@ -120,6 +120,11 @@ class Membership:
     role: Role
 
 
+def artifacts_prefix(project_id: ProjectId) -> str:
+    """What the key of each of a project's artifacts begins with."""
+    return f"projects/{project_id}/"
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """Where a resource's file lies: an object in the artifacts bucket."""

@@ -75,6 +75,16 @@ class ConflictError(ProjectsError):
     """What was asked for contradicts what is."""
 
 
+class OwnersRoleError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("This user owns the project, and the owner's role does not change.")
+
+
+class OwnerStaysError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("The owner can't leave or be removed. Delete the project if nobody needs it any more.")
+
+
 class ProjectFullError(ConflictError):
     def __init__(self) -> None:
         super().__init__("The project is full: all that it records may take 10 GB. Go on in another project.")
@@ -100,7 +110,7 @@ class InvalidInputError(ProjectsError):
 
 
 class StorageUnavailableError(ProjectsError):
-    """The table or a bucket can't be reached or is overloaded. Nothing says whether a write took place; repeat it."""
+    """AWS can't be reached or is overloaded. Nothing says whether a write took place; repeat it."""
 
     def __init__(self) -> None:
         super().__init__("The service is overloaded or cannot reach its storage. Repeat the request in a moment.")

@@ -46,6 +46,11 @@ def size_of(key: str) -> int | None:
         return None
 
 
+def is_there(project_id: ProjectId, export_id: ExportId) -> bool:
+    """Whether an export's archive is in the bucket."""
+    return size_of(key_of(project_id, export_id)) is not None
+
+
 def read(key: str) -> bytes | None:
     """An object, if it is there."""
     try:
@@ -74,7 +79,7 @@ def clear_up(project_id: ProjectId, export_id: ExportId) -> None:
     """Removes what workers left of a finished export, beside its archive: uploads and what they kept."""
     bucket, stem = settings.exports_bucket(), f"{prefix_of(project_id)}{export_id}"
     objects.abort_uploads(bucket, stem)
-    objects.delete_everything(bucket, f"{stem}/")
+    objects.delete_objects(bucket, f"{stem}/")
 
 
 class Upload:

@@ -8,6 +8,7 @@ from functools import reduce
 
 from projects_api import settings
 from projects_api.archive.crc32 import combined
+from projects_api.model.entities import artifacts_prefix
 from projects_api.model.ids import ProjectId
 from projects_api.storage import clients, reading
 from projects_api.storage.errors import translated
@@ -18,7 +19,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One content of an artifact: a read or a copy of another one fails.
+    """One version of an artifact's bytes; to read or copy any other fails.
 
     Attributes:
         key: The object's.
@@ -31,16 +32,11 @@ class Pin:
     size: int
 
 
-def prefix_of(project_id: ProjectId) -> str:
-    """Where the artifacts of a project lie."""
-    return f"projects/{project_id}/"
-
-
 def pins(project_id: ProjectId) -> Iterator[Pin]:
     """What the artifacts of a project are now, 1,000 a request."""
     pages = clients.s3().get_paginator("list_objects_v2")
     with translated():
-        for page in pages.paginate(Bucket=settings.artifacts_bucket(), Prefix=prefix_of(project_id)):
+        for page in pages.paginate(Bucket=settings.artifacts_bucket(), Prefix=artifacts_prefix(project_id)):
             for one in page.get("Contents", []):
                 yield Pin(one["Key"], one["ETag"], one["Size"])
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from projects_api.model.clock import now, sortable
 from projects_api.model.entities import Export, ExportStatus, Membership, Progress, Project
@@ -29,14 +30,15 @@ def _unexpired(item: Item | None) -> Export | None:
 
 def page(project_id: ProjectId, *, after: ExportId | None, limit: int) -> tuple[list[Export], bool]:
     """A page of the exports, newest first, and whether there is more."""
-    found = table.query(
-        f"PROJECT#{project_id}",
+    rows = table.query_all(
+        keys.of_project(project_id),
         begins_with=keys.EXPORTS,
         after=keys.export(project_id, after) if after else None,
-        limit=limit,
+        at_a_time=limit + 1,
         descending=True,
     )
-    return [export for item in found.items if (export := _unexpired(item))], found.more
+    found = list(islice(filter(None, map(_unexpired, rows)), limit + 1))
+    return found[:limit], len(found) > limit
 
 
 def insert(project: Project, export: Export) -> None:
@@ -70,8 +72,23 @@ def off_schedule(project: Project) -> None:
     )
 
 
+def on_schedule(project_id: ProjectId) -> None:
+    """Puts a project on what is due, if it is not.
+
+    Raises:
+        ConditionFailedError: It is gone.
+    """
+    table.update_one(
+        keys.project(project_id),
+        "SET #work = :due, work_since = if_not_exists(work_since, :now)",
+        condition=projects.ACTIVE,
+        names={"#work": "work"},
+        values={":due": text(keys.work("DUE", project_id)), ":now": text(sortable(now()))},
+    )
+
+
 def expect(project_id: ProjectId, export_id: ExportId, *, by: datetime) -> None:
-    """Gives the message of an export that nobody works on until then to be taken up.
+    """Postpones to ``by`` the moment when the message of an export that nobody works on counts as lost.
 
     Raises:
         ConditionFailedError: Somebody works on it, it is finished, or it is gone.
@@ -114,7 +131,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on an export until a time; who has it not changes nothing of the export."""
+    """The right to work on an export until a time. Only its holder can change the export."""
 
     project_id: ProjectId
     export_id: ExportId

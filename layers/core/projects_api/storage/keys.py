@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from projects_api.model.clock import sortable
 from projects_api.model.entities import Email, ResourceType, Role
@@ -37,8 +37,18 @@ if TYPE_CHECKING:
 type Item = dict[str, AttributeValueTypeDef]
 type Work = Literal["DUE", "EXPORT", "PURGE"]
 
-ORDERED = "ordered"
-TYPED = "typed"
+
+class Index(NamedTuple):
+    """What a query of a partition goes by: a local index, or the table itself, and its sort key."""
+
+    name: str | None
+    sort_key: str
+
+
+PRIMARY = Index(None, "SK")
+ORDERED = Index("ordered", "ordering")
+TYPED = Index("typed", "type_ordering")
+
 WORK = "work"
 WORK_SHARDS = 8
 
@@ -61,8 +71,18 @@ def _key(pk: str, sk: str) -> Item:
     return {"PK": text(pk), "SK": text(sk)}
 
 
+def of_user(user_id: UserId) -> str:
+    """The partition of a user."""
+    return f"USER#{user_id}"
+
+
+def of_project(project_id: ProjectId) -> str:
+    """The partition of a project."""
+    return f"PROJECT#{project_id}"
+
+
 def user(user_id: UserId) -> Item:
-    return _key(f"USER#{user_id}", "USER")
+    return _key(of_user(user_id), "USER")
 
 
 def email(address: Email) -> Item:
@@ -74,27 +94,27 @@ def api_key(key_id: str) -> Item:
 
 
 def project(project_id: ProjectId) -> Item:
-    return _key(f"PROJECT#{project_id}", PROJECT)
+    return _key(of_project(project_id), PROJECT)
 
 
 def member(project_id: ProjectId, user_id: UserId) -> Item:
-    return _key(f"PROJECT#{project_id}", f"{MEMBERS}{user_id}")
+    return _key(of_project(project_id), f"{MEMBERS}{user_id}")
 
 
 def membership(user_id: UserId, project_created_at: datetime, project_id: ProjectId) -> Item:
-    return _key(f"USER#{user_id}", f"{MEMBERSHIPS}{sortable(project_created_at)}#{project_id}")
+    return _key(of_user(user_id), f"{MEMBERSHIPS}{sortable(project_created_at)}#{project_id}")
 
 
 def resource(project_id: ProjectId, type_: ResourceType, resource_id: ResourceId) -> Item:
-    return _key(f"PROJECT#{project_id}", f"{RESOURCES}{type_}#{resource_id}")
+    return _key(of_project(project_id), f"{RESOURCES}{type_}#{resource_id}")
 
 
 def export(project_id: ProjectId, export_id: ExportId) -> Item:
-    return _key(f"PROJECT#{project_id}", f"{EXPORTS}{export_id}")
+    return _key(of_project(project_id), f"{EXPORTS}{export_id}")
 
 
 def idempotency(user_id: UserId, key: str) -> Item:
-    return _key(f"USER#{user_id}", f"IDEMPOTENCY#{sha256(key.encode()).hexdigest()}")
+    return _key(of_user(user_id), f"IDEMPOTENCY#{sha256(key.encode()).hexdigest()}")
 
 
 def member_ordering(role: Role, created_at: datetime, user_id: UserId) -> str:
@@ -115,7 +135,11 @@ def typed_resources(type_: ResourceType) -> str:
 
 
 def work(kind: Work, project_id: ProjectId) -> str:
-    return f"{kind}#{int(project_id[-4:], 16) % WORK_SHARDS}"
+    return work_shard(kind, int(project_id[-4:], 16) % WORK_SHARDS)
+
+
+def work_shard(kind: Work, shard: int) -> str:
+    return f"{kind}#{shard}"
 
 
 def last_part(item: Item, name: str) -> str:

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from projects_api.model.clock import sortable
-from projects_api.model.entities import Member, Project, Role
+from projects_api.model.entities import Email, Member, Membership, Project, Role, User
 from projects_api.model.ids import ProjectId, UserId
-from projects_api.storage import keys, table
+from projects_api.storage import keys, projects, table
 from projects_api.storage.errors import ConditionFailedError
-from projects_api.storage.items import member_from_item, member_to_item, membership_to_item
+from projects_api.storage.items import member_from_item, member_to_item, membership_to_item, user_from_item
 from projects_api.storage.keys import number, text
 from projects_api.storage.projects import ACTIVE, changed, count_project
 
@@ -21,17 +21,29 @@ if TYPE_CHECKING:
 
 
 def get(project_id: ProjectId, user_id: UserId) -> Member | None:
+    """The member, or None where the user is none."""
     item = table.get(keys.member(project_id, user_id))
     return member_from_item(item) if item else None
+
+
+def find(project_id: ProjectId, user_id: UserId, member_id: UserId) -> tuple[Membership | None, Member | None]:
+    """A member with what the user ``user_id`` may do in the project, in one read."""
+    membership, (item,) = projects.find(project_id, user_id, keys.member(project_id, member_id))
+    return membership, member_from_item(item) if item else None
+
+
+def find_user(project_id: ProjectId, user_id: UserId, email: Email) -> tuple[Membership | None, User | None]:
+    """Who is registered with ``email``, with what the user ``user_id`` may do in the project, in one read."""
+    membership, (item,) = projects.find(project_id, user_id, keys.email(email))
+    return membership, user_from_item(item) if item else None
 
 
 def page(project_id: ProjectId, *, limit: int | None, offset: int) -> list[Member]:
     """A page of the members: the owner first, then as they joined."""
     rows = table.query_all(
-        f"PROJECT#{project_id}",
+        keys.of_project(project_id),
         begins_with=keys.MEMBERS,
         index=keys.ORDERED,
-        sort_key="ordering",
         limit=None if limit is None else offset + limit,
     )
     return [member_from_item(item) for item in rows][offset:]

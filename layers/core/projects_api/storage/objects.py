@@ -19,8 +19,8 @@ DELETE_LIMIT = 1000  # DeleteObjects takes at most this many keys
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-def delete_everything(bucket: str, prefix: str, *, keep_going: Callable[[], bool] = lambda: True) -> bool:
-    """Deletes all objects below ``prefix`` with all their versions, and aborts what is being uploaded there.
+def delete_objects(bucket: str, prefix: str, *, keep_going: Callable[[], bool] = lambda: True) -> bool:
+    """Deletes all objects below ``prefix`` with all their versions.
 
     Returns:
         Whether it got to the end before ``keep_going`` said no.
@@ -40,7 +40,6 @@ def delete_everything(bucket: str, prefix: str, *, keep_going: Callable[[], bool
                 raise StorageUnavailableError
             if not keep_going():
                 return False
-    abort_uploads(bucket, prefix)
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -152,9 +152,7 @@ def page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple
     Two reads one after the other, however many projects there are: the keys, then the projects of the page with the
     user's own item, which holds the total. A project that is being deleted is left out of both.
     """
-    rows = list(
-        table.query_all(f"USER#{user_id}", begins_with=keys.MEMBERSHIPS, limit=offset + limit, descending=descending)
-    )[offset:]
+    rows = list(_rows(user_id, limit=offset + limit, descending=descending))[offset:]
     user_key = keys.user(user_id)
     memberships, found = _memberships(rows, user_key)
     user = found.get((user_key["PK"]["S"], user_key["SK"]["S"]), {})
@@ -164,8 +162,12 @@ def page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple
 
 def all_of(user_id: UserId) -> list[Membership]:
     """All of the user's projects."""
-    rows = list(table.query_all(f"USER#{user_id}", begins_with=keys.MEMBERSHIPS))
-    return _memberships(rows)[0]
+    return _memberships(list(_rows(user_id)))[0]
+
+
+def _rows(user_id: UserId, *, limit: int | None = None, descending: bool = False) -> Iterator[Item]:
+    """The user's memberships, sorted by the time of their project's creation."""
+    return table.query_all(keys.of_user(user_id), begins_with=keys.MEMBERSHIPS, limit=limit, descending=descending)
 
 
 def _memberships(rows: Sequence[Item], *others: Item) -> tuple[list[Membership], dict[tuple[str, str], Item]]:

@@ -19,11 +19,11 @@ _AT_ONCE = 500
 
 def exports_of(project_id: ProjectId) -> Iterator[Export]:
     """All exports that there are, expired ones too."""
-    return map(export_from_item, table.query_all(f"PROJECT#{project_id}", begins_with=keys.EXPORTS))
+    return map(export_from_item, table.query_all(keys.of_project(project_id), begins_with=keys.EXPORTS))
 
 
 def expect(project_id: ProjectId, *, by: datetime) -> None:
-    """Has a purge not count as stalled until then, if it is not done by another."""
+    """Postpones to ``by`` the moment when a purge counts as stalled; does nothing where it is finished."""
     with suppress(ConditionFailedError):
         table.update_one(
             keys.project(project_id),
@@ -40,7 +40,7 @@ def delete_some(project_id: ProjectId) -> bool:
         Whether there were any.
     """
     for kind in _KINDS:
-        found = table.query(f"PROJECT#{project_id}", begins_with=kind, limit=_AT_ONCE).items
+        found = table.page(keys.of_project(project_id), begins_with=kind, limit=_AT_ONCE).items
         if found:
             table.delete_many([{name: item[name] for name in ("PK", "SK")} for item in found])
             return True

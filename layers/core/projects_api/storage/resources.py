@@ -62,26 +62,18 @@ def page(
 
     Only ``after``'s type, id and timestamp matter, so that one which has been deleted meanwhile still marks a place.
     """
-    index, sort_key, prefix = keys.ORDERED, "ordering", keys.RESOURCES
-    if type_:
-        index, sort_key, prefix = keys.TYPED, "type_ordering", keys.typed_resources(type_)
+    index, prefix = (keys.TYPED, keys.typed_resources(type_)) if type_ else (keys.ORDERED, keys.RESOURCES)
     start: Item | None = None
     if after:
         item = resource_to_item(project_id, after)
-        start = {name: item[name] for name in ("PK", "SK", sort_key)}
-    found = table.query(
-        f"PROJECT#{project_id}",
-        begins_with=prefix,
-        index=index,
-        sort_key=sort_key,
-        after=start,
-        limit=limit,
-        descending=descending,
+        start = {name: item[name] for name in ("PK", "SK", index.sort_key)}
+    found = table.page(
+        keys.of_project(project_id), begins_with=prefix, index=index, after=start, limit=limit, descending=descending
     )
     return [resource_from_item(item) for item in found.items], found.more
 
 
 def all_of(project_id: ProjectId) -> Iterator[Resource]:
     """All resources there are, oldest first."""
-    rows = table.query_all(f"PROJECT#{project_id}", begins_with=keys.RESOURCES, index=keys.ORDERED, sort_key="ordering")
+    rows = table.query_all(keys.of_project(project_id), begins_with=keys.RESOURCES, index=keys.ORDERED)
     return (resource_from_item(item) for item in rows)

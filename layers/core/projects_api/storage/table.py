@@ -14,11 +14,10 @@ from projects_api.model.errors import StorageUnavailableError
 from projects_api.model.ids import new_id
 from projects_api.storage import clients
 from projects_api.storage.errors import ContentionError, translated
-from projects_api.storage.keys import Item, text
+from projects_api.storage.keys import PRIMARY, WORK, Index, Item, text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import (
-        AttributeValueTypeDef,
         QueryInputTypeDef,
         TransactWriteItemTypeDef,
         WriteRequestOutputTypeDef,
@@ -31,30 +30,31 @@ BATCH_WRITE_LIMIT = 25
 #: TransactWriteItems takes at most this many writes.
 TRANSACTION_LIMIT = 100
 
+#: What a ``Limit`` can be: a positive number of 32 bits.
+LARGEST_LIMIT = 2**31 - 1
+
 ATTEMPTS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a query found, and whether there may be more."""
+    """Some items, and whether there are more."""
 
     items: list[Item]
     more: bool
 
 
-def retry[T](
-    attempt: Callable[[], T], *, on: type[StorageUnavailableError] = ContentionError, attempts: int = ATTEMPTS
-) -> T:
-    """What ``attempt`` returns, tried again with backoff and jitter while it raises ``on``.
+def retry[T](attempt: Callable[[], T], *, on: type[StorageUnavailableError] = ContentionError) -> T:
+    """What ``attempt`` returns, tried ``ATTEMPTS`` times in all with backoff and jitter while it raises ``on``.
 
     The client itself tries a call again that was throttled or not answered; this is for what it does not know to be
     worth another try, as two transactions that met.
     """
-    for number in range(attempts - 1):
+    for number in range(ATTEMPTS - 1):
         try:
             return attempt()
         except on:
-            time.sleep(random.uniform(0, min(0.02 * 2**number, 0.5)))  # noqa: S311 - jitter, not a secret
+            time.sleep(random.uniform(0, 0.02 * 2**number))  # noqa: S311 - jitter, not a secret
     return attempt()
 
 
@@ -96,75 +96,74 @@ def _get_batch(keys: Sequence[Item]) -> list[Item]:
     return found
 
 
-def query(
+def page(
     pk: str,
     *,
-    begins_with: str = "",
-    between: tuple[str, str] | None = None,
-    index: str | None = None,
-    sort_key: str = "SK",
+    begins_with: str,
+    index: Index = PRIMARY,
     after: Item | None = None,
-    limit: int | None = None,
+    limit: int,
     descending: bool = False,
 ) -> Page:
-    """One page of a partition: at most ``limit`` items, and at most 1 MiB.
+    """The next items of a partition: at most ``limit``, and fewer where they take more than 1 MiB.
+
+    One more is read than that, since a query that ends at its limit does not tell whether there is anything behind.
 
     Args:
         pk: The partition.
         begins_with: What the sort key must begin with.
-        between: The least and the greatest sort key, both inclusive, instead.
-        index: A local index, whose sort key ``sort_key`` names.
+        index: What they are sorted by.
         after: The keys of the item behind which to go on.
-        limit: The most items to read.
+        limit: The most items to return.
         descending: From the greatest key down.
     """
-    values: dict[str, AttributeValueTypeDef] = {":pk": text(pk)}
-    if between:
-        condition = "#pk = :pk AND #sk BETWEEN :least AND :greatest"
-        values |= {":least": text(between[0]), ":greatest": text(between[1])}
-    else:
-        condition = "#pk = :pk AND begins_with(#sk, :prefix)"
-        values |= {":prefix": text(begins_with)}
-    request: QueryInputTypeDef = {
-        "TableName": settings.table(),
-        "KeyConditionExpression": condition,
-        "ExpressionAttributeNames": {"#pk": "PK", "#sk": sort_key},
-        "ExpressionAttributeValues": values,
-        "ConsistentRead": True,
-        "ScanIndexForward": not descending,
-    }
-    if index:
-        request["IndexName"] = index
-    if after:
-        request["ExclusiveStartKey"] = after
-    if limit:
-        request["Limit"] = limit
-    with translated():
-        answer = clients.dynamodb().query(**request)
-    return Page(answer["Items"], "LastEvaluatedKey" in answer)
+    found, cut = _query(pk, begins_with, index, after, limit + 1, descending=descending)
+    return Page(found[:limit], cut or len(found) > limit)
 
 
 def query_all(
     pk: str,
     *,
     begins_with: str,
-    index: str | None = None,
-    sort_key: str = "SK",
+    index: Index = PRIMARY,
+    after: Item | None = None,
     limit: int | None = None,
+    at_a_time: int | None = None,
     descending: bool = False,
 ) -> Iterator[Item]:
-    """All items of a partition whose sort key begins so, or the first ``limit`` of them, read page by page."""
-    after: Item | None = None
+    """All items of a partition as ``page`` finds them, or the first ``limit``: ``at_a_time``, or by the mebibyte."""
     left = limit
     while left is None or left > 0:
-        page = query(
-            pk, begins_with=begins_with, index=index, sort_key=sort_key, after=after, limit=left, descending=descending
-        )
-        yield from page.items
-        if not page.more:
+        wanted = min((size for size in (left, at_a_time) if size is not None), default=None)
+        items, more = _query(pk, begins_with, index, after, wanted, descending=descending)
+        yield from items
+        if not more:
             return
-        after = {name: page.items[-1][name] for name in {"PK", "SK", sort_key}}
-        left = left and left - len(page.items)
+        after = {name: items[-1][name] for name in {"PK", "SK", index.sort_key}}
+        left = None if left is None else left - len(items)
+
+
+def _query(
+    pk: str, begins_with: str, index: Index, after: Item | None, limit: int | None, *, descending: bool
+) -> tuple[list[Item], bool]:
+    """What one call finds, and whether it ended before the end."""
+    request: QueryInputTypeDef = {
+        "TableName": settings.table(),
+        "KeyConditionExpression": "#pk = :pk AND begins_with(#sk, :prefix)",
+        "ExpressionAttributeNames": {"#pk": "PK", "#sk": index.sort_key},
+        "ExpressionAttributeValues": {":pk": text(pk), ":prefix": text(begins_with)},
+        "ConsistentRead": True,
+        "ScanIndexForward": not descending,
+    }
+    if index.name:
+        request["IndexName"] = index.name
+    if after:
+        request["ExclusiveStartKey"] = after
+    if limit:
+        request["Limit"] = min(limit, LARGEST_LIMIT)
+    with translated():
+        answer = clients.dynamodb().query(**request)
+    return answer["Items"], "LastEvaluatedKey" in answer
 
 
 def work(kind_and_shard: str, *, until: str) -> Iterator[Item]:
@@ -173,7 +172,7 @@ def work(kind_and_shard: str, *, until: str) -> Iterator[Item]:
     with translated():
         for answer in pages.paginate(
             TableName=settings.table(),
-            IndexName="work",
+            IndexName=WORK,
             KeyConditionExpression="#w = :w AND work_since <= :until",
             ExpressionAttributeNames={"#w": "work"},
             ExpressionAttributeValues={":w": text(kind_and_shard), ":until": text(until)},
