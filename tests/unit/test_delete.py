@@ -125,6 +125,20 @@ def test_a_purge_under_way_is_not_sent_for_again(world: World, alice: Client, mo
     assert world.items(project_id) == []
 
 
+def test_a_project_can_be_deleted_that_is_full(world: World, alice: Client) -> None:
+    """There no item may grow, and no emulator knows: so its own item is held against what it was before."""
+    project_id = alice.create()
+    world.invoke("ScheduleExports", {})  # after which it is no work for any job, and deleting makes it one
+
+    def size() -> int:
+        (item,) = (item for item in world.items(project_id) if item["SK"]["S"] == "PROJECT")
+        return sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
+
+    before = size()
+    alice.delete(f"/api/projects/{project_id}")
+    assert size() <= before
+
+
 def test_an_upload_under_way_is_aborted_and_leaves_no_object(world: World, alice: Client) -> None:
     project_id = alice.create()
     place = {"Bucket": world.stack.artifacts, "Key": f"projects/{project_id}/models/m"}

@@ -277,7 +277,8 @@ def test_odd_texts_come_back_as_they_were_sent(alice: Client, body: dict[str, st
 @pytest.mark.parametrize(
     "query",
     ["search=%00", "search=%ff%fe", "search=%ed%a0%80", "search=" + "x" * 8_000, "search=%F0%9F%98%80", "limit=1,2",
-     "limit=1&limit=2", "limit", "limit[]=1", "&&&=&", "offset=1000000", "offset=1e3", f"limit={'9' * 5_000}"],
+     "limit=1&limit=2", "limit", "limit[]=1", "&&&=&", "offset=1e3", f"offset={'9' * 4_300}",
+     f"limit={'9' * 5_000}"],
 )  # fmt: skip
 def test_no_query_makes_a_server_error(alice: Client, query: str) -> None:
     assert alice.get(f"/api/projects?{query}").status in {200, 422}

@@ -38,6 +38,11 @@ def test_members_are_listed_the_owner_first_and_then_as_they_joined(world: World
     assert {page["total"] for page in pages} == {8}
 
 
+def test_behind_the_last_member_there_is_an_empty_page(alice: Client) -> None:
+    page = alice.get(f"/api/projects/{alice.create()}/members?offset={10**30}")
+    assert (page.status, page["items"], page["total"], page["offset"]) == (200, [], 1, 10**30)
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "offset=-1", "limit=x"])
 def test_a_query_of_members_that_does_not_validate_is_refused(alice: Client, query: str) -> None:
     assert alice.get(f"/api/projects/{alice.create()}/members?{query}").status == 422

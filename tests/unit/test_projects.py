@@ -144,6 +144,14 @@ def test_the_newest_project_comes_first(alice: Client) -> None:
     assert [project["id"] for project in alice.get("/api/projects")["items"]] == created[::-1]
 
 
+@pytest.mark.parametrize("query", ["", "sort_field=name&", "search=name&"])
+def test_behind_the_last_project_there_is_an_empty_page(listed: Client, query: str) -> None:
+    for offset in (12, 1_000_001, 10**30):
+        page = listed.get(f"/api/projects?{query}offset={offset}")
+        assert (page.status, page["items"], page["offset"]) == (200, [], offset)
+        assert page["total"] == listed.get(f"/api/projects?{query}")["total"]
+
+
 @pytest.mark.parametrize(
     ("search", "found"), [("name 3", 2), ("ABOUT 1", 3), ("strasse", 1), ("nowhere", 0), ("", 12), ("%25", 0)]
 )

@@ -25,6 +25,11 @@ from projects_api.storage import keys
 from projects_api.storage.keys import Item, number, text
 
 
+#: How many bytes of a project's item its deletion frees. In a partition of 10 GB no item may grow (DynamoDB, "Item
+#: collection size limit"), and without this a project that is full could not be marked as deleted.
+PADDING = 128
+
+
 def project_to_item(project: Project) -> Item:
     item = keys.project(project.id) | {
         "id": text(project.id),
@@ -37,6 +42,7 @@ def project_to_item(project: Project) -> Item:
         "revision": number(project.revision),
         "work": text(keys.work("DUE", project.id)),
         "work_since": text(sortable(project.created_at)),
+        "padding": text("." * PADDING),
     }
     item |= {count_of(type_): number(project.counts.get(type_, 0)) for type_ in ResourceType}
     if project.idempotency_key:

@@ -118,7 +118,7 @@ def mark_deleted(project: Project, members: Sequence[Member], moment: datetime, 
     """
     gone = table.update(
         keys.project(project.id),
-        "SET deleted_at = :now, work_since = :stalled, #work = :purge",
+        "SET deleted_at = :now, work_since = :stalled, #work = :purge REMOVE padding",
         condition=f"{ACTIVE} AND member_count = :members",
         names={"#work": "work"},
         values={
