@@ -1,14 +1,20 @@
 # Everything a person does with this project. Each target does all of its own set-up.
-PYTHON ?= python3.13
-PORT   ?= 8888
-BIN    := .venv/bin
-READY  := .venv/.ready
+PYTHON  ?= python3.13
+PORT    ?= 8888
+BIN     := .venv/bin
+READY   := .venv/.ready
 ENGINES := .venv/.engines
 CHECKOV := .venv/checkov
 EMULATOR := .venv/emulator
 
 # what is installed is compiled once, and not at every start where PYTHONDONTWRITEBYTECODE is set, as in CI
 export UV_COMPILE_BYTECODE := 1
+export SAM_CLI_TELEMETRY := 0
+
+SOURCES := PYTHONPATH=layers/core:.
+RUN     := $(SOURCES) $(BIN)/python -m
+INSTALL := $(BIN)/uv pip install -q --require-hashes
+LOCK    := $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
@@ -17,7 +23,7 @@ help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
-	@PORT=$(PORT) PYTHONPATH=layers/core:. exec $(BIN)/python -m local
+	@PORT=$(PORT) $(SOURCES) exec $(BIN)/python -m local
 
 test: $(READY) ## Run the unit tests, and the API over real HTTP
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -36,26 +42,26 @@ reach: $(ENGINES) ## Measure what each route costs, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach
 
 engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run` stands on them
-	@PYTHONPATH=layers/core:. exec $(BIN)/python -m local.engines
+	@$(SOURCES) exec $(BIN)/python -m local.engines
 
 sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
-	SAM_CLI_TELEMETRY=0 $(BIN)/pytest --built tests/built
+	$(BIN)/pytest --built tests/built
 
 test-deployment: build $(EMULATOR) ## Deploy what is built to an emulator of AWS, by `sam deploy`, and use it there
 	$(BIN)/pytest tests/deployment
 
 benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Time archives against ZIP makers that pipe, on SeaweedFS
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/benchmarks.txt
-	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.archive
+	$(INSTALL) --python $(BIN)/python -r requirements/benchmarks.txt
+	$(RUN) benchmarks.archive
 
 benchmark-events: $(ENGINES) ## Count the events of one project in a second, one by one and ten at once, on DynamoDB Local
-	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.events
+	$(RUN) benchmarks.events
 
 check: $(READY) ## Lint, formatting, types and the template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
+	AWS_DEFAULT_REGION=eu-west-1 $(BIN)/sam validate --lint
 
 audit: $(CHECKOV) ## Look the template over for what is insecure, with checkov; .checkov.yaml names the exceptions
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
@@ -65,51 +71,43 @@ format: $(READY) ## Format the code and mend what lint can mend
 	$(BIN)/ruff format
 
 openapi: $(READY) ## Write the OpenAPI document from the handlers' declarations
-	PYTHONPATH=layers/core:. $(BIN)/python -m local.openapi
+	$(RUN) local.openapi
 
 hooks: $(READY) ## Have git run the quick checks before each commit
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type commit-msg
 
 build: $(READY) ## Build what is deployed, into .aws-sam/
-	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
 
 benchmark-cold-start: build ## Start every function, against a bare client and the usual handler; write the table
-	PYTHONPATH=layers/core:. $(BIN)/python -m benchmarks.cold_start
+	$(RUN) benchmarks.cold_start
 
 lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/dev.in cli/pyproject.toml --all-extras \
-		-o requirements/dev.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/engines.in -o requirements/engines.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/checkov.in -o requirements/checkov.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header requirements/emulator.in -o requirements/emulator.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
-		requirements/benchmarks.in -o requirements/benchmarks.txt
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header -c requirements/dev.txt \
-		layers/core/requirements.in -o layers/core/requirements.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/dev.in cli/pyproject.toml --all-extras -o requirements/dev.txt
+	$(LOCK) requirements/engines.in -o requirements/engines.txt
+	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
+	$(LOCK) requirements/emulator.in -o requirements/emulator.txt
+	$(LOCK) -c requirements/dev.txt requirements/benchmarks.in -o requirements/benchmarks.txt
+	$(LOCK) -c requirements/dev.txt layers/core/requirements.in -o layers/core/requirements.txt
 
 clean: ## Remove everything that was installed, built or stored
-	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/iam/node_modules
 
 $(READY): requirements/uv.txt requirements/dev.txt cli/pyproject.toml tests/iam/package-lock.json
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable cli
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts --prefix tests/iam
 	@touch $@
 
-$(CHECKOV): $(READY) requirements/checkov.txt
+$(CHECKOV) $(EMULATOR): .venv/%: requirements/%.txt $(READY)
 	$(PYTHON) -m venv $@
-	$(BIN)/uv pip install -q --python $@/bin/python --require-hashes -r requirements/checkov.txt
-	@touch $@
-
-$(EMULATOR): $(READY) requirements/emulator.txt
-	$(PYTHON) -m venv $@
-	$(BIN)/uv pip install -q --python $@/bin/python --require-hashes -r requirements/emulator.txt
+	$(INSTALL) --python $@/bin/python -r $<
 	@touch $@
 
 $(ENGINES): $(READY) requirements/engines.txt local/engines.py
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/engines.txt
+	$(INSTALL) --python $(BIN)/python -r requirements/engines.txt
 	$(BIN)/python -m local.engines install
 	@touch $@

@@ -36,17 +36,7 @@ def main() -> int:
     home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
     home.mkdir(exist_ok=True)
     endpoint = aws.endpoint()
-    for name in [name for name in os.environ if name.startswith(("AWS_PROFILE", "AWS_SESSION", "AWS_SECURITY"))]:
-        del os.environ[name]
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": endpoint,
-        "POWERTOOLS_METRICS_NAMESPACE": "ProjectsApi",
-        "SAM_CLI_TELEMETRY": "0",
-    }
+    _point_aws_at(endpoint, REGION)
 
     from local.functions import Functions  # noqa: PLC0415
     from local.gateway import Gateway  # noqa: PLC0415
@@ -69,33 +59,47 @@ def main() -> int:
     base_url = f"http://127.0.0.1:{gateway.port}"
     users = seed(base_url, stack, functions)
     written = home / "stack.json"
-    unfinished = written.with_suffix(".part")  # whoever waits for the file is to find it whole
-    unfinished.write_text(
-        json.dumps(
-            {
-                "base_url": base_url,
-                "endpoint_url": endpoint,
-                "table": stack.table,
-                "bus": stack.bus,
-                "buckets": {"artifacts": stack.artifacts, "exports": stack.exports},
-                "users": users,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
-    unfinished.replace(written)
-    print(f"The Projects API is on {base_url}, its documentation on {base_url}/api/docs.\n")
-    for nick, user in users.items():
-        print(f"{nick:6} {user['api_key']}")
-    print(f"\nTry it:\n\n  curl -H 'Authorization: Bearer {users['alice']['api_key']}' {base_url}/api/projects\n")
-    print(f"What the stack is made of: {written}\nWhat the functions log:    {home / 'functions.log'}")
-    print("Ctrl-C ends it all, and nothing is kept.", flush=True)
+    buckets = {"artifacts": stack.artifacts, "exports": stack.exports}
+    about = {"base_url": base_url, "endpoint_url": endpoint, "table": stack.table, "bus": stack.bus, "buckets": buckets}
+    _write(written, about | {"users": users})
+    _greet(base_url, users, written, home / "functions.log")
     ended.wait()
+    gateway.end()
     functions.end()
     aws.end()
     written.unlink(missing_ok=True)
     return 0
+
+
+def _point_aws_at(endpoint: str, region: str) -> None:
+    """Has every client of AWS in this process, and in those it starts, call the stand-in."""
+    for name in [name for name in os.environ if name.startswith(("AWS_PROFILE", "AWS_SESSION", "AWS_SECURITY"))]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_ENDPOINT_URL": endpoint,
+        "POWERTOOLS_METRICS_NAMESPACE": "ProjectsApi",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+
+def _write(path: Path, about: dict[str, Any]) -> None:
+    """Writes what the stack is made of, so that whoever waits for the file finds it whole."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(about, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+def _greet(base_url: str, users: dict[str, dict[str, str]], written: Path, log: Path) -> None:
+    print(f"The Projects API is on {base_url}, its documentation on {base_url}/api/docs.\n")
+    for nick, user in users.items():
+        print(f"{nick:6} {user['api_key']}")
+    print(f"\nTry it:\n\n  curl -H 'Authorization: Bearer {users['alice']['api_key']}' {base_url}/api/projects\n")
+    print(f"What the stack is made of: {written}\nWhat the functions log:    {log}")
+    print("Ctrl-C ends it all, and nothing is kept.", flush=True)
 
 
 def _is_taken(port: int) -> bool:

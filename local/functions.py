@@ -71,7 +71,7 @@ class Context:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
-def load_handler(folder: Path) -> Any:
+def load_app(folder: Path) -> Any:
     """The module ``app`` of a function's folder, under a name of its own."""
     sys.path.insert(0, str(folder))
     try:
@@ -141,7 +141,7 @@ def _serve(function: Function, connection: Connection, log: Path) -> None:
     os.dup2(output.fileno(), sys.stderr.fileno())
     os.environ.update(function.environment, AWS_LAMBDA_FUNCTION_NAME=function.name)
     sys.path.insert(0, str(ROOT / "layers" / "core"))
-    handler = load_handler(function.folder).handler
+    handler = load_app(function.folder).handler
     connection.send(True)
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License, Tag
 
-from local.functions import load_handler
+from local.functions import load_app
 from local.stack import ROOT
 from projects_api.http.answers import PROJECT_ERRORS, SCHEMAS, TOO_LARGE
 
@@ -36,7 +36,7 @@ def document() -> str:
     """The document of all functions, as JSON."""
     merged: dict[str, Any] = {}
     for path in sorted((ROOT / "functions").glob("*/app.py")):
-        module = load_handler(path.parent)
+        module = load_app(path.parent)
         if hasattr(module, "api"):
             _merge(merged, _declared(module.api, path.parent.name))
         elif hasattr(module, "OPENAPI_PATHS"):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.aws import Aws
-from local.functions import load_handler
+from local.functions import load_app
 from local.stack import deploy
 from tests.events import seed
 from tests.world import ENVIRONMENT, World
@@ -27,7 +27,7 @@ def served(host: str = "127.0.0.1") -> Iterator[World]:
         for function in stack.functions.values():
             for name, value in function.environment.items():
                 patch.setenv(name, value)
-        world = World(stack, {name: load_handler(one.folder).handler for name, one in stack.functions.items()})
+        world = World(stack, {name: load_app(one.folder).handler for name, one in stack.functions.items()})
         seed(world)
         yield world
     aws.end()

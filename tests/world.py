@@ -20,7 +20,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 
 from local.aws import one_call_at_a_time
-from local.functions import Context, FunctionError, load_handler
+from local.functions import Context, FunctionError, load_app
 from local.gateway import create_app
 from local.pumps import sqs_record
 from local.stack import REGION, Stack, deploy, prepare_table
@@ -248,7 +248,7 @@ def created(environment: dict[str, str]) -> Iterator[World]:
             for function in stack.functions.values():
                 for name, value in function.environment.items():
                     patch.setenv(name, value)
-            handlers = {name: load_handler(function.folder).handler for name, function in stack.functions.items()}
+            handlers = {name: load_app(function.folder).handler for name, function in stack.functions.items()}
             made = World(stack, handlers, permissions)
             made.app = create_app(made.run)
             yield made

@@ -129,7 +129,7 @@ def denied(world: World) -> Iterator[tuple[str, Request]]:  # noqa: C901, PLR091
             yield function, Request("events:PutEvents", bus_arn(stack.bus))
         if function not in {"AssembleExport", "PurgeProject"}:
             yield function, Request("s3:DeleteObjectVersion", archive)
-        if function not in {"AssembleExport", "GetArchive", "PurgeProject"}:
+        if function not in {"AssembleExport", "GetArchive", "PurgeProject", "StartExport"}:
             yield function, Request("s3:ListBucket", bucket_arn(stack.exports))
     for function in ("Authorize", "RegisterUser", "CreateApiKey", "RevokeApiKey"):
         for action in (*reads, "PutItem", "UpdateItem", "DeleteItem"):

@@ -302,7 +302,9 @@ def test_an_archive_that_is_lost_is_made_anew(world: World, alice: Client, asks:
     if asks == "posts":
         started = alice.post(f"/api/projects/{project_id}/exports")
     else:
-        started = alice.get(f"/api/projects/{project_id}/export", Accept="application/json" if "JSON" in asks else "*/*")
+        started = alice.get(
+            f"/api/projects/{project_id}/export", Accept="application/json" if "JSON" in asks else "*/*"
+        )
     assert started.status == (307 if asks == "gets" else 202)
     second = finished(world, alice, project_id)["export"]
     assert second["id"] != first

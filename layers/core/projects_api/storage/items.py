@@ -24,7 +24,6 @@ from projects_api.model.ids import ExportId, ProjectId, ResourceId, UserId
 from projects_api.storage import keys
 from projects_api.storage.keys import Item, number, text
 
-
 #: How many bytes of a project's item its deletion frees. In a partition of 10 GB no item may grow (DynamoDB, "Item
 #: collection size limit"), and without this a project that is full could not be marked as deleted.
 PADDING = 128
