@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
+from projects_api.domain.crew import StoppedError
 from projects_api.domain.exports import expiry
-from projects_api.domain.making import Maker, StoppedError
+from projects_api.domain.making import Maker
 from projects_api.domain.snapshot import ArtifactError, decode, encode, pinned, read_content
 from projects_api.model.clock import now
 from projects_api.model.entities import Progress

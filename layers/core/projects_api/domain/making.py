@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from zlib import crc32
 
@@ -23,6 +22,7 @@ from projects_api.archive.plan import (
     plan,
 )
 from projects_api.archive.zip_format import Entry
+from projects_api.domain.crew import Crew
 from projects_api.domain.snapshot import ArtifactError, Snapshot
 from projects_api.model.entities import Progress
 from projects_api.storage import archives, artifacts
@@ -35,19 +35,6 @@ from projects_api.storage.errors import ObjectMissingError
 GATHERING = 3
 COPYING = 16
 READING = 24
-
-
-class StoppedError(Exception):
-    """Who asked for the archive does not want it to be gone on with."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pools:
-    """The threads that work on one archive."""
-
-    gathering: ThreadPoolExecutor
-    copying: ThreadPoolExecutor
-    reading: ThreadPoolExecutor
 
 
 class Maker:
@@ -67,10 +54,8 @@ class Maker:
     def __init__(self, taken: Snapshot, *, resumed: bool, keep_going: Callable[[], bool]) -> None:
         self.taken = taken
         self._resumed = resumed
-        self._keep_going = keep_going
-        self._stop = threading.Event()
+        self._crew = Crew(keep_going, {"read": READING, "gather": GATHERING, "copy": COPYING})
         self._lock = threading.Lock()
-        self._failure: BaseException | None = None
         self._manifest = bytearray()
         self._directory = b""
         self._entries = [
@@ -95,20 +80,12 @@ class Maker:
             StorageUnavailableError: S3 did not answer as it should.
         """
         volumes = self.plan.volumes
-        with (
-            ThreadPoolExecutor(READING) as reading,
-            ThreadPoolExecutor(GATHERING) as gathering,
-            ThreadPoolExecutor(COPYING) as copying,
-        ):
-            self._pools = _Pools(gathering, copying, reading)
-            try:
-                if len(volumes) == 1:
-                    self._make_object(key, volumes[0])
-                else:
-                    self._make_volumes(volumes, volume_key)
-                    self._join_volumes(key, volume_key)
-            finally:
-                self._stop.set()
+        with self._crew:
+            if len(volumes) == 1:
+                self._make_object(key, volumes[0])
+            else:
+                self._make_volumes(volumes, volume_key)
+                self._join_volumes(key, volume_key)
 
     def _make_volumes(self, volumes: tuple[tuple[Part, ...], ...], volume_key: Callable[[int], str]) -> None:
         # the first begins with the manifest, which tells the checksums of all files, and so comes last
@@ -121,10 +98,8 @@ class Maker:
 
     def _join_volumes(self, key: str, volume_key: Callable[[int], str]) -> None:
         upload = Upload(key, resumed=self._resumed)
-        self._wait_for(
-            self._pools.copying.submit(
-                self._unless_stopped, upload.copy_made, number, volume_key(join.index), join.start, join.size
-            )
+        self._crew.wait_for(
+            self._crew.submit("copy", upload.copy_made, number, volume_key(join.index), join.start, join.size)
             for number, join in enumerate(self.plan.joins, 1)
             if upload.present.get(number) != join.size
         )
@@ -134,8 +109,8 @@ class Maker:
         """Makes one object of ``parts``: what S3 does not have yet, several at once, what tells checksums last."""
         if len(parts) == 1 and isinstance(parts[0], Gathered):
             data = self._gathered(parts[0])
-            self._know_all()
-            archives.write(key, self._told(parts[0], data))
+            self._learn_checksums()
+            archives.write(key, self._filled_in(parts[0], data))
             self._count(*parts, made=True)
             return
         upload = Upload(key, resumed=self._resumed)
@@ -148,20 +123,18 @@ class Maker:
                 late.append((number, part))
             else:
                 early.append((number, part))
-        self._wait_for(
-            self._pools.copying.submit(self._unless_stopped, self._copy, upload, number, part)
+        self._crew.wait_for(
+            self._crew.submit("copy", self._copy, upload, number, part)
             if isinstance(part, Copy)
-            else self._pools.gathering.submit(self._unless_stopped, self._put, upload, number, part)
+            else self._crew.submit("gather", self._put, upload, number, part)
             for number, part in early
         )
         if late:
             # the checksums of files in these very parts are had from their bytes
             read = {number: self._gathered(part) for number, part in late if part.has_files}
-            self._know_all()
-            self._wait_for(
-                self._pools.gathering.submit(
-                    self._unless_stopped, self._put, upload, number, part, read.pop(number, None)
-                )
+            self._learn_checksums()
+            self._crew.wait_for(
+                self._crew.submit("gather", self._put, upload, number, part, read.pop(number, None))
                 for number, part in late
             )
         upload.complete()
@@ -174,7 +147,7 @@ class Maker:
         self._count(part, made=True)
 
     def _put(self, upload: Upload, number: int, part: Gathered, data: bytearray | None = None) -> None:
-        upload.put(number, self._told(part, self._gathered(part) if data is None else data))
+        upload.put(number, self._filled_in(part, self._gathered(part) if data is None else data))
         self._count(part, made=True)
 
     def _gathered(self, part: Gathered) -> bytearray:
@@ -183,9 +156,9 @@ class Maker:
         place, reads = 0, []
         for segment in part.segments:
             if isinstance(segment, Range) and segment.index != MANIFEST:
-                reads.append(self._pools.reading.submit(self._unless_stopped, self._read, segment, data, place))
+                reads.append(self._crew.submit("read", self._read, segment, data, place))
             place += segment.size
-        self._wait_for(reads)
+        self._crew.wait_for(reads)
         return data
 
     def _read(self, wanted: Range, into: bytearray, place: int) -> None:
@@ -197,22 +170,22 @@ class Maker:
         if wanted.size == self._entries[wanted.index].size:
             self._crc32s[wanted.index] = crc32(data)
 
-    def _told(self, part: Gathered, data: bytearray) -> bytearray:
+    def _filled_in(self, part: Gathered, data: bytearray) -> bytearray:
         """``data`` with what stands between the files: headers, the manifest, the directory."""
         place = 0
-        told: bytes | bytearray | None
+        between: bytes | bytearray | None
         for segment in part.segments:
             match segment:
                 case Header(index):
-                    told = zip_format.local_header(replace(self._entries[index], crc32=self._crc32(index)))
+                    between = zip_format.local_header(replace(self._entries[index], crc32=self._crc32(index)))
                 case Directory(start):
-                    told = self._directory[start : start + segment.size]
+                    between = self._directory[start : start + segment.size]
                 case Range(index, start) if index == MANIFEST:
-                    told = self._manifest[start : start + segment.size]
+                    between = self._manifest[start : start + segment.size]
                 case _:
-                    told = None
-            if told is not None:
-                data[place : place + segment.size] = told
+                    between = None
+            if between is not None:
+                data[place : place + segment.size] = between
             place += segment.size
         return data
 
@@ -225,13 +198,11 @@ class Maker:
                 self._crc32s[index] = artifacts.crc32(self._pin(index))
         return self._crc32s[index]
 
-    def _know_all(self) -> None:
-        """Knows every checksum, and so the manifest and the directory."""
+    def _learn_checksums(self) -> None:
+        """Learns every checksum, and with them the manifest and the directory."""
         files = range(MANIFEST + 1, len(self._entries))
-        self._wait_for(
-            self._pools.reading.submit(self._unless_stopped, self._crc32, index)
-            for index in files
-            if index not in self._crc32s
+        self._crew.wait_for(
+            self._crew.submit("read", self._crc32, index) for index in files if index not in self._crc32s
         )
         self._manifest = bytearray()
         for row in self._rows(self._crc32s[index] for index in files):
@@ -245,34 +216,7 @@ class Maker:
         """The manifest's, for files of these checksums."""
         return manifest(self.taken.content, self.taken.files, [pin.size for pin in self.taken.pins], crc32s)
 
-    # ------------------------------------------------------------------------------------------------------- threads
-
-    def _unless_stopped(self, do: Callable[..., object], *args: object) -> None:
-        """Does something in a thread, unless all is to end; if it fails, all ends."""
-        if self._stop.is_set():
-            raise StoppedError
-        try:
-            self._check()
-            do(*args)
-        except BaseException as error:
-            with self._lock:
-                self._failure = self._failure or error
-            self._stop.set()
-            raise
-
-    def _check(self) -> None:
-        if not self._keep_going():
-            raise StoppedError
-
-    def _wait_for(self, work: Iterable[Future[None]]) -> None:
-        """Waits until all of ``work`` is done.
-
-        Raises:
-            BaseException: What made the first of all threads fail.
-        """
-        done, _ = wait(list(work), return_when=FIRST_EXCEPTION)
-        if any(one.exception() for one in done):
-            raise self._failure or StoppedError
+    # ---------------------------------------------------------------------------------------------------- progress
 
     def _count(self, *parts: Part, made: bool = False) -> None:
         size = sum(part.size for part in parts)
