@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -91,7 +92,9 @@ class AnySequence(RuleBasedStateMachine):
         else:
             assert answer.status == 200
             if (name, description) != (project.name, project.description):
-                assert answer["project"]["updated_at"] >= project.updated_at
+                assert datetime.fromisoformat(answer["project"]["updated_at"]) >= datetime.fromisoformat(
+                    project.updated_at
+                )
                 project.name, project.description = name, description
                 project.updated_at = answer["project"]["updated_at"]
                 project.changed()

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ def test_an_update_keeps_a_description_that_is_left_out(alice: Client) -> None:
     assert updated.status == 200
     project = updated["project"]
     assert (project["name"], project["description"]) == ("After", "Kept")
-    assert project["updated_at"] > project["created_at"]
+    assert datetime.fromisoformat(project["updated_at"]) > datetime.fromisoformat(project["created_at"])
     assert (
         alice.put(f"/api/projects/{project_id}", {"name": "After", "description": ""})["project"]["description"] == ""
     )
