@@ -11,6 +11,9 @@ EMULATOR := .venv/emulator
 export UV_COMPILE_BYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
+# a file of tests to a process, and the files in their order, since those that take long stand in front
+PARALLEL := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 SOURCES := PYTHONPATH=layers/core:.
 RUN     := $(SOURCES) $(BIN)/python -m
 INSTALL := $(BIN)/uv pip install -q --require-hashes
@@ -26,7 +29,7 @@ run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
 	@PORT=$(PORT) $(SOURCES) exec $(BIN)/python -m local
 
 test: $(READY) ## Run the unit tests, and the API over real HTTP
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(PARALLEL)
 
 test-browser: $(READY) ## Run the tests of the docs page in Chromium (Debian: apt install chromium chromium-driver)
 	$(BIN)/pytest tests/browser
@@ -35,8 +38,7 @@ test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt instal
 	$(BIN)/pytest tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
-	$(BIN)/pytest -n 2 --dist loadfile --engines=real \
-		tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
+	$(PARALLEL) --engines=real tests/e2e/test_large_export.py tests/e2e/test_session.py tests/integration tests/unit
 
 reach: $(ENGINES) ## Measure what each route costs, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach

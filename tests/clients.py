@@ -3,7 +3,9 @@
 import json as json_format
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+
+import requests
 
 
 @dataclass
@@ -14,6 +16,12 @@ class Answer:
     headers: dict[str, str]
     body: bytes
     json: Any = None
+
+    @classmethod
+    def of(cls, response: requests.Response) -> Self:
+        """The same, as it came over HTTP."""
+        is_json = response.headers.get("Content-Type", "").startswith("application/json") and response.content
+        return cls(response.status_code, dict(response.headers), response.content, response.json() if is_json else None)
 
     def __getitem__(self, name: str) -> Any:
         return self.json[name]

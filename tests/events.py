@@ -162,10 +162,6 @@ def _ask(world: World, function: str, method: str, path: str, body: Any, **param
     assert answer["statusCode"] in range(200, 300), answer
 
 
-def _message(body: Any) -> dict[str, Any]:
-    return {"Records": [{"messageId": "1", "body": json.dumps(body), "attributes": {}, "eventSource": "aws:sqs"}]}
-
-
 def _record_resources(world: World) -> None:
     """The fraud project's dataset, experiment and model."""
     number = itertools.count(9)
@@ -178,9 +174,8 @@ def _record_resources(world: World) -> None:
     ):  # fmt: skip
         detail = {"project_id": FRAUD, "occurred_at": f"2026-02-10T{next(number):02}:00:00Z", "resource": resource}
         event = {"detail-type": f"{type_} Created", "source": "mlplatform.tests", "detail": detail}
-        assert world.invoke("RecordResource", _message(event)) == {"batchItemFailures": []}
+        assert world.deliver([event]) == []
 
 
 def _assemble(world: World, project_id: str, export_id: str) -> None:
-    message = _message({"project_id": project_id, "export_id": export_id})
-    assert world.invoke("AssembleExport", message) == {"batchItemFailures": []}
+    assert world.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport") == []

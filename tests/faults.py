@@ -15,11 +15,8 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.model import OperationModel
 
 from projects_api.storage import clients, reading
+from tests.interruptions import DeathError
 from tests.world import World
-
-
-class DeathError(BaseException):
-    """The process is gone: nothing of it runs any more."""
 
 
 class Fault(Enum):
@@ -42,10 +39,6 @@ class Fault(Enum):
     def passes(self) -> bool:
         """Whether trying the call again is enough, so that nobody need notice."""
         return self.name.endswith("_ONCE")
-
-    @property
-    def kills(self) -> bool:
-        return self in {Fault.DEAD_BEFORE, Fault.DEAD_AFTER}
 
 
 class _Body(io.BytesIO):

@@ -10,12 +10,12 @@ from botocore.exceptions import ClientError
 from projects_api.storage import clients
 
 
-class DiedError(BaseException):
-    """The end of a function's process; nothing in it gets to see that."""
+class DeathError(BaseException):
+    """The end of a function's process: nothing of it runs any more."""
 
 
 def die() -> None:
-    raise DiedError
+    raise DeathError
 
 
 def throttle(**_: Any) -> None:

@@ -48,11 +48,7 @@ class RunningStack:
         answer = requests.request(
             method, self.description["base_url"] + path, headers=headers, data=body, timeout=60, allow_redirects=False
         )
-        try:
-            content = answer.json()
-        except ValueError:
-            content = None
-        return Answer(answer.status_code, dict(answer.headers), answer.content, content)
+        return Answer.of(answer)
 
     def client(self, nick: str) -> Client:
         user = self.description["users"][nick]

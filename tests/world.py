@@ -129,14 +129,22 @@ class World:
         }
         assert self.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
-    def deliver(self, bodies: Sequence[Any], function: str = "RecordResource") -> int:
-        """Hands messages to a function past bus and queue, in one batch; returns how many it wants again."""
+    def deliver(self, bodies: Sequence[Any], function: str = "RecordResource") -> list[Any]:
+        """Hands messages to a function past bus and queue, in one batch; returns those that it wants again.
+
+        A text is handed over as it is, and anything else as JSON.
+        """
         messages = [
-            {"MessageId": str(number), "ReceiptHandle": "", "Body": json.dumps(body), "MD5OfBody": ""}
+            {
+                "MessageId": str(number),
+                "ReceiptHandle": "",
+                "Body": body if isinstance(body, str) else json.dumps(body),
+                "MD5OfBody": "",
+            }
             for number, body in enumerate(bodies)
         ]
         answer = self.invoke(function, {"Records": [sqs_record(one, QUEUE_ARN) for one in messages]})
-        return len(answer["batchItemFailures"])
+        return [bodies[int(one["itemIdentifier"])] for one in answer["batchItemFailures"]]
 
     def listen(self) -> Callable[[], list[Any]]:
         """Listens on the bus from now on. Returns what gives the events that were heard."""

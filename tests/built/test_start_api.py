@@ -2,7 +2,6 @@
 
 import io
 import json
-import socket
 import time
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from local.engines import free_ports
 from tests.clients import Answer, Client
 from tests.containers import Contained, SamLocal
 from tests.events import API_KEY, PEOPLE
@@ -20,9 +20,7 @@ START_UP = 120
 @pytest.fixture(scope="module")
 def alice(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Alice, at the gateway of ``sam local start-api``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     folder = tmp_path_factory.mktemp("start-api")
     process = sam.start(["start-api", "--port", str(port), "--warm-containers", "LAZY"], folder)
     log = folder / "stderr"
@@ -36,10 +34,8 @@ def alice(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
             url = f"http://127.0.0.1:{port}{path}"
             answer = requests.request(method, url, headers=headers, data=body, timeout=120, allow_redirects=False)
-            is_json = answer.content[:1] == b"{"  # SAM CLI calls also what is empty JSON
-            found = Answer(answer.status_code, dict(answer.headers), answer.content, answer.json() if is_json else None)
-            print(method, path, found.status)
-            return found
+            print(method, path, answer.status_code)
+            return Answer.of(answer)
 
         yield Client(send, API_KEY, PEOPLE["alice"], "alice@example.com")
     finally:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import boto3
 import requests
 import yaml
 
+from local.engines import free_ports
 from local.stack import ACCOUNT, REGION, ROOT, STACK
 from tests.clients import Answer, Client
 
@@ -84,9 +84,7 @@ class Emulator:
 @contextlib.contextmanager
 def emulator(folder: Path) -> Iterator[Emulator]:
     """The emulator on a free port of this machine, which keeps nothing, until the end of the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -169,8 +167,7 @@ class Deployed:
         answer = requests.request(
             method, self.emulator.endpoint + path, headers=host | headers, data=body, timeout=60, allow_redirects=False
         )
-        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
-        return Answer(answer.status_code, dict(answer.headers), answer.content, answer.json() if is_json else None)
+        return Answer.of(answer)
 
 
 def complete(stack: Deployed) -> None:

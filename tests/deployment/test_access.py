@@ -54,10 +54,6 @@ def asked() -> Iterator[Simulator]:
         yield running
 
 
-def arn_of_role(name: str) -> str:
-    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
-
-
 def assumed(stack: Deployed) -> dict[str, Use]:
     """That its service becomes each role of the stack."""
     found = {}

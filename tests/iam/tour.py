@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import uuid
 from typing import Any
@@ -103,18 +102,18 @@ def _interrupted_exports(world: World, alice: Client, project_id: str) -> None:
     path, function = f"/api/projects/{project_id}", sys.modules["functions_assemble_export"]
     alice.put(path, {"name": "interrupted"})
     export_id = alice.post(f"{path}/exports")["export"]["id"]
-    message = _message(project_id=project_id, export_id=export_id)
+    message = {"project_id": project_id, "export_id": export_id}
     with patch.object(archives.Upload, "complete", side_effect=StorageUnavailableError):
-        world.invoke("AssembleExport", message)
+        world.deliver([message], "AssembleExport")
     key = archives.key_of(ProjectId(project_id), ExportId(export_id))
     boto3.client("s3").create_multipart_upload(Bucket=world.stack.exports, Key=key)
-    world.invoke("AssembleExport", message)
+    world.deliver([message], "AssembleExport")
     resumed = alice.get(f"{path}/exports/{export_id}")["export"]
     assert resumed["status"] == "ready", resumed
     alice.put(path, {"name": "out of time"})
     export_id = alice.post(f"{path}/exports")["export"]["id"]
     with patch.object(function, "RESERVE", 10**9):
-        world.invoke("AssembleExport", _message(project_id=project_id, export_id=export_id))
+        world.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
     world.work_off()
 
 
@@ -128,7 +127,7 @@ def _export_of_a_deleted_project(world: World, alice: Client) -> None:
         ready(lease, **how)
 
     with patch.object(Lease, "ready", deleted_meanwhile):
-        world.invoke("AssembleExport", _message(project_id=project_id, export_id=export_id))
+        world.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
     world.work_off()
 
 
@@ -141,9 +140,9 @@ def _deletion(world: World, alice: Client, project_id: str) -> None:
     with patch.object(members, "DELETED_AT_ONCE", 1), patch.object(projects, "MEMBERS_ENDED", 1):
         assert alice.delete(f"/api/projects/{project_id}").status == 200
     with patch.object(sys.modules["functions_purge_project"], "RESERVE", 10**9):
-        world.invoke("PurgeProject", _message(project_id=project_id))
+        world.deliver([{"project_id": project_id}], "PurgeProject")
     world.work_off()
-    world.invoke("PurgeProject", _message(project_id=project_id))
+    world.deliver([{"project_id": project_id}], "PurgeProject")
     assert not world.items(project_id)
 
 
@@ -165,8 +164,3 @@ def _lambda_itself(world: World) -> None:
     for source in world.stack.sources:
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
             assert world.permissions.permits(source.function, Request(action, queue_arn(source.queue_url)))
-
-
-def _message(**body: str) -> dict[str, Any]:
-    record = {"messageId": "m", "body": json.dumps(body), "eventSource": "aws:sqs", "attributes": {}}
-    return {"Records": [record]}

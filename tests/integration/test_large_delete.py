@@ -20,7 +20,7 @@ from projects_api.model.ids import ProjectId, ResourceId, UserId
 from projects_api.storage import clients
 from projects_api.storage.items import count_of, resource_to_item
 from tests.clients import Client
-from tests.interruptions import DiedError, die, throttle
+from tests.interruptions import DeathError, die, throttle
 from tests.world import World
 
 RESOURCES, MEMBERS, OBJECTS, VERSIONS = 10_000, 150, 2_000, 2
@@ -114,9 +114,9 @@ def test_a_large_project_is_gone_to_the_last_item_in_spite_of_throttles_and_deat
         while not done:
             runs += 1
             assert runs < 200, failed
-            with suppress(DiedError):
-                done = world.deliver([{"project_id": project_id}], "PurgeProject") == 0
-            with suppress(DiedError), pytest.raises((ProjectNotFoundError, StorageUnavailableError)):
+            with suppress(DeathError):
+                done = world.deliver([{"project_id": project_id}], "PurgeProject") == []
+            with suppress(DeathError), pytest.raises((ProjectNotFoundError, StorageUnavailableError)):
                 resources.record(project_id, [resource(project_id, RESOURCES)])
     assert len(failed) > 10
     assert world.items(project_id) == []

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from tests.clients import Client
-from tests.interruptions import DiedError, die, interrupted, throttle
+from tests.interruptions import DeathError, die, interrupted, throttle
 from tests.world import World
 
 
@@ -25,7 +25,7 @@ def test_a_purge_that_fails_at_any_call_is_gone_on_with(
         )
         alice.delete(f"/api/projects/{project_id}")
         message = {"project_id": project_id}
-        with interrupted(number, fails) as calls, suppress(DiedError):
+        with interrupted(number, fails) as calls, suppress(DeathError):
             world.deliver([message], "PurgeProject")
         world.deliver([message], "PurgeProject")
         assert world.items(project_id) == [], calls

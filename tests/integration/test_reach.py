@@ -3,7 +3,6 @@
 Both are exact on DynamoDB Local, and ``docs/reach.md`` holds them. ``make reach`` writes it.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,9 +143,8 @@ class Crowd:
         """Has an event recorded that says of a new dataset."""
         detail = {"project_id": self.project_id, "occurred_at": "2026-02-11T09:00:00Z"}
         resource = {"id": new_id(), "name": "new.csv"}
-        body = json.dumps({"detail-type": "Dataset Created", "detail": detail | {"resource": resource}})
-        record = {"messageId": "m", "body": body, "eventSource": "aws:sqs"}
-        assert self.world.invoke("RecordResource", {"Records": [record]}) == {"batchItemFailures": []}
+        event = {"detail-type": "Dataset Created", "detail": detail | {"resource": resource}}
+        assert self.world.deliver([event]) == []
 
 
 def _at(number: int) -> datetime:

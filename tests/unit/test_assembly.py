@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import io
-import json
 import threading
 import time
 import uuid
@@ -27,11 +26,8 @@ from projects_api.model.ids import ExportId, ProjectId
 from projects_api.storage import artifacts, clients, reading
 from projects_api.storage.artifacts import Pin
 from tests.clients import Client
+from tests.interruptions import DeathError
 from tests.world import World
-
-
-class Death(BaseException):
-    """The end of a worker's process: nothing catches it, and nothing is called after it."""
 
 
 @dataclass
@@ -49,12 +45,12 @@ class Calls:
         dies = self.count == self.deadly
         self.dead = self.dead or (dies and self.before)
         if self.dead:
-            raise Death
+            raise DeathError
         self.at(name)
         answer = call()
         if dies:
             self.dead = True
-            raise Death
+            raise DeathError
         return answer
 
 
@@ -110,9 +106,7 @@ class Exported:
 
     def deliver(self, export_id: str) -> None:
         """Has the worker work on the export."""
-        body = json.dumps({"project_id": self.project_id, "export_id": export_id})
-        record = {"messageId": str(uuid.uuid4()), "body": body, "eventSource": "aws:sqs"}
-        self.world.invoke("AssembleExport", {"Records": [record]})
+        self.world.deliver([{"project_id": self.project_id, "export_id": export_id}], "AssembleExport")
 
     def export(self, export_id: str) -> Any:
         return self.alice.get(f"/api/projects/{self.project_id}/exports/{export_id}")["export"]
@@ -178,7 +172,7 @@ def test_killed_at_every_call_in_turn_it_ends_with_the_same_archive_and_leaves_n
             calls(life)
             try:
                 exported.deliver(export_id)
-            except Death:
+            except DeathError:
                 deaths += 1
             calls(Calls())
             exported.deliver(export_id)
@@ -264,7 +258,7 @@ def test_more_parts_than_an_upload_takes_are_joined_from_volumes(
     monkeypatch.setattr(planning, "MOST_PARTS", 3)
     export_id = exported.start()
     calls(Calls(deadly=30))
-    with pytest.raises(Death):  # on the way, with volumes made
+    with pytest.raises(DeathError):  # on the way, with volumes made
         exported.deliver(export_id)
     calls(Calls())
     exported.deliver(export_id)
@@ -278,7 +272,7 @@ def test_a_plan_of_another_version_of_the_program_is_not_mixed_with_its_own(
     with monkeypatch.context() as older:
         older.setattr(planning, "LEAST_PART", 5 * unit + 5)
         calls(Calls(deadly=20))
-        with pytest.raises(Death):
+        with pytest.raises(DeathError):
             exported.deliver(export_id)
     calls(Calls())
     exported.deliver(export_id)
@@ -291,7 +285,7 @@ def test_a_worker_that_dies_again_and_again_fails_the_export(
     export_id = exported.start()
     for _ in range(assembly.ATTEMPTS):
         calls(Calls(deadly=4))
-        with pytest.raises(Death):
+        with pytest.raises(DeathError):
             exported.deliver(export_id)
     calls(Calls())
     exported.deliver(export_id)

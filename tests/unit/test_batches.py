@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,16 +34,6 @@ def announced(project_id: str, **resource: Any) -> dict[str, Any]:
         "detail-type": "Model Created",
         "detail": {"project_id": project_id, "occurred_at": AT, "resource": whole},
     }
-
-
-def failed(world: World, bodies: Sequence[Body]) -> list[Body]:
-    """Has a batch recorded; returns what of it is to be delivered again."""
-    records = [
-        {"messageId": str(number), "body": json.dumps(body), "eventSource": "aws:sqs"}
-        for number, body in enumerate(bodies)
-    ]
-    answer = world.invoke("RecordResource", {"Records": records})
-    return [bodies[int(one["itemIdentifier"])] for one in answer["batchItemFailures"]]
 
 
 def models(client: Client, project_id: str) -> int:
@@ -87,7 +77,7 @@ def test_what_can_not_be_recorded_is_put_aside_and_the_rest_of_the_batch_is_reco
     elsewhere = announced(project_id, artifact={"key": f"projects/{other}/f"})
     good = [announced(project_id, name=f"good {number}") for number in range(4)]
     batch = [good[0], malformed, nobodys, good[1], announced(other), elsewhere, good[2], {"no": "event"}, good[3]]
-    assert failed(world, batch) == []
+    assert world.deliver(batch) == []
     assert names(alice, project_id) == ["good 0", "good 1", "good 2", "good 3"]
     assert (models(alice, project_id), models(alice, other)) == (4, 1)
     reasons = {json.dumps(body): why for body, why in world.dead_letters()}
@@ -107,24 +97,24 @@ def test_only_what_fails_for_now_is_delivered_again(world: World, alice: Client)
         return ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "TransactWriteItems")
 
     with broken_writes(throttled, of=busy):
-        assert failed(world, batch) == late
+        assert world.deliver(batch) == late
     assert [models(alice, one) for one in (busy, calm, alone)] == [0, 2, 1]
     assert len(world.dead_letters()) == 1
-    assert failed(world, late) == []
+    assert world.deliver(late) == []
     assert models(alice, busy) == 2
 
 
 def test_the_events_of_one_project_take_one_read_and_one_transaction(world: World, alice: Client) -> None:
     project_id = alice.create()
     with interrupted(-1, lambda: None) as calls:
-        assert failed(world, [announced(project_id) for _ in range(10)]) == []
+        assert world.deliver([announced(project_id) for _ in range(10)]) == []
     assert calls == ["BatchGetItem", "TransactWriteItems"]
     assert models(alice, project_id) == 10
 
 
 def test_more_events_of_a_project_than_a_transaction_takes_are_recorded(world: World, alice: Client) -> None:
     project_id = alice.create()
-    assert failed(world, [announced(project_id) for _ in range(2 * resources.AT_ONCE + 1)]) == []
+    assert world.deliver([announced(project_id) for _ in range(2 * resources.AT_ONCE + 1)]) == []
     assert models(alice, project_id) == 2 * resources.AT_ONCE + 1
 
 
@@ -156,7 +146,7 @@ def test_however_events_are_batched_they_come_to_the_same(
     project_id = alice.create()
     bodies = [said(world, project_id, event) for event in sent]
     for start in range(0, len(bodies), size):
-        assert failed(world, bodies[start : start + size]) == []
+        assert world.deliver(bodies[start : start + size]) == []
     model = Project(project_id, "", "", "", "", "", {})
     for event in sent:
         model.record(event)
@@ -180,7 +170,7 @@ def test_the_largest_event_that_is_taken_fits_into_an_item(world: World, alice: 
         note="\N{BAR CHART}" * (room // 4),
         artifact={"key": key, "content_type": "x" * 255},
     )
-    assert failed(world, [largest]) == []
+    assert world.deliver([largest]) == []
     assert world.dead_letters() == []
     (event,) = alice.get(f"/api/projects/{project_id}/timeline")["events"]
     assert event["name"] == "\N{BAR CHART}" * 1024
@@ -190,7 +180,7 @@ def test_the_largest_event_that_is_taken_fits_into_an_item(world: World, alice: 
     assert 300_000 < 3 * size < 400 * 1024  # itself, and its copies in the two local indexes
     assert resources.AT_ONCE * size < 4_000_000
     many = [announced(project_id, name="\N{BAR CHART}" * 1024, note="x" * room) for _ in range(resources.AT_ONCE)]
-    assert failed(world, many) == []
+    assert world.deliver(many) == []
     assert models(alice, project_id) == 1 + resources.AT_ONCE
 
 
@@ -202,7 +192,7 @@ def test_an_event_as_large_as_the_bus_takes_is_put_aside_whole_with_its_reason(
     event = announced(project_id, name="")
     event["detail"]["resource"] |= {"name": "large", "note": ""}
     event["detail"]["resource"]["note"] = "x" * (size - len(json.dumps(event)) - 50)
-    assert failed(world, [event, announced(project_id, name="small")]) == []
+    assert world.deliver([event, announced(project_id, name="small")]) == []
     ((body, why),) = world.dead_letters()
     assert body == event
     assert why.startswith("resource: its fields take")
@@ -215,12 +205,12 @@ def test_an_event_whose_item_would_be_too_large_is_put_aside_and_its_project_goe
     monkeypatch.setattr(resource_events, "FIELDS_BYTES", 1 << 20)
     project_id = alice.create()
     too_large = announced(project_id, note="x" * 450_000)
-    assert failed(world, [announced(project_id), too_large, announced(project_id)]) == []
+    assert world.deliver([announced(project_id), too_large, announced(project_id)]) == []
     ((body, why),) = world.dead_letters()
     assert body == too_large
     assert "400 KB" in why
     assert models(alice, project_id) == 2
-    assert failed(world, [announced(project_id)]) == []
+    assert world.deliver([announced(project_id)]) == []
     assert models(alice, project_id) == 3
 
 
@@ -230,7 +220,7 @@ def test_what_has_no_room_in_its_project_any_more_is_put_aside_and_members_are_t
     full, other = alice.create(), alice.create()
     batch = [announced(full), announced(other), announced(full)]
     with broken_writes(lambda: refusal("ItemCollectionSizeLimitExceeded", "Collection too large"), of=full):
-        assert failed(world, batch) == []
+        assert world.deliver(batch) == []
         added = alice.post(f"/api/projects/{full}/members", {"email": bob.email})
     assert [why for _, why in world.dead_letters()] == [added["detail"]] * 2
     assert (added.status, "full" in added["detail"]) == (409, True)

@@ -4,7 +4,6 @@ An export ends ready with the very bytes that it has in good weather, or failed 
 leaves an upload behind, nor what workers keep for each other.
 """
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -44,9 +43,8 @@ class Started:
 
     def deliver(self) -> bool:
         """Has the worker work on the export; returns whether it wants the message again."""
-        body = json.dumps({"project_id": self.project_id, "export_id": self.export_id})
-        record = {"messageId": str(uuid.uuid4()), "body": body, "eventSource": "aws:sqs"}
-        return bool(self.world.invoke("AssembleExport", {"Records": [record]})["batchItemFailures"])
+        message = {"project_id": self.project_id, "export_id": self.export_id}
+        return bool(self.world.deliver([message], "AssembleExport"))
 
     @property
     def url(self) -> str:

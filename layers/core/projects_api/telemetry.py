@@ -36,7 +36,7 @@ def count(metric: Metric, times: int = 1) -> None:
 
 
 def identify(event: dict[str, Any]) -> None:
-    """Has the log lines to come say which request of an HTTP API they are about, and whose.
+    """Adds to all later log lines which request of an HTTP API they belong to, and whose it is.
 
     A path's ids are logged only where they are ids: what a client puts in their place may be anything.
     """

@@ -15,7 +15,7 @@ logger = Logger()
 
 
 def work_off(event: dict[str, Any], context: LambdaContext, work: Callable[[str], None]) -> Any:
-    """Has ``work`` done on the body of each message of a batch of SQS.
+    """Calls ``work`` with the body of each message of a batch of SQS.
 
     Returns:
         Which messages SQS is to deliver again, as Lambda wants it (``ReportBatchItemFailures``): those whose work

@@ -42,7 +42,7 @@ class Crew:
         self._opened.close()
 
     def submit(self, pool: str, task: Callable[..., object], *args: object) -> Future[None]:
-        """Has a pool do a task, unless all is to end."""
+        """Gives a pool a task, which it does unless all is to end."""
         return self._pools[pool].submit(self._do, task, *args)
 
     def _do(self, task: Callable[..., object], *args: object) -> None:

@@ -59,7 +59,12 @@ def enter(membership: Membership | None, action: Action) -> Membership:
 
 
 def get(user_id: UserId, project_id: ProjectId, action: Action = Action.READ) -> Membership:
-    """The project, for a member who may do ``action``."""
+    """The project, for a member who may do ``action``.
+
+    Raises:
+        ProjectNotFoundError: The caller is no member of it.
+        NotAllowedError: The caller's role is too low.
+    """
     return enter(projects.find(project_id, user_id)[0], action)
 
 
@@ -114,7 +119,12 @@ def create(owner: Caller, *, name: str, description: str, idempotency_key: str |
 
 
 def update(user_id: UserId, project_id: ProjectId, *, name: str, description: str | None) -> Membership:
-    """Renames a project; without a ``description``, that stays. What changes nothing leaves no trace."""
+    """Renames a project; without a ``description``, that stays. What changes nothing leaves no trace.
+
+    Raises:
+        ProjectNotFoundError: The caller is no member of it.
+        NotAllowedError: The caller's role is too low.
+    """
     membership = get(user_id, project_id, Action.UPDATE)
     before = membership.project
     if name == before.name and description in {None, before.description}:
@@ -131,6 +141,10 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
 
     Memberships end before the answer, as many as there is time for, since lists count them; the purge ends the rest.
     It is deleted whatever becomes of the purge's message: ``resume_stalled`` finds what has none.
+
+    Raises:
+        ProjectNotFoundError: The caller is no member of it.
+        NotAllowedError: The caller is not its owner.
     """
 
     def attempt() -> Project:
@@ -150,7 +164,7 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
 
 
 def decide_anew[T](attempt: Callable[[], T]) -> T:
-    """What ``attempt`` returns, which reads, decides and writes, and does so again if what it read has changed.
+    """What ``attempt`` returns, which reads, decides and writes; it is called again when what it had read has changed.
 
     Raises:
         StorageUnavailableError: It never stood still.

@@ -122,6 +122,7 @@ def timeline(
     """A page of the project's resources by time, behind ``cursor``.
 
     Raises:
+        ProjectNotFoundError: The caller is no member of the project.
         InvalidInputError: The cursor is not one of this timeline's.
     """
     after = _decode(cursor) if cursor else None

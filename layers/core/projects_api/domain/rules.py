@@ -27,7 +27,7 @@ class Action(Enum):
 
 
 def require(action: Action, role: Role) -> None:
-    """Nothing, where ``role`` may do ``action``.
+    """Raises unless ``role`` may do ``action``.
 
     Raises:
         NotAllowedError: ``role`` is too low.
@@ -38,7 +38,7 @@ def require(action: Action, role: Role) -> None:
 
 
 def require_scope(method: str, scopes: frozenset[Scope]) -> None:
-    """Nothing, where an API key with ``scopes`` may be used for an HTTP ``method``.
+    """Raises unless an API key with ``scopes`` may be used for an HTTP ``method``.
 
     GET takes ``read``, everything else ``write``, and ``admin`` is both.
 

@@ -42,8 +42,8 @@ def read_content(project_id: ProjectId, tell: Callable[[int], None]) -> Content:
 
     Args:
         project_id: The project.
-        tell: Takes the revision that was read, before it is looked whether it still is the project's: who does not know
-            of it until then has not seen a newer one.
+        tell: Called with the revision that was read, before the project is looked at again: so nobody who has seen a
+            newer revision joins this export.
 
     Raises:
         ProjectNotFoundError: It is gone.

@@ -38,7 +38,11 @@ def normalized_email(address: str) -> Email:
 
 
 def register(email: str, name: str) -> User:
-    """Registers a user. Who is registered with the email already is returned as they are."""
+    """Registers a user. Whoever is registered with the email already is returned as they are.
+
+    Raises:
+        InvalidInputError: The name is blank or too long, or the email has not the form of an address.
+    """
     name = name.strip()
     if not 0 < len(name) <= NAME_LENGTH:
         raise InvalidInputError(f"Give a name of 1 to {NAME_LENGTH} characters.", loc=("body", "name"))

@@ -64,7 +64,7 @@ def _status_of(error: ProjectsError) -> HTTPStatus:
 
 
 def answer_errors(app: APIGatewayHttpResolver) -> None:
-    """Has ``app`` answer every error as JSON: ``{"detail": …}``, with no trace in it."""
+    """Makes ``app`` answer every error as JSON: ``{"detail": …}``, with no trace in it."""
 
     def domain_error(error: ProjectsError) -> Response[Any]:
         if isinstance(error, InvalidInputError):

@@ -29,6 +29,7 @@ def prefix_of(project_id: ProjectId) -> str:
 
 
 def key_of(project_id: ProjectId, export_id: ExportId) -> str:
+    """Where an export's archive lies."""
     return f"{prefix_of(project_id)}{export_id}.zip"
 
 
@@ -61,6 +62,7 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, data: bytes | bytearray, *, content_type: str = CONTENT_TYPE) -> None:
+    """Writes an object, in the place of what was there."""
     with translated():
         clients.s3().put_object(
             Bucket=settings.exports_bucket(),
@@ -71,6 +73,7 @@ def write(key: str, data: bytes | bytearray, *, content_type: str = CONTENT_TYPE
 
 
 def delete(key: str) -> None:
+    """Deletes an object, if it is there."""
     with translated():
         clients.s3().delete_object(Bucket=settings.exports_bucket(), Key=key)
 
@@ -83,7 +86,11 @@ def clear_up(project_id: ProjectId, export_id: ExportId) -> None:
 
 
 class Upload:
-    """A multipart upload of an object. Parts are numbered from 1."""
+    """A multipart upload of an object. Parts are numbered from 1.
+
+    Attributes:
+        present: The sizes in bytes of the parts that were there already, by their numbers.
+    """
 
     def __init__(self, key: str, *, resumed: bool) -> None:
         """Starts an upload of ``key``, or where ``resumed``, goes on with one that was started before."""
@@ -98,10 +105,7 @@ class Upload:
                 if started
                 else clients.s3().create_multipart_upload(**self._where, ContentType=CONTENT_TYPE)["UploadId"]
             )
-        self.present = self._present() if started else {}
-
-    #: The sizes in bytes of the parts that were there already, by their numbers.
-    present: dict[int, int]
+        self.present: dict[int, int] = self._present() if started else {}
 
     def _present(self) -> dict[int, int]:
         sizes = {}
@@ -123,7 +127,7 @@ class Upload:
         self._etags[number] = answer["ETag"]
 
     def copy(self, number: int, pin: Pin, *, start: int, size: int) -> None:
-        """Has S3 copy ``size`` bytes of an artifact, from ``start`` on, into a part.
+        """Makes S3 copy ``size`` bytes of an artifact, from ``start`` on, into a part.
 
         Raises:
             ObjectMissingError: It is gone, or not what it was.
@@ -132,7 +136,7 @@ class Upload:
         self._copy(number, source, start, size, {"CopySourceIfMatch": pin.etag})
 
     def copy_made(self, number: int, key: str, start: int, size: int) -> None:
-        """Has S3 copy a range of another object of the exports bucket into a part."""
+        """Makes S3 copy a range of another object of the exports bucket into a part."""
         self._copy(number, {"Bucket": settings.exports_bucket(), "Key": key}, start, size, {})
 
     def _copy(self, number: int, source: CopySourceTypeDef, start: int, size: int, condition: dict[str, Any]) -> None:

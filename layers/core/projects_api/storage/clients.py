@@ -63,7 +63,7 @@ class Deadline:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Has all calls of this process end within ``seconds``. Outside of it they take what time they need."""
+        """Makes all calls of this process end within ``seconds``. Outside of it they take what time they need."""
         self._at = time.monotonic() + seconds - RESERVE
         try:
             yield

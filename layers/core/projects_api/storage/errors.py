@@ -65,8 +65,7 @@ class ConditionFailedError(Exception):
 
 
 class ContentionError(StorageUnavailableError):
-    """Another write was in the way, or a batch was done in part. The client, which tries again what else passes, knows
-    of neither."""
+    """Another write was in the way, or a batch was only partly done; botocore retries neither."""
 
 
 class ObjectMissingError(Exception):

@@ -20,12 +20,12 @@ MESSAGE_BYTES = 1 << 20
 
 
 def send_export(project_id: ProjectId, export_id: ExportId) -> None:
-    """Has an export assembled. Sent twice, it is still assembled once."""
+    """Queues an export for assembly. Sent twice, it is still assembled once."""
     _send(settings.export_queue_url(), {"project_id": project_id, "export_id": export_id})
 
 
 def send_purge(project_id: ProjectId, *, delay: int = 0) -> None:
-    """Has a deleted project purged, after ``delay`` seconds."""
+    """Queues a deleted project for its purge, to be delivered after ``delay`` seconds."""
     _send(settings.purge_queue_url(), {"project_id": project_id}, delay=delay)
 
 

@@ -4,19 +4,14 @@ from datetime import datetime
 
 from projects_api.model.clock import sortable
 from projects_api.model.entities import ApiKey, Email, User
-from projects_api.model.ids import UserId
 from projects_api.storage import keys, table
 from projects_api.storage.errors import ConditionFailedError
 from projects_api.storage.items import api_key_from_item, api_key_to_item, claim_to_item, user_from_item, user_to_item
 from projects_api.storage.keys import text
 
 
-def get(user_id: UserId) -> User | None:
-    item = table.get(keys.user(user_id))
-    return user_from_item(item) if item else None
-
-
 def find(email: Email) -> User | None:
+    """Who is registered with ``email``, or None."""
     item = table.get(keys.email(email))
     return user_from_item(item) if item else None
 
@@ -34,11 +29,13 @@ def insert(user: User) -> User:
 
 
 def get_api_key(key_id: str) -> ApiKey | None:
+    """The API key, whether it is valid or not, or None where there is no such."""
     item = table.get(keys.api_key(key_id))
     return api_key_from_item(item) if item else None
 
 
 def insert_api_key(key: ApiKey) -> None:
+    """Stores a new API key."""
     table.transact(table.put(api_key_to_item(key), condition="attribute_not_exists(PK)"))
 
 
