@@ -11,8 +11,7 @@ EMULATOR := .venv/emulator
 export UV_COMPILE_BYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-# a file of tests to a process, and the files in their order, since those that take long stand in front
-PARALLEL := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+PARALLEL := $(BIN)/pytest -n 2 --dist loadfile
 
 SOURCES := PYTHONPATH=layers/core:.
 RUN     := $(SOURCES) $(BIN)/python -m
@@ -38,7 +37,7 @@ test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt instal
 	$(BIN)/pytest tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
-	$(PARALLEL) --engines=real tests/e2e/test_large_export.py tests/e2e/test_session.py tests/integration tests/unit
+	$(PARALLEL) --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
 
 reach: $(ENGINES) ## Measure what each route costs, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach

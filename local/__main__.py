@@ -52,7 +52,7 @@ def main() -> int:
         gateway = Gateway(functions, port)
     except SystemExit:  # werkzeug says what is wrong, and gives up in its own way
         return 1
-    pumps: list[tuple[Any, Any]] = [(pump_queue, one) for one in stack.sources for _ in range(one.concurrency)]
+    pumps: list[tuple[Any, Any]] = [(pump_queue, source) for source in stack.sources]
     pumps += [(pump_schedule, schedule) for schedule in stack.schedules]
     for pump, what in pumps:
         threading.Thread(target=pump, args=(what, functions, ended), daemon=True).start()

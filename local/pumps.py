@@ -1,9 +1,11 @@
 """What moves events on: queues to their functions, and time to what is scheduled."""
 
+import contextlib
 import logging
 import re
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,38 +18,57 @@ from local.stack import REGION, Schedule, Source
 
 logger = logging.getLogger(__name__)
 
-#: How long to wait before looking into an empty queue again, in seconds. moto's own long polling waits for a full
-#: batch, which would hold a message back.
-PAUSE = 0.1
+#: How long a receive waits for messages, in seconds: the longest that SQS takes.
+LONG_POLL = 20
 
 
 def pump_queue(source: Source, functions: Functions, ended: threading.Event) -> None:
-    """Receives messages and has the function work on them, as Lambda's event source mapping does, until the end."""
+    """Receives messages and has the function work on them, as Lambda's event source mapping does, until the end.
+
+    One receives for all, since moto may give two who wait the same message.
+    """
     sqs = boto3.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=source.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    free = threading.Semaphore(source.concurrency)
+
+    def work_on(messages: list[Any]) -> None:
+        with _warned(source, ended):
+            failed = _failed(source, functions, [sqs_record(message, arn) for message in messages])
+            for message in messages:
+                if message["MessageId"] not in failed:
+                    sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        free.release()
+
     while not ended.is_set():
-        try:
-            found = sqs.receive_message(
+        free.acquire()
+        messages: list[Any] = []
+        with _warned(source, ended):
+            messages = sqs.receive_message(
                 QueueUrl=source.queue_url,
                 MaxNumberOfMessages=min(source.batch_size, 10),
+                WaitTimeSeconds=LONG_POLL,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             ).get("Messages", [])
-            if not found:
-                ended.wait(PAUSE)
-                continue
-            failed = _work_on(source, functions, [sqs_record(message, arn) for message in found])
-            done = [message for message in found if message["MessageId"] not in failed]
-            for message in done:
-                sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        except (BotoCoreError, ClientError) as error:
-            if not ended.is_set():
-                logger.warning("queue of %s: %s", source.function, error)
-            ended.wait(1)
+        if messages:
+            threading.Thread(target=work_on, args=(messages,), daemon=True).start()
+        else:
+            free.release()
 
 
-def _work_on(source: Source, functions: Functions, records: list[dict[str, Any]]) -> set[str]:
-    """Which messages are to be delivered again."""
+@contextlib.contextmanager
+def _warned(source: Source, ended: threading.Event) -> Iterator[None]:
+    """Warns of what SQS can't do, and rests for a second before it is asked again."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        if not ended.is_set():
+            logger.warning("queue of %s: %s", source.function, error)
+        ended.wait(1)
+
+
+def _failed(source: Source, functions: Functions, records: list[dict[str, Any]]) -> set[str]:
+    """The messages that are to be delivered again, by their ids."""
     try:
         answer = functions.invoke(source.function, {"Records": records})
     except FunctionError as error:
