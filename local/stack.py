@@ -9,6 +9,7 @@ import json
 import os
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,9 @@ ROOT = Path(__file__).parent.parent
 STACK = "projects"
 REGION: Final = "eu-west-1"
 ACCOUNT = "123456789012"
+
+#: The most messages or batches of a queue that are worked on at once on one machine.
+LOCAL_CONCURRENCY = 4
 
 #: What moto's CloudFormation knows nothing of, so that it is created by calls, as the template says.
 CALLED = {
@@ -111,48 +115,54 @@ def deploy(parameters: dict[str, str]) -> Stack:
     prepare_table(names["Table"])
     for bucket in ("ArtifactsBucket", "ExportsBucket"):
         _prepare_bucket(names[bucket], declared[bucket]["Properties"], parameters)
-    lambdas = boto3.client("lambda")
-    functions, sources, schedules = {}, [], []
-    for name, resource in declared.items():
-        if resource["Type"] != "AWS::Serverless::Function":
-            continue
-        properties = resource["Properties"]
-        configuration = lambdas.get_function_configuration(FunctionName=names[name])
-        functions[name] = Function(
-            name=name,
-            deployed_as=names[name],
-            role=configuration["Role"],
-            folder=ROOT / properties["CodeUri"],
-            environment={key: str(value) for key, value in configuration["Environment"]["Variables"].items()},
-            timeout=configuration["Timeout"],
-            memory=configuration["MemorySize"],
-        )
-        for event in properties.get("Events", {}).values():
-            if event["Type"] == "ScheduleV2":
-                expression = _schedule_expression(event["Properties"], parameters)
-                if expression:
-                    schedules.append(Schedule(expression, name))
-    for resource in declared.values():
-        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
-            properties = resource["Properties"]
-            concurrency = int(_parameter(properties["ScalingConfig"]["MaximumConcurrency"]["Ref"], parameters))
-            sources.append(
-                Source(
-                    queue_url=names[_referred(properties["EventSourceArn"]["Fn::GetAtt"])],
-                    function=_referred(properties["FunctionName"]["Ref"]),
-                    batch_size=properties["BatchSize"],
-                    concurrency=min(concurrency, 4),
-                )
-            )
     return Stack(
-        functions=functions,
-        sources=sources,
-        schedules=schedules,
+        functions={name: _function(name, names[name], one["Properties"]) for name, one in _functions(declared)},
+        sources=list(_sources(declared, names, parameters)),
+        schedules=list(_schedules(declared, parameters)),
         table=names["Table"],
         bus=STACK,
         artifacts=names["ArtifactsBucket"],
         exports=names["ExportsBucket"],
     )
+
+
+def _functions(declared: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The template's functions, by their names in it."""
+    return ((name, one) for name, one in declared.items() if one["Type"] == "AWS::Serverless::Function")
+
+
+def _function(name: str, deployed_as: str, properties: dict[str, Any]) -> Function:
+    configuration = boto3.client("lambda").get_function_configuration(FunctionName=deployed_as)
+    return Function(
+        name=name,
+        deployed_as=deployed_as,
+        role=configuration["Role"],
+        folder=ROOT / properties["CodeUri"],
+        environment={key: str(value) for key, value in configuration["Environment"]["Variables"].items()},
+        timeout=configuration["Timeout"],
+        memory=configuration["MemorySize"],
+    )
+
+
+def _schedules(declared: dict[str, Any], parameters: dict[str, str]) -> Iterator[Schedule]:
+    """The schedules that are not off."""
+    for name, function in _functions(declared):
+        for event in function["Properties"].get("Events", {}).values():
+            if event["Type"] == "ScheduleV2" and (expression := _schedule_expression(event["Properties"], parameters)):
+                yield Schedule(expression, name)
+
+
+def _sources(declared: dict[str, Any], names: dict[str, str], parameters: dict[str, str]) -> Iterator[Source]:
+    for resource in declared.values():
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            properties = resource["Properties"]
+            concurrency = int(_parameter(properties["ScalingConfig"]["MaximumConcurrency"]["Ref"], parameters))
+            yield Source(
+                queue_url=names[_referred(properties["EventSourceArn"]["Fn::GetAtt"])],
+                function=_referred(properties["FunctionName"]["Ref"]),
+                batch_size=properties["BatchSize"],
+                concurrency=min(concurrency, LOCAL_CONCURRENCY),
+            )
 
 
 def _transformed() -> dict[str, Any]:
