@@ -38,10 +38,10 @@ def main() -> int:
     endpoint = aws.endpoint()
     _point_aws_at(endpoint, REGION)
 
-    from local.functions import Functions  # noqa: PLC0415
-    from local.gateway import Gateway  # noqa: PLC0415
-    from local.pumps import pump_queue, pump_schedule  # noqa: PLC0415
-    from local.seed import seed  # noqa: PLC0415
+    from local.functions import Functions  # noqa: PLC0415 - as above
+    from local.gateway import Gateway  # noqa: PLC0415 - as above
+    from local.pumps import pump_queue, pump_schedule  # noqa: PLC0415 - as above
+    from local.seed import seed  # noqa: PLC0415 - as above
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     parameters = {"ExportSchedule": os.environ["EXPORT_SCHEDULE"]} if "EXPORT_SCHEDULE" in os.environ else {}

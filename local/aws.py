@@ -1,12 +1,13 @@
 """AWS's APIs from memory: moto's server, in a process of its own."""
 
 import contextlib
+import io
 import json
 import logging
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -60,9 +61,30 @@ def one_call_at_a_time() -> None:
     DynamoHandler.call_action = guarded
 
 
+def list_without_bytes() -> None:
+    """Makes moto list the versions of objects without a copy of all bytes of a bucket, which it is slow to free again.
+
+    What is deleted while it is listed is left out, and not taken for an error.
+    """
+    from moto.s3.models import FakeKey  # noqa: PLC0415 - as above
+    from moto.s3.utils import _VersionedKeyStore  # noqa: PLC0415 - as above
+
+    def copied(key: FakeKey, _: Any) -> FakeKey:
+        listed = FakeKey.__new__(FakeKey)
+        known = {"_etag": key.etag.strip('"'), "_value_buffer": io.BytesIO(), "multipart": None, "disposed": True}
+        listed.__dict__ |= key.__dict__ | known
+        return listed
+
+    def lists(store: _VersionedKeyStore) -> Iterator[tuple[str, list[Any]]]:
+        return ((name, versions) for name in dict(store) if (versions := store.getlist(name)))
+
+    FakeKey.__deepcopy__ = copied
+    _VersionedKeyStore.iterlists = lists
+
+
 def _invoke_through(address: Any) -> None:
     """Makes moto's Lambda run functions where ``address`` leads, for which it would want Docker."""
-    from moto.awslambda.models import LambdaFunction  # noqa: PLC0415
+    from moto.awslambda.models import LambdaFunction  # noqa: PLC0415 - as above
 
     def invoke(function: LambdaFunction, body: str, _: Any, response_headers: dict[str, str]) -> bytes:
         with Client(address) as asked:
@@ -79,6 +101,7 @@ def _serve(connection: Connection, invocations: Any, host: str) -> None:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process wants it
 
     one_call_at_a_time()
+    list_without_bytes()
     _invoke_through(invocations)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to act on

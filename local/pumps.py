@@ -32,12 +32,14 @@ def pump_queue(source: Source, functions: Functions, ended: threading.Event) -> 
     free = threading.Semaphore(source.concurrency)
 
     def work_on(messages: list[Any]) -> None:
-        with _warned(source, ended):
-            failed = _failed(source, functions, [sqs_record(message, arn) for message in messages])
-            for message in messages:
-                if message["MessageId"] not in failed:
-                    sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        free.release()
+        try:
+            with _warned(source, ended):
+                failed = _failed(source, functions, [sqs_record(message, arn) for message in messages])
+                for message in messages:
+                    if message["MessageId"] not in failed:
+                        sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        finally:
+            free.release()
 
     while not ended.is_set():
         free.acquire()

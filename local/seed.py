@@ -101,4 +101,4 @@ def _announce(stack: Stack, project_id: str, resources: list[dict[str, Any]]) ->
                 "Detail": json.dumps(detail),
             }
         )
-    boto3.client("events").put_events(Entries=entries)  # type: ignore[arg-type]
+    boto3.client("events").put_events(Entries=entries)  # type: ignore[arg-type]  # a dict is one

@@ -248,15 +248,15 @@ def prepare_table(name: str) -> None:
 
         def indexes(kind: str) -> list[dict[str, Any]]:
             kept = ("IndexName", "KeySchema", "Projection")
-            return [{key: index[key] for key in kept} for index in made[kind]]  # type: ignore[literal-required]
+            return [{key: index[key] for key in kept} for index in made[kind]]  # type: ignore[literal-required]  # of the two
 
         dynamodb.create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=made["AttributeDefinitions"],
             KeySchema=made["KeySchema"],
-            LocalSecondaryIndexes=indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]
-            GlobalSecondaryIndexes=indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]
+            LocalSecondaryIndexes=indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]  # of dicts
+            GlobalSecondaryIndexes=indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]  # of dicts
             # moto keeps what its CloudFormation was given: a text
             DeletionProtectionEnabled=str(made.get("DeletionProtectionEnabled", False)).lower() == "true",
         )

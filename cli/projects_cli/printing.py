@@ -11,6 +11,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+KIB = 1024
+
 out = Console(highlight=False, emoji=False, markup=False)
 err = Console(stderr=True, highlight=False, emoji=False, markup=False)
 
@@ -77,9 +79,9 @@ def size(number: int) -> str:
     """A number of bytes as people read it."""
     value, unit = float(number), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:  # noqa: PLR2004 - the step between units
+        if value < KIB:
             break
-        value, unit = value / 1024, larger
+        value, unit = value / KIB, larger
     return f"{number} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 

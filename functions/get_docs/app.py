@@ -31,8 +31,10 @@ HERE = Path(__file__).parent
 def page() -> Page:
     """The page, with Swagger UI as Powertools brings it, and leave to run just that."""
     # Powertools is found without being imported: this function needs nothing else of it.
-    (powertools,) = find_spec("aws_lambda_powertools").submodule_search_locations  # type: ignore[union-attr,misc]
-    swagger_ui = Path(powertools) / "event_handler" / "openapi" / "swagger_ui"
+    found = find_spec("aws_lambda_powertools")
+    if found is None or found.origin is None:
+        raise FileNotFoundError("aws_lambda_powertools")
+    swagger_ui = Path(found.origin).parent / "event_handler" / "openapi" / "swagger_ui"
     parts = {
         "swagger_style": (swagger_ui / "swagger-ui.min.css").read_text(),
         "swagger_script": (swagger_ui / "swagger-ui-bundle.min.js").read_text(),

@@ -31,7 +31,7 @@ def get_timeline(
     project_id: ProjectPath,
     limit: Annotated[int, Query(ge=1, le=1_000, description="The most to return.")] = 500,
     order: Annotated[Order, Query(description="asc is oldest first.")] = Order.ASC,
-    type: Annotated[ResourceType | None, Query(description="Only events of this type.")] = None,  # noqa: A002
+    type: Annotated[ResourceType | None, Query(description="Only events of this type.")] = None,  # noqa: A002 - the parameter's name
     cursor: Cursor = None,
 ) -> TimelineAnswer:
     timeline = resources.timeline(

@@ -231,7 +231,7 @@ def settle(project_id: ProjectId, export_id: ExportId) -> Export | None:
     )
     if export.status is ExportStatus.FAILED and export.trigger is Trigger.SCHEDULE:
         with suppress(ConditionFailedError):
-            exports.on_schedule(project_id)
+            projects.on_schedule(project_id)
     with suppress(ConditionFailedError):
         exports.settle(export)
     return export
@@ -252,7 +252,7 @@ def start_scheduled(project_id: ProjectId) -> bool:
         if project is None or project.deleted_at:
             return False
         _join_or_start(project, Trigger.SCHEDULE)
-        exports.off_schedule(project)
+        projects.off_schedule(project)
         return True
 
     return decide_anew(attempt)

@@ -31,7 +31,7 @@ class Change(IntEnum):
 def observed(
     *,
     id: ResourceId,  # noqa: A002 - the field's name
-    type: ResourceType,  # noqa: A002
+    type: ResourceType,  # noqa: A002 - as above
     change: Change,
     name: str,
     occurred_at: datetime,

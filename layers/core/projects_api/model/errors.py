@@ -35,7 +35,16 @@ def in_words(error: ValidationError) -> str:
 
 
 class ProjectsError(Exception):
-    """The base of all errors that a caller can cause or must know of."""
+    """The base of all errors that a caller can cause or must know of.
+
+    Attributes:
+        TEXT: What a kind of error says that always says the same.
+    """
+
+    TEXT = ""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or self.TEXT)
 
 
 class NotFoundError(ProjectsError):
@@ -43,23 +52,19 @@ class NotFoundError(ProjectsError):
 
 
 class ProjectNotFoundError(NotFoundError):
-    def __init__(self) -> None:
-        super().__init__("There is no such project, or you are not a member of it. GET /api/projects lists yours.")
+    TEXT = "There is no such project, or you are not a member of it. GET /api/projects lists yours."
 
 
 class MemberNotFoundError(NotFoundError):
-    def __init__(self) -> None:
-        super().__init__("This user is not a member of the project. GET …/members lists its members.")
+    TEXT = "This user is not a member of the project. GET …/members lists its members."
 
 
 class UserNotFoundError(NotFoundError):
-    def __init__(self) -> None:
-        super().__init__("No user is registered with this email. Ask an operator to register them first.")
+    TEXT = "No user is registered with this email. Ask an operator to register them first."
 
 
 class ExportNotFoundError(NotFoundError):
-    def __init__(self) -> None:
-        super().__init__("The project has no such export, or it has expired. POST …/exports starts a new one.")
+    TEXT = "The project has no such export, or it has expired. POST …/exports starts a new one."
 
 
 class ApiKeyNotFoundError(NotFoundError):
@@ -76,23 +81,19 @@ class ConflictError(ProjectsError):
 
 
 class OwnersRoleError(ConflictError):
-    def __init__(self) -> None:
-        super().__init__("This user owns the project, and the owner's role does not change.")
+    TEXT = "This user owns the project, and the owner's role does not change."
 
 
 class OwnerStaysError(ConflictError):
-    def __init__(self) -> None:
-        super().__init__("The owner can't leave or be removed. Delete the project if nobody needs it any more.")
+    TEXT = "The owner can't leave or be removed. Delete the project if nobody needs it any more."
 
 
 class ProjectFullError(ConflictError):
-    def __init__(self) -> None:
-        super().__init__("The project is full: all that it records may take 10 GB. Go on in another project.")
+    TEXT = "The project is full: all that it records may take 10 GB. Go on in another project."
 
 
 class TooLargeError(ConflictError):
-    def __init__(self) -> None:
-        super().__init__("This is too large to be recorded: one record may take 400 KB.")
+    TEXT = "This is too large to be recorded: one record may take 400 KB."
 
 
 class InvalidInputError(ProjectsError):
@@ -112,5 +113,4 @@ class InvalidInputError(ProjectsError):
 class StorageUnavailableError(ProjectsError):
     """AWS can't be reached or is overloaded. Nothing says whether a write took place; repeat it."""
 
-    def __init__(self) -> None:
-        super().__init__("The service is overloaded or cannot reach its storage. Repeat the request in a moment.")
+    TEXT = "The service is overloaded or cannot reach its storage. Repeat the request in a moment."

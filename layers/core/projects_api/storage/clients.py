@@ -90,7 +90,7 @@ class _ItemsAsTheyCome(JSONParser):
     """
 
     def _handle_map(self, shape: Any, value: Any) -> Any:
-        return value if shape.value.name == "AttributeValue" else super()._handle_map(shape, value)  # type: ignore[misc]
+        return value if shape.value.name == "AttributeValue" else super()._handle_map(shape, value)  # type: ignore[misc]  # untyped
 
 
 class _Parsers(ResponseParserFactory):

@@ -101,7 +101,7 @@ def _meaning(error: ClientError) -> Exception | None:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "TransactionCanceledException":
-        return _cancelled(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]
+        return _cancelled(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]  # stubs know no such key
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError([True], [{}])
     if code in CONTENDED:

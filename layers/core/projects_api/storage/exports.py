@@ -57,36 +57,6 @@ def insert(project: Project, export: Export) -> None:
     )
 
 
-def off_schedule(project: Project) -> None:
-    """Takes a project off what is due.
-
-    Raises:
-        ConditionFailedError: It has changed since ``project`` was read, so that it is due all the same.
-    """
-    table.update_one(
-        keys.project(project.id),
-        "REMOVE #work, work_since",
-        condition=f"{projects.ACTIVE} AND revision = :revision",
-        names={"#work": "work"},
-        values={":revision": number(project.revision)},
-    )
-
-
-def on_schedule(project_id: ProjectId) -> None:
-    """Puts a project on what is due, if it is not.
-
-    Raises:
-        ConditionFailedError: It is gone.
-    """
-    table.update_one(
-        keys.project(project_id),
-        "SET #work = :due, work_since = if_not_exists(work_since, :now)",
-        condition=projects.ACTIVE,
-        names={"#work": "work"},
-        values={":due": text(keys.work("DUE", project_id)), ":now": text(sortable(now()))},
-    )
-
-
 def expect(project_id: ProjectId, export_id: ExportId, *, by: datetime) -> None:
     """Postpones to ``by`` the moment when the message of an export that nobody works on counts as lost.
 

@@ -112,11 +112,10 @@ def change(
     Its revision grows, so that its last export is no longer of what it is now, and it is due for the schedule.
     """
     added = {name: difference for name, difference in (counters or {}).items() if difference}
-    expression = "SET #work = :due, work_since = if_not_exists(work_since, :now)" + sets
+    expression = _SET_DUE + sets
     expression += " ADD revision :one" + "".join(f", {name} :{name}" for name in added)
     given: Item = {
-        ":due": text(keys.work("DUE", project_id)),
-        ":now": text(sortable(now())),
+        **_due(project_id),
         ":one": number(1),
         **{f":{name}": number(difference) for name, difference in added.items()},
         **(values or {}),
@@ -128,6 +127,40 @@ def changed(project_id: ProjectId, *, counters: dict[str, int] | None = None) ->
     """``change`` as one write of a transaction."""
     key, expression, condition, names, values = change(project_id, counters=counters)
     return table.update(key, expression, condition=condition, names=names, values=values)
+
+
+#: Puts a project on what the schedule has to do, if it is not there yet.
+_SET_DUE = "SET #work = :due, work_since = if_not_exists(work_since, :now)"
+
+
+def _due(project_id: ProjectId) -> Item:
+    """The values of ``_SET_DUE``."""
+    return {":due": text(keys.work("DUE", project_id)), ":now": text(sortable(now()))}
+
+
+def on_schedule(project_id: ProjectId) -> None:
+    """Puts a project on what is due.
+
+    Raises:
+        ConditionFailedError: It is not there, or is being deleted.
+    """
+    key = keys.project(project_id)
+    table.update_one(key, _SET_DUE, condition=ACTIVE, names={"#work": "work"}, values=_due(project_id))
+
+
+def off_schedule(project: Project) -> None:
+    """Takes a project off what is due.
+
+    Raises:
+        ConditionFailedError: It has changed since ``project`` was read, so that it is due all the same.
+    """
+    table.update_one(
+        keys.project(project.id),
+        "REMOVE #work, work_since",
+        condition=f"{ACTIVE} AND revision = :revision",
+        names={"#work": "work"},
+        values={":revision": number(project.revision)},
+    )
 
 
 def rename(project_id: ProjectId, *, name: str, description: str | None, updated_at: datetime) -> Project:

@@ -57,6 +57,6 @@ def publish(detail_type: str, detail: dict[str, Any]) -> None:
     """
     entry = {"EventBusName": settings.bus(), "Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
     with translated():
-        answer = clients.events().put_events(Entries=[entry])  # type: ignore[list-item]
+        answer = clients.events().put_events(Entries=[entry])  # type: ignore[list-item]  # a dict is one
     if answer["FailedEntryCount"]:
         raise StorageUnavailableError

@@ -53,7 +53,7 @@ def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None 
                 raise ClientError(
                     {
                         "Error": {"Code": code[1].decode() if code else str(answer.status_code)},
-                        "ResponseMetadata": {"HTTPStatusCode": answer.status_code},  # type: ignore[typeddict-item]
+                        "ResponseMetadata": {"HTTPStatusCode": answer.status_code},  # type: ignore[typeddict-item]  # all that is read of it
                     },
                     "GetObject",
                 )
