@@ -18,11 +18,16 @@ from typing import Any
 from local.aws import Aws
 
 PORT = 8888
+LAST_PORT = 65_535
 
 
 def main() -> int:
     """Starts everything, and ends everything at Ctrl-C."""
-    port = int(os.environ.get("PORT", PORT))
+    given = os.environ.get("PORT", str(PORT))
+    if not given.isascii() or not given.isdigit() or int(given) > LAST_PORT:
+        print(f"PORT={given} is no port: give a number from 1 to {LAST_PORT}.", file=sys.stderr)
+        return 1
+    port = int(given)
     if _is_taken(port):
         print(f"Something else serves on port {port}. Give another: PORT=8900 make run", file=sys.stderr)
         return 1

@@ -128,5 +128,6 @@ def _forbidden(answer: flask.Response) -> flask.Response:
 
 
 def _only_what_is_declared() -> flask.Response | None:
-    """Flask adds HEAD to what answers GET, and OPTIONS to all; the template, and so API Gateway, does not."""
-    return _not_found() if flask.request.method in {"HEAD", "OPTIONS"} else None
+    """Flask adds HEAD to what answers GET, OPTIONS to all, and takes a slash at the end; API Gateway does not."""
+    undeclared = flask.request.method in {"HEAD", "OPTIONS"} or flask.request.path.endswith("/")
+    return _not_found() if undeclared else None

@@ -53,6 +53,7 @@ RETRY: Final = _Patience(
     total=4,
     connect=2,
     read=2,
+    other=0,  # TLS, which fails for ever where it fails
     backoff_factor=0.5,
     backoff_jitter=0.25,
     backoff_max=8,
@@ -61,6 +62,15 @@ RETRY: Final = _Patience(
     raise_on_status=False,
     retry_after_max=30,
 )
+
+_BAD_URL = "'{}' is not the URL of an API: give one as https://host or http://host:port."
+
+#: What the API says of its routes, and what to say of them here.
+_HINTS = {
+    "GET /api/projects lists yours.": "`projects list` shows yours.",
+    "GET …/members lists its members.": "`projects members list` shows its members.",
+    "POST …/exports starts a new one.": "`projects export` makes a new one.",
+}
 
 _FAILURES: dict[int, type[CommandError]] = {
     HTTPStatus.BAD_REQUEST: InvalidInputError,
@@ -89,8 +99,8 @@ class Api:
     """
 
     def __init__(self, url: str, key: str) -> None:
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise InvalidInputError(f"'{url}' is not the URL of an API: give one that starts with https:// or http://.")
+        if not _is_url(url):
+            raise InvalidInputError(_BAD_URL.format(url))
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.auth = _Bearer(key)
@@ -129,6 +139,12 @@ class Api:
                 timeout=TIMEOUT,
                 allow_redirects=False,
             )
+        except requests.exceptions.SSLError as error:
+            raise InvalidInputError(
+                f"{self._url} can't be asked over TLS: {reason(error)}. If it serves plain HTTP, give http://."
+            ) from None
+        except requests.exceptions.InvalidURL:
+            raise InvalidInputError(_BAD_URL.format(self._url)) from None
         except requests.RequestException as error:
             raise UnavailableError(
                 f"{self._url} does not answer: {reason(error)}. Is the URL right, and the API up?"
@@ -208,17 +224,25 @@ class Api:
             offset += len(page["items"])
             more = bool(page["items"]) and offset < page["total"]
 
-    def by_cursor(self, path: str, items: str, *, limit: int | None, most: int, **query: Any) -> Iterator[Json]:
-        """All that a list with cursors holds, or the first ``limit``; ``most`` is what one page may hold."""
-        left, cursor = limit, None
-        while left is None or left > 0:
-            wanted = most if left is None else min(left, most)
+    def by_cursor(self, path: str, items: str, *, limit: int | None, most: int, **query: Any) -> Json:
+        """All that a list with cursors holds, or the first ``limit``, as one page; ``most`` is what one may hold."""
+        found: list[Json] = []
+        cursor = None
+        while True:
+            wanted = most if limit is None else min(limit - len(found), most)
             page = self.get(path, **query, limit=wanted, cursor=cursor)
-            yield from page[items]
-            left = None if left is None else left - len(page[items])
+            found += page[items]
             cursor = page["next_cursor"]
-            if cursor is None:
-                return
+            if cursor is None or len(found) == limit:
+                return page | {items: found}
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a host or a port that is none
+        return False
 
 
 def is_id(text: str) -> bool:
@@ -245,7 +269,10 @@ def reason(error: BaseException) -> str:
 def _sentence(detail: Any) -> str:
     """The API's ``detail`` as one text; of input that does not validate, each part with its place."""
     if not isinstance(detail, list):
-        return str(detail or "")
+        text = str(detail or "")
+        for of_routes, of_commands in _HINTS.items():
+            text = text.replace(of_routes, of_commands)
+        return text
     return " ".join(f"{_place(one)}{one['msg']}".rstrip(".") + "." for one in detail)
 
 

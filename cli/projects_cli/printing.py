@@ -13,6 +13,13 @@ from rich.text import Text
 
 KIB = 1024
 
+#: Columns of times, which a terminal shows to the minute, and of texts of any length, which may take several lines.
+TIMES = {"CREATED", "SINCE", "TIME"}
+TEXTS = {"NAME", "EMAIL", "DETAILS"}
+
+#: The least width of a column of texts, for which other columns are left out.
+LEAST = 20
+
 out = Console(highlight=False, emoji=False, markup=False)
 err = Console(stderr=True, highlight=False, emoji=False, markup=False)
 
@@ -35,19 +42,43 @@ def done(answer: Any, sentence: str, *, as_json: bool) -> None:
         note(sentence)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Shows rows: as a table on a terminal, elsewhere a line each with tabs between, for ``cut`` and ``awk``."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: Sequence[str] = ("ID",)) -> None:
+    """Shows rows: as a table on a terminal, elsewhere a line each with tabs between, for ``cut`` and ``awk``.
+
+    Args:
+        columns: The headings, shown on a terminal alone.
+        rows: A value for each of them.
+        wide: The columns that only a terminal shows which has room for all.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     if not out.is_terminal:
         sys.stdout.writelines("\t".join(row) + "\n" for row in cells)
         return
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        # an id that is cut is of no use: it may take lines, but loses nothing
-        shown.add_column(column, overflow="fold", no_wrap=column == "ID")
-    for row in cells:
-        shown.add_row(*(Text(cell) for cell in row))
+    if not cells:
+        note("There are none.")
+        return
+    shown = _drawn(columns, cells)
+    if out.measure(shown, options=out.options.update(width=sys.maxsize)).minimum > out.width:
+        shown = _drawn(columns, cells, without=wide)
     out.print(shown)
+
+
+def _drawn(columns: Sequence[str], cells: Sequence[Sequence[str]], *, without: Sequence[str] = ()) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        if name not in without:
+            text = name in TEXTS
+            shown.add_column(name, overflow="fold", no_wrap=not text, min_width=LEAST if text else None)
+    for row in cells:
+        named = zip(columns, row, strict=True)
+        shown.add_row(*(Text(_minute(cell) if name in TIMES else cell) for name, cell in named if name not in without))
+    return shown
+
+
+def more(page: Mapping[str, Any]) -> None:
+    """Says that a list goes on, where its page says so."""
+    if page["next_cursor"]:
+        note("More follow: leave out --limit for all.")
 
 
 def fields(values: Mapping[str, Any]) -> None:
@@ -92,6 +123,11 @@ def plural(number: int, thing: str) -> str:
 def printable(text: str) -> str:
     """``text`` without what would steer the terminal: other people name projects."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _minute(time: str) -> str:
+    """A time of the API's as people read it."""
+    return f"{time[:10]} {time[11:16]}Z" if time else ""
 
 
 def _cell(value: Any) -> str:

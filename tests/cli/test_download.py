@@ -82,6 +82,43 @@ def test_who_stops_it_keeps_the_part(service: Service, projects: Projects, numbe
     assert left(projects.folder) == ["project.zip.part", "project.zip.part.json"]
 
 
+def test_who_stops_it_before_the_first_byte_is_told_of_no_part(service: Service, projects: Projects) -> None:
+    service.cuts.append(0)
+    service.stalls = True
+    started = projects.start("export", PROJECT_ID)
+    deadline = time.monotonic() + 20
+    while not service.downloads:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (projects.folder / "Card fraud.zip.part").unlink(missing_ok=True)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert "Nothing has been downloaded" in err
+
+
+def test_who_stops_waiting_is_told_that_the_export_goes_on(service: Service, projects: Projects) -> None:
+    service.export = {"status": "running", "size_bytes": None}
+    started = projects.start("export", PROJECT_ID)
+    deadline = time.monotonic() + 20
+    while len(service.requests) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert "The export goes on without you" in err
+
+
+def test_without_a_terminal_it_says_what_it_does(service: Service, projects: Projects) -> None:
+    running = {"id": service.export_id, "status": "running", "size_bytes": None, "error": None,
+               "progress": {"bytes_done": 0, "bytes_total": 9, "files_done": 0, "files_total": 1}}  # fmt: skip
+    service.answers.extend([(200, {"project": PROJECT}, {}), *[(202, {"export": running}, {})] * 6])
+    code, err = export(projects)
+    assert code == 0
+    assert err.splitlines()[:2] == ["Making the export …", "Downloading 3.0 MiB …"]
+
+
 def test_a_url_that_expires_meanwhile_is_signed_afresh(service: Service, projects: Projects) -> None:
     service.cuts.append(MIB)
     first = service.signed + 2  # one in the answer to POST, one for the download
@@ -179,7 +216,10 @@ def test_what_is_not_as_its_manifest_says_never_gets_the_name(
     assert left(projects.folder) == []
 
 
-@pytest.mark.parametrize(("output", "code", "says"), [("-", 2, "not '-'"), ("nowhere/a.zip", 1, "no folder nowhere")])
+@pytest.mark.parametrize(
+    ("output", "code", "says"),
+    [("-", 2, "not '-'"), ("nowhere/a.zip", 1, "no folder nowhere"), ("nowhere/", 1, "no folder nowhere")],
+)
 def test_where_no_archive_can_be_written_none_is_asked_for(
     service: Service, projects: Projects, output: str, code: int, says: str
 ) -> None:

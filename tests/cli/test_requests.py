@@ -2,8 +2,10 @@
 
 import os
 import pty
+import re
 import subprocess
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -58,6 +60,22 @@ def test_a_service_that_is_down_is_asked_again_when_it_says_so(service: Service,
 def test_a_retry_after_that_nobody_understands_is_passed_over(service: Service, projects: Projects) -> None:
     service.answers.append((503, {"detail": "Repeat the request in a moment."}, {"Retry-After": "soon"}))
     assert projects("show", PROJECT_ID).code == 0
+
+
+def test_tls_where_there_is_none_is_told_at_once(service: Service, projects: Projects) -> None:
+    begun = time.monotonic()
+    ended = projects("list", PROJECTS_API_URL=service.url.replace("http:", "https:"))
+    assert ended.code == 2
+    assert "give http://" in ended.err
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1", "http:/127.0.0.1", "http://127.0.0.1:99999", "http://[", "ftp://host"])
+def test_what_is_no_url_is_told(projects: Projects, url: str) -> None:
+    ended = projects("list", PROJECTS_API_URL=url)
+    assert (ended.code, ended.err) == (
+        2, f"'{url}' is not the URL of an API: give one as https://host or http://host:port.\n"
+    )  # fmt: skip
 
 
 def test_an_api_that_is_not_there_is_said_so(projects: Projects) -> None:
@@ -135,6 +153,7 @@ def test_a_list_is_read_to_its_end(service: Service, projects: Projects) -> None
     some = projects("list", "--limit", "2", "--offset", "1")
     assert [line.split("\t")[0] for line in some.out.splitlines()] == ["Project 1", "Project 2"]
     assert "2 of 501" in some.err
+    assert "There are 501: give a smaller --offset." in projects("list", "--offset", "501").err
 
 
 def test_a_timeline_is_read_to_its_end_or_to_the_limit(service: Service, projects: Projects) -> None:
@@ -150,8 +169,23 @@ def test_a_timeline_is_read_to_its_end_or_to_the_limit(service: Service, project
     assert [line.split("\t")[2:4] for line in ended.out.splitlines()] == [[f"d{n}", "rows=7"] for n in range(4)]
     assert service.requests[1].query == {"limit": "1000", "type": "dataset", "order": "desc", "cursor": "c"}
     service.answers.append(page(0, "c"))
-    assert len(projects("timeline", PROJECT_ID, "--limit", "2", "--json").json["events"]) == 2
+    some = projects("timeline", PROJECT_ID, "--limit", "2", "--json").json
+    assert (len(some["events"]), some["next_cursor"]) == (2, "c")
     assert service.requests[-1].query["limit"] == "2"
+    service.answers.append(page(0, "c"))
+    assert "More follow" in projects("timeline", PROJECT_ID, "--limit", "2").err
+
+
+@pytest.mark.parametrize(("columns", "has_ids"), [("80", False), ("120", True)])
+def test_a_table_fits_its_terminal(service: Service, projects: Projects, columns: str, has_ids: bool) -> None:
+    service.projects = [named("What a project is called that is not called in few words", number) for number in (1, 2)]
+    terminal = {"TTY_COMPATIBLE": "1", "NO_COLOR": "1", "COLUMNS": columns}
+    shown = re.sub("\x1b\\[[0-9;]*m", "", projects("list", **terminal).out)
+    assert max(map(len, shown.splitlines())) <= int(columns)
+    assert shown.count("owner") == shown.count("2026-02-10 09:00Z") == 2
+    assert (str(uuid.UUID(int=2)) in shown) == has_ids
+    service.projects = []
+    assert "There are none." in projects("list", **terminal).err
 
 
 def test_a_name_can_not_steer_the_terminal(service: Service, projects: Projects) -> None:

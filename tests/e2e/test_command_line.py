@@ -61,7 +61,8 @@ def test_a_project_from_its_creation_to_its_end(alice: Projects, bob: Projects) 
     assert (shown["id"], shown["description"], shown["role"]) == (project_id, "Who leaves?", "owner")
     assert alice("list", "--search", "churn", "--sort", "name", "--order", "asc", "--json").json["total"] == 1
 
-    assert bob("show", project_id).code == 5
+    unseen = bob("show", project_id)
+    assert (unseen.code, "`projects list` shows yours" in unseen.err) == (5, True)
     assert alice("members", "add", project_id, "bob@example.com", "--role", "viewer").code == 0
     assert bob("update", project_id, "--name", "Mine").code == 4
     members = alice("members", "list", project_id).out.splitlines()
@@ -72,6 +73,8 @@ def test_a_project_from_its_creation_to_its_end(alice: Projects, bob: Projects) 
     assert bob("members", "leave", "Churn 2", "--yes").code == 0
     assert bob("show", project_id).code == 5
     assert alice("members", "leave", project_id, "--yes").code == 6
+    unknown = alice("members", "remove", project_id, str(uuid.uuid4()))
+    assert (unknown.code, "`projects members list`" in unknown.err) == (5, True)
     assert alice("members", "add", project_id, "nobody@example.com").code == 5
     alice("members", "add", project_id, "bob@example.com")
     assert alice("members", "remove", project_id, "BOB@example.com", "--json").json == {"ok": True}
@@ -88,6 +91,7 @@ def test_the_demo_project_is_shown_and_exported(alice: Projects) -> None:
     (export,) = alice("exports", "list", "Card fraud", "--limit", "1", "--json").json["items"]
     assert export["id"] == ended.json["export"]["id"]
     assert "ready" in alice("exports", "show", "Card fraud", export["id"]).out
+    assert "`projects export` makes" in alice("exports", "show", "Card fraud", str(uuid.uuid4())).err
     again = alice("export", "Card fraud", "--export", export["id"], "-o", "again.zip")
     assert again.code == 0
     assert (alice.folder / "again.zip").read_bytes() == (alice.folder / "Card fraud.zip").read_bytes()
@@ -117,14 +121,20 @@ def test_operators_register_users_and_issue_and_revoke_keys(alice: Projects, ope
     carol = key["api_key"]
     assert alice("list", PROJECTS_API_KEY=carol).code == 0
     assert alice("create", "Mine", PROJECTS_API_KEY=carol).code == 4
+    again = operator("users", "register", email, "--name", "Caroline")
+    assert (again.code, again.err) == (0, f"{email} was registered already: the name stays 'Carol'.\n")
+    assert operator("keys", "revoke", carol).code == 0  # the key itself, as it is found where it should not be
     assert operator("keys", "revoke", key["key_id"]).code == 0
     assert alice("list", PROJECTS_API_KEY=carol).code == 3
 
 
 def test_operators_are_told_what_is_wrong(operator: Projects) -> None:
     wrong = operator("keys", "revoke", "xyz")
-    assert (wrong.code, len(wrong.err.splitlines())) == (2, 1)
-    assert wrong.err.startswith("key_id: ")
+    assert (wrong.code, wrong.err) == (
+        2, "Give the key's id, 16 hexadecimal digits: what is between its first two '_'.\n"
+    )  # fmt: skip
+    assert operator("keys", "create", "no address").err.startswith("'no address' is not an email address")
+    assert operator("keys", "create", "nobody@example.com").err.endswith("Register them first.\n")
     assert operator("keys", "revoke", "0123456789abcdef").code == 5
     assert operator("users", "register", "a@example.com", "--name", "A", "--stack", "other").code == 5
     assert (

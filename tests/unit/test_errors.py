@@ -22,6 +22,13 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
     ("GET", "?limit=many", "", {"query limit": "'many' is not a whole number: give one in digits."}),
     ("GET", "?limit=1.5", "", {"query limit": "'1.5' is not a whole number: give one in digits."}),
     ("GET", "?limit=", "", {"query limit": "'' is not a whole number: give one in digits."}),
+    ("GET", "?limit=2&limit=3", "", {"query limit": "'limit' is given 2 times: give it once."}),
+    (
+        "GET",
+        "?sort_field=name&sort_field=name",
+        "",
+        {"query sort_field": "'sort_field' is given 2 times: give it once."},
+    ),
     ("GET", "?offset=-1", "", {"query offset": "'-1' is too little: give at least 0."}),
     (
         "GET",
@@ -179,7 +186,7 @@ def test_who_may_not_is_told_why_and_what_it_takes(world: World, alice: Client, 
         (
             bob.put(path, {"name": "n"}),
             403,
-            "Your role in this project is viewer; to change the project takes editor or admin or owner.",
+            "Your role in this project is viewer; to change the project takes at least editor.",
         ),
         (bob.delete(path), 403, "Your role in this project is viewer; to delete the project takes owner."),
         (
@@ -228,6 +235,7 @@ def test_what_the_gateway_refuses_it_refuses_in_its_own_words(world: World, alic
         (nobody.get("/api/projects"), 401, "Unauthorized"),
         (nobody.get("/api/projects", Authorization="Bearer prj_x"), 403, "Forbidden"),
         (alice.get("/api/nothing"), 404, "Not Found"),
+        (alice.get("/api/projects/"), 404, "Not Found"),
         (alice.request("PATCH", "/api/projects"), 404, "Not Found"),
         (alice.request("OPTIONS", "/api/projects"), 404, "Not Found"),
         (alice.post("/api/projects", body=b"x" * (6 << 20)), 413, "Request Entity Too Large"),

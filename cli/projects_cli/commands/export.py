@@ -1,6 +1,8 @@
 """``projects export``: a project's archive, made, downloaded, and checked to the last byte."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +20,9 @@ app = typer.Typer()
 #: How long to wait between two looks at an export, at first and at most, in seconds.
 FIRST_LOOK, LAST_LOOK = 0.2, 2.0
 
+#: How long nothing is said without a terminal while an export is made, in seconds.
+SILENCE = 2.0
+
 UNFINISHED = {"pending", "running"}
 
 
@@ -27,9 +32,9 @@ def export(
     project: ProjectArgument,
     *,
     output: Annotated[
-        Path,
+        str,
         typer.Option("--output", "-o", help="The file to write, or the folder to write it in.", show_default="here"),
-    ] = Path(),
+    ] = ".",
     export_id: Annotated[
         str | None,
         typer.Option("--export", help="Download this earlier export.", show_default="the project as it is now"),
@@ -44,13 +49,14 @@ def export(
     _check_writable(output)
     api = api_of(context)
     found = api.project(project)
-    target = output / _file_name(found["name"]) if output.is_dir() else output
+    target = Path(output) / _file_name(found["name"]) if Path(output).is_dir() else Path(output)
     if target.exists() and not force:
         raise ConflictError(f"{target} exists already: give another name, or --force to replace it.")
     exports = f"/{found['id']}/exports"
     with printing.progress() as bars:
         begun = api.get(f"{exports}/{export_id}") if export_id else api.post(exports)
-        made = _wait(api, exports, begun["export"], bars)
+        with _stopped(bars, lambda: "The export goes on without you: the same command picks it up."):
+            made = _wait(api, exports, begun["export"], bars)
         download = Download(
             made["id"],
             made["size_bytes"],
@@ -58,12 +64,9 @@ def export(
             sign=lambda: _url(api, f"{exports}/{made['id']}"),
             tell=_bar(bars, "downloading", made["size_bytes"]),
         )
-        _announce(download, made)
-        try:
+        _announce(download, made, bars)
+        with _stopped(bars, lambda: _left(download.part)):
             download.run()
-        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a signal that ends the program
-            printing.note(f"Stopped. The same command goes on from where {download.part} ends.")
-            raise
         checked = _check(download, bars)
     download.finish()
     printing.note(
@@ -91,17 +94,36 @@ def verify(
     printing.done(answer, sentence, as_json=as_json)
 
 
-def _check_writable(output: Path) -> None:
+@contextmanager
+def _stopped(bars: Progress, what: Callable[[], str]) -> Iterator[None]:
+    """Says what becomes of it where Ctrl-C, or a signal that ends the program, comes meanwhile."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        bars.stop()
+        printing.note(f"Stopped. {what()}")
+        raise
+
+
+def _left(part: Path) -> str:
+    if part.exists():
+        return f"The same command goes on from where {part} ends."
+    return "Nothing has been downloaded: the same command starts the download."
+
+
+def _check_writable(output: str) -> None:
     """Refuses what no archive could be written to, before one is made."""
-    if str(output) == "-":
+    if output == "-":
         raise InvalidInputError("An archive goes into a file, to be checked before it is used: give a name, not '-'.")
-    if not output.parent.is_dir():
-        raise CommandError(f"There is no folder {output.parent} to write {output.name} in.")
+    if output.endswith("/") and not Path(output).is_dir():
+        raise CommandError(f"There is no folder {output} to write an archive in.")
+    if not Path(output).parent.is_dir():
+        raise CommandError(f"There is no folder {Path(output).parent} to write {Path(output).name} in.")
 
 
 def _wait(api: Api, exports: str, made: dict[str, Any], bars: Progress) -> dict[str, Any]:
-    """The export when it is ready; shows what the service has done of it."""
-    task, pause = bars.add_task("exporting", total=None, files=""), FIRST_LOOK
+    """The export when it is ready; shows what the service has done of it, or where that can't be, says so once."""
+    task, pause, waited = bars.add_task("exporting", total=None, files=""), FIRST_LOOK, 0.0
     while True:
         done = made["progress"]
         bars.update(
@@ -112,7 +134,10 @@ def _wait(api: Api, exports: str, made: dict[str, Any], bars: Progress) -> dict[
         )
         if made["status"] not in UNFINISHED:
             break
+        if bars.disable and waited < SILENCE <= waited + pause:
+            printing.note("Making the export …")
         time.sleep(pause)
+        waited += pause
         pause = min(pause * 1.5, LAST_LOOK)
         made = api.get(f"{exports}/{made['id']}")["export"]
     if made["status"] == "failed":
@@ -124,12 +149,15 @@ def _url(api: Api, path: str) -> str:
     return str(api.get(path)["export"]["download_url"])
 
 
-def _announce(download: Download, made: dict[str, Any]) -> None:
+def _announce(download: Download, made: dict[str, Any], bars: Progress) -> None:
+    """Says of a download what its bar does not tell, or where there is no bar, that it begins."""
+    size = printing.size(made["size_bytes"])
     if download.starts_over:
         printing.note(f"{download.part} is of another export, or of another version of the project: starting anew.")
     if download.resumed_at:
-        size = printing.size(made["size_bytes"])
         printing.note(f"Going on with {download.part}: {printing.size(download.resumed_at)} of {size} are there.")
+    elif bars.disable:
+        printing.note(f"Downloading {size} …")
 
 
 def _check(download: Download, bars: Progress) -> archive.Checked:

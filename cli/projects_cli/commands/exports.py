@@ -20,11 +20,12 @@ def list_exports(
     """List a project's exports, newest first."""
     api = api_of(context)
     path = f"/{api.project_id(project)}/exports"
-    exports = api.by_cursor(path, "items", limit=limit, most=EXPORTS_PAGE)
+    page = api.by_cursor(path, "items", limit=limit, most=EXPORTS_PAGE)
     if as_json:
-        printing.data({"items": list(exports)})
-    else:
-        printing.table(COLUMNS, (_row(export) for export in exports))
+        printing.data(page)
+        return
+    printing.table(COLUMNS, [_row(export) for export in page["items"]], wide=("TRIGGER", "FILES"))
+    printing.more(page)
 
 
 @app.command()

@@ -20,7 +20,7 @@ def list_members(context: typer.Context, project: ProjectArgument, *, as_json: A
     api = api_of(context)
     members = list(api.members(api.project_id(project)))
     if as_json:
-        printing.data({"items": members, "total": len(members)})
+        printing.data({"items": members, "total": len(members), "limit": len(members), "offset": 0})
         return
     keys = ("email", "name", "role", "created_at", "user_id")
     printing.table(COLUMNS, [[member[key] for key in keys] for member in members])

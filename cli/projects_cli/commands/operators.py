@@ -1,5 +1,6 @@
 """What operators do, through functions that only IAM may invoke: register users, create and revoke API keys."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ import typer
 
 from projects_cli import printing
 from projects_cli.commands.options import AsJson
+from projects_cli.errors import InvalidInputError
 from projects_cli.lambdas import invoke
 
 users = typer.Typer(help="For operators, with AWS credentials: users.", no_args_is_help=True)
@@ -15,6 +17,10 @@ keys = typer.Typer(help="For operators, with AWS credentials: API keys.", no_arg
 
 Email = Annotated[str, typer.Argument(help="The user's email.")]
 Stack = Annotated[str, typer.Option(envvar="PROJECTS_STACK", help="The CloudFormation stack of the API.")]
+
+
+#: An API key's id, by itself or in the key.
+KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
 
 
 class Scope(StrEnum):
@@ -34,7 +40,10 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Register a user; one who is registered already is shown as they are."""
-    _print(invoke(stack, "RegisterUser", {"email": email, "name": name}), as_json=as_json)
+    user = invoke(stack, "RegisterUser", {"email": email, "name": name})
+    _print(user, as_json=as_json)
+    if user["name"] != name.strip():
+        printing.note(f"{user['email']} was registered already: the name stays '{user['name']}'.")
 
 
 @keys.command()
@@ -60,13 +69,16 @@ def create(
 
 @keys.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's id: what is between its first two '_'.")],
+    key: Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, or the key itself.")],
     *,
     stack: Stack = "projects",
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key; it is refused from the next request on."""
-    _print(invoke(stack, "RevokeApiKey", {"key_id": key_id}), as_json=as_json)
+    found = KEY_ID.fullmatch(key.strip())
+    if found is None:
+        raise InvalidInputError("Give the key's id, 16 hexadecimal digits: what is between its first two '_'.")
+    _print(invoke(stack, "RevokeApiKey", {"key_id": found["id"]}), as_json=as_json)
 
 
 def _print(answer: dict[str, Any], *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from projects_cli.errors import InvalidInputError
 app = typer.Typer()
 
 SortField = Literal["created_at", "name", "dataset_count", "model_count", "experiment_count"]
-COLUMNS = ("NAME", "ROLE", "DATASETS", "EXPERIMENTS", "MODELS", "CREATED", "ID")
+COLUMNS = ("NAME", "ROLE", "DATA", "EXPS", "MODELS", "CREATED", "ID")
 
 
 @app.command("list")
@@ -39,9 +39,13 @@ def list_projects(
     if as_json:
         printing.data(page)
         return
+    shown, total = len(page["items"]), page["total"]
+    if total and not shown:
+        printing.note(f"There are {total:,}: give a smaller --offset.")
+        return
     printing.table(COLUMNS, [_row(project) for project in page["items"]])
-    if len(page["items"]) < page["total"]:
-        printing.note(f"{len(page['items']):,} of {page['total']:,}; --all shows all.")
+    if shown < total:
+        printing.note(f"{shown:,} of {total:,}; --all shows all.")
 
 
 @app.command()

@@ -34,11 +34,12 @@ def timeline(
     api = api_of(context)
     project_id = api.project_id(project)
     path = f"/{project_id}/timeline"
-    events = api.by_cursor(path, "events", limit=limit, most=EVENTS_PAGE, order=order, type=type_)
+    page = api.by_cursor(path, "events", limit=limit, most=EVENTS_PAGE, order=order, type=type_)
     if as_json:
-        printing.data({"project_id": project_id, "events": list(events)})
-    else:
-        printing.table(COLUMNS, (_row(event) for event in events))
+        printing.data(page)
+        return
+    printing.table(COLUMNS, [_row(event) for event in page["events"]])
+    printing.more(page)
 
 
 def _row(event: dict[str, Any]) -> tuple[Any, ...]:

@@ -33,8 +33,8 @@ def require(action: Action, role: Role) -> None:
         NotAllowedError: ``role`` is too low.
     """
     if ROLES.index(role) < ROLES.index(action.lowest):
-        allowed = " or ".join(ROLES[ROLES.index(action.lowest) :])
-        raise NotAllowedError(f"Your role in this project is {role}; to {action.words} takes {allowed}.")
+        needed = action.lowest if action.lowest is Role.OWNER else f"at least {action.lowest}"
+        raise NotAllowedError(f"Your role in this project is {role}; to {action.words} takes {needed}.")
 
 
 def require_scope(method: str, scopes: frozenset[Scope]) -> None:

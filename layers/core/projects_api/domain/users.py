@@ -66,7 +66,7 @@ def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | 
         raise InvalidInputError("expires_at has passed: give a time to come.", loc=("body", "expires_at"))
     user = users.find(normalized_email(email))
     if user is None:
-        raise UserNotFoundError
+        raise UserNotFoundError("No user is registered with this email. Register them first.")
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     key = ApiKey(key_id, user.id, user.email, user.name, _digest(secret), scopes, moment, expires_at)
     users.insert_api_key(key)

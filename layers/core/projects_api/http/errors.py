@@ -94,6 +94,9 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
 def _explained(error: dict[str, Any]) -> dict[str, Any]:
     """An error of pydantic's in the words that a user needs: which value is wrong, and what is allowed."""
     place, *inside = error["loc"]
+    if place == "query" and isinstance(error.get("input"), list):
+        text = f"'{inside[0]}' is given {len(error['input'])} times: give it once."
+        return {"loc": [place, *inside], "msg": text, "type": error["type"]}
     match error["type"], place:
         case "json_invalid", _:
             return {"loc": [place], "msg": _message(error, at=inside[0]), "type": error["type"]}

@@ -11,7 +11,7 @@ Email = NewType("Email", str)
 
 
 class Role(StrEnum):
-    """What a member may do; ``rules`` says what that is."""
+    """What a member may do: each role may do all that the one before it may."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
