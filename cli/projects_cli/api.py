@@ -184,12 +184,16 @@ class Api:
         Raises:
             NotFoundError: There is none for the caller.
             ConflictError: There are several; the text lists their ids.
+            NotAllowedError: The API key may not read.
         """
         if is_id(id_or_name):
             found: Json = self.get(f"/{id_or_name}")["project"]
             return found
         wanted = id_or_name.strip()
-        similar = list(self.projects(search=wanted))
+        try:
+            similar = list(self.projects(search=wanted))
+        except NotAllowedError as error:
+            raise NotAllowedError(f"{error} Or give the project's id: a name has to be looked up.") from None
         named = [project for project in similar if project["name"].casefold() == wanted.casefold()]
         same = [project for project in named if project["name"] == wanted] or named
         match same:

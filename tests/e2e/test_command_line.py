@@ -128,6 +128,16 @@ def test_operators_register_users_and_issue_and_revoke_keys(alice: Projects, ope
     assert alice("list", PROJECTS_API_KEY=carol).code == 3
 
 
+def test_a_key_that_may_not_read_takes_ids_in_place_of_names(alice: Projects, operator: Projects) -> None:
+    key = operator("keys", "create", "bob@example.com", "--scope", "write", "--json").json["api_key"]
+    project_id = alice("create", "Written", "--json", PROJECTS_API_KEY=key).json["project"]["id"]
+    by_name = alice("update", "Written", "--name", "Rewritten", PROJECTS_API_KEY=key)
+    assert (by_name.code, by_name.err.endswith("Or give the project's id: a name has to be looked up.\n")) == (4, True)
+    assert alice("update", project_id, "--name", "Rewritten", PROJECTS_API_KEY=key).code == 0
+    assert alice("members", "add", project_id, "alice@example.com", PROJECTS_API_KEY=key).code == 0
+    assert alice("delete", project_id, "--yes", PROJECTS_API_KEY=key).code == 4
+
+
 def test_operators_are_told_what_is_wrong(operator: Projects) -> None:
     wrong = operator("keys", "revoke", "xyz")
     assert (wrong.code, wrong.err) == (

@@ -91,18 +91,20 @@ def update(
     if name is None and description is None:
         raise InvalidInputError("Say what is to change: give --name, --description or both.")
     api = api_of(context)
-    found = api.project(project)
-    body = {"name": found["name"] if name is None else name}
+    if name is None:
+        found = api.project(project)
+        project, name = found["id"], found["name"]
+    body = {"name": name}
     if description is not None:
         body["description"] = description
-    _print(api.put(f"/{found['id']}", body)["project"], as_json=as_json)
+    _print(api.put(f"/{api.project_id(project)}", body)["project"], as_json=as_json)
 
 
 @app.command()
 def delete(context: typer.Context, project: ProjectArgument, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Delete a project for everybody and for good, with all that belongs to it."""
     api = api_of(context)
-    found = api.project(project)
+    found = api.project(project)  # first: once it is tried, a project that never was looks like one that is gone
     confirm(f"Delete '{printing.printable(found['name'])}' for everybody and for good?", yes=yes)
     answer = api.delete(f"/{found['id']}")
     printing.done(answer, f"'{found['name']}' is deleted.", as_json=as_json)
