@@ -50,7 +50,7 @@ def record_together(bodies: Iterable[str]) -> dict[str, StorageUnavailableError 
     """
     projects: dict[ProjectId, dict[str, Resource]] = defaultdict(dict)
     for body in bodies:
-        with suppress(RefusedError):
+        with suppress(Exception):  # met again by itself, where it keeps no other back
             project_id, resource = parse(body)
             projects[project_id][body] = resource
     outcomes: dict[str, StorageUnavailableError | None] = {}

@@ -1,7 +1,7 @@
 """The events of sibling services: what they may hold, and what they say of a resource."""
 
 import json
-from datetime import UTC, datetime
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from projects_api.domain.resources import Change, observed
 from projects_api.model import entities
+from projects_api.model.clock import in_utc
 from projects_api.model.entities import ResourceType, artifacts_prefix
 from projects_api.model.errors import in_words
 from projects_api.model.ids import ProjectId, ResourceId
@@ -20,15 +21,10 @@ FIELDS_BYTES = 100_000
 #: A key's length in UTF-8 (Amazon S3, "Object key naming guidelines").
 KEY_BYTES = 1024
 
+_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
+
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("it has no time in UTC between the years 1 and 9999") from None
 
 
 def _fits_s3(key: str) -> str:
@@ -72,12 +68,12 @@ class Experiment(ResourceDetail):
     target_column: Text | None = None
     problem_type: Text | None = None
     best_model_type: Text | None = None
-    duration: Annotated[int | float, Field(ge=0, allow_inf_nan=False)] | None = None
+    duration: Count | Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class Detail[ResourceT: ResourceDetail](BaseModel):
     project_id: UUID
-    occurred_at: Annotated[AwareDatetime, AfterValidator(_in_utc)]
+    occurred_at: Annotated[AwareDatetime, AfterValidator(in_utc)]
     resource: ResourceT
 
 
@@ -124,9 +120,16 @@ def parse(body: str) -> tuple[ProjectId, entities.Resource]:
         change=change,
         name=resource.name,
         occurred_at=detail.occurred_at,
+        beyond=_beyond_microseconds(envelope.detail["occurred_at"]),
         fields=fields,
         artifact=_artifact(project_id, resource.artifact),
     )
+
+
+def _beyond_microseconds(occurred_at: Any) -> str:
+    """The digits of a time that pydantic leaves out: services in Go or Java tell nanoseconds."""
+    found = _BEYOND_MICROSECONDS.search(str(occurred_at))
+    return found[1].rstrip("0") if found else ""
 
 
 def _kind(detail_type: str) -> tuple[ResourceType, Change]:

@@ -83,6 +83,7 @@ def test_a_path_stays_in_the_folder_it_is_unpacked_in(name: str) -> None:
         ("a/NUL.txt", "a/_NUL.txt"),
         ("nul .txt", "_nul .txt"),
         ("conout$", "_conout$"),
+        ("aux" + " " * 260 + "report", "_aux"),
         ("…", "…"),
         ("", "_"),
         ("..", "_"),

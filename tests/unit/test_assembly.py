@@ -20,7 +20,7 @@ from botocore.client import BaseClient
 from botocore.stub import Stubber
 
 from projects_api.archive import plan as planning
-from projects_api.domain import assembly
+from projects_api.domain import assembly, making
 from projects_api.domain.assembly import OutOfTimeError
 from projects_api.model.ids import ExportId, ProjectId
 from projects_api.storage import artifacts, clients, reading
@@ -133,10 +133,10 @@ def contents(unit: int, large: int = 1) -> dict[str, bytes]:
     return files | {"data/a.csv": b"a,b\n" * 100, "data/empty": b"", "reports/z.md": b"# Report\n"}
 
 
-def put_together(world: World, alice: Client, files: dict[str, bytes]) -> Exported:
+def put_together(world: World, alice: Client, files: dict[str, bytes], **more: str) -> Exported:
     project_id = alice.create("Killed")
     for name, body in files.items():
-        artifact = world.store(project_id, name, body)
+        artifact = world.store(project_id, name, body, **more)
         resource = {"id": str(uuid.uuid4()), "name": name, "artifact": artifact}
         world.announce("Model Created", project_id, resource, "2026-02-12T08:00:00Z")
     world.work_off()
@@ -204,6 +204,35 @@ def test_out_of_time_again_and_again_it_goes_on_from_what_s3_has(
     assert runs > 1
     assert parts == 3
     assert unpacked(exported.archive(export_id)) == contents(unit)
+
+
+def test_checksums_that_are_read_over_many_runs_are_read_once(
+    world: World, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "CHECKSUM_PIECE", 3 * unit)
+    monkeypatch.setattr(making, "READING", 1)
+    files = {f"models/{number}.bin": bytes([number]) * (11 * unit + number) for number in range(6)}
+    exported = put_together(world, alice, files, ChecksumAlgorithm="SHA256")
+    read: list[int] = []
+    read_crc32 = artifacts.read_crc32
+    monkeypatch.setattr(
+        artifacts, "read_crc32", lambda *args, size, **more: read.append(size) or read_crc32(*args, size=size, **more)
+    )
+    export_id, runs = exported.start(), 0
+    while exported.export(export_id)["status"] in {"pending", "running"}:
+        runs += 1
+        before = sum(read)
+        with contextlib.suppress(OutOfTimeError):
+            assembly.assemble(
+                ProjectId(exported.project_id),
+                ExportId(export_id),
+                holder=str(runs),
+                keep_going=lambda before=before: sum(read) - before < 6 * unit,  # type: ignore[misc]
+            )
+    exported.deliver(export_id)
+    assert runs > assembly.ATTEMPTS
+    assert sum(read) == sum(map(len, files.values()))
+    assert unpacked(exported.archive(export_id)) == files
 
 
 def test_two_workers_at_once_do_not_harm_each_other(exported: Exported) -> None:

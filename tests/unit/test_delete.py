@@ -151,6 +151,21 @@ def test_an_upload_under_way_is_aborted_and_leaves_no_object(world: World, alice
     assert world.objects(project_id) == []
 
 
+def test_an_upload_whose_key_xml_cannot_carry_is_aborted(world: World) -> None:
+    bucket, asked = world.stack.artifacts, {"Prefix": "p/", "EncodingType": "url"}
+    with Stubber(clients.s3()) as s3:
+        first = {"Uploads": [{"Key": "p/a%01b+c%2B", "UploadId": "1"}], "EncodingType": "url"}
+        first |= {"IsTruncated": True, "NextKeyMarker": "p/a%01b+c%2B", "NextUploadIdMarker": "1"}
+        s3.add_response("list_multipart_uploads", first, {"Bucket": bucket} | asked)
+        s3.add_response("abort_multipart_upload", {}, {"Bucket": bucket, "Key": "p/a\x01b c+", "UploadId": "1"})
+        after = {"KeyMarker": "p/a\x01b c+", "UploadIdMarker": "1"}
+        rest = {"Uploads": [{"Key": "p/a%20b", "UploadId": "2"}]}  # of one that does not know the encoding
+        s3.add_response("list_multipart_uploads", rest, {"Bucket": bucket} | asked | after)
+        s3.add_response("abort_multipart_upload", {}, {"Bucket": bucket, "Key": "p/a%20b", "UploadId": "2"})
+        objects.abort_uploads(bucket, "p/")
+        s3.assert_no_pending_responses()
+
+
 def test_an_object_whose_key_xml_cannot_carry_does_not_keep_the_others(world: World) -> None:
     """Of which neither moto nor SeaweedFS can tell: their lists are broken by such a key."""
     bucket = world.stack.artifacts

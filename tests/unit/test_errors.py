@@ -312,6 +312,14 @@ def test_a_description_may_have_several_lines_and_the_space_around_a_name_is_cut
     assert (project["name"], project["description"]) == ("Name", description)
 
 
+def test_a_body_about_as_deep_as_the_interpreters_stack_is_refused(alice: Client) -> None:
+    path = f"/api/projects/{alice.create()}"
+    for depth in (1_000, *range(9_940, 10_000)):
+        body = '{"name": "n", "more": ' + "[" * depth + "]" * depth + "}"
+        answer = alice.request("PUT", path, body=body.encode())
+        assert (answer.status, answer["detail"][0]["msg"][:27]) == (422, "The body is nested too deep")
+
+
 @pytest.mark.parametrize(
     ("function", "event", "message"),
     [
@@ -325,6 +333,11 @@ def test_a_description_may_have_several_lines_and_the_space_around_a_name_is_cut
             "CreateApiKey",
             {"email": "a@b.c", "scopes": ["read"], "expires_at": "2027-01-01"},
             "expires_at: Input should have timezone info",
+        ),
+        (
+            "CreateApiKey",
+            {"email": "a@b.c", "scopes": ["read"], "expires_at": "9999-12-31T23:59:59-05:00"},
+            "expires_at: it has no time in UTC between the years 1 and 9999",
         ),
         ("RevokeApiKey", {"key_id": "prj_x"}, "key_id: String should match pattern '^[0-9a-f]{16}$'"),
     ],

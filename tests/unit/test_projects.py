@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.clients import Client
+from tests.interruptions import interrupted
 from tests.world import World
 
 
@@ -175,3 +176,25 @@ def test_a_query_that_does_not_validate_is_refused(alice: Client, query: str) ->
 
 def test_unknown_query_parameters_are_ignored(alice: Client) -> None:
     assert alice.get("/api/projects?colour=blue").status == 200
+
+
+@pytest.mark.parametrize("projects", [1, 2, 3])
+@pytest.mark.parametrize("limit", [2, 50])
+def test_the_total_is_right_whatever_goes_while_a_list_is_read(
+    world: World, alice: Client, bob: Client, projects: int, limit: int
+) -> None:
+    """Of a deletion and of a removal, before each call."""
+    calls = 1
+    while calls:
+        ids = [bob.create(f"{number}") for number in range(projects)]
+        for id_ in ids:
+            bob.post(f"/api/projects/{id_}/members", {"email": alice.email, "role": "viewer"})
+        path = f"/api/projects/{ids[-1]}" if calls % 2 else f"/api/projects/{ids[-1]}/members/{alice.user_id}"
+        with interrupted(calls // 2, lambda path=path: bob.delete(path)) as made:  # type: ignore[misc]
+            page = alice.get(f"/api/projects?limit={limit}")
+        assert page["total"] in {projects - 1, projects}
+        assert len(page["items"]) == min(page["total"], limit)
+        for id_ in ids:
+            bob.delete(f"/api/projects/{id_}")
+        world.work_off()
+        calls = calls + 1 if calls // 2 < len(made) else 0

@@ -166,6 +166,7 @@ RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
         ("Model Created", {"id": RESOURCE["id"]}, "resource.name"),
         ("Dataset Created", RESOURCE | {"rows": -1}, "resource.rows"),
         ("Dataset Created", RESOURCE | {"rows": "many"}, "resource.rows"),
+        ("Experiment Created", RESOURCE | {"duration": -1}, "resource.duration"),
         ("Report Created", RESOURCE | {"text": "x" * 100_001}, "100000"),
         ("Report Created", RESOURCE | {"artifact": {"key": "elsewhere/file"}}, "artifact.key"),
         ("Report Created", RESOURCE | {"artifact": {"key": f"projects/{uuid.uuid4()}/f"}}, "artifact.key"),
@@ -198,6 +199,23 @@ def test_an_event_at_a_time_or_with_a_key_that_nobody_can_keep_is_put_aside(worl
     reasons = [why for _, why in world.dead_letters()]
     assert ["years" in why for why in reasons] == [True, True, False]
     assert "1024 bytes" in reasons[2]
+
+
+def test_a_duration_beyond_what_a_float_holds_is_recorded_as_it_is(world: World, alice: Client) -> None:
+    project_id, duration = alice.create(), 10**400
+    world.announce("Experiment Created", project_id, RESOURCE | {"duration": duration})
+    world.work_off()
+    (event,) = alice.get(f"/api/projects/{project_id}/timeline")["events"]
+    assert event["duration"] == duration
+
+
+def test_events_within_a_microsecond_are_kept_by_their_time(world: World, alice: Client) -> None:
+    project_id = alice.create()
+    fractions = ["123456", "12345600001", "12345609", "1234561", "1234561500", "12345616", "123457"]
+    bodies = [world.event("Model Updated", project_id, RESOURCE, f"2026-02-12T08:00:00.{one}Z") for one in fractions]
+    versions = [parse(json.dumps(body))[1].version for body in bodies]
+    assert versions == sorted(set(versions))
+    assert parse(json.dumps(bodies[3]))[1] == parse(json.dumps(bodies[3]).replace("1234561Z", "123456100Z"))[1]
 
 
 json_values = st.recursive(

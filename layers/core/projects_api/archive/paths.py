@@ -29,9 +29,8 @@ def safe_path(name: str) -> str:
 
 def _safe_name(part: str) -> str:
     part = _FORBIDDEN.sub("_", part).strip(" ").rstrip(". ")  # "." and ".." become nothing
-    if _DEVICES.fullmatch(part):
-        part = f"_{part}"
-    return _shortened(part, NAME_BYTES)
+    part = _shortened(part, NAME_BYTES)
+    return _shortened(f"_{part}", NAME_BYTES) if _DEVICES.fullmatch(part) else part
 
 
 def _shortened(name: str, limit: int) -> str:

@@ -4,6 +4,7 @@ A worker may die at any line, run out of time, or run twice at once. All that it
 that whatever another made is as good as its own, and what S3 has of an upload is not made again.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -86,11 +87,13 @@ class _Run:
         self._keep_going = keep_going
         self._lost = threading.Event()
         self._maker: Maker | None = None
+        self._snapshot = ""
+        self._checksums_kept = False
 
     @property
     def came_further(self) -> bool:
-        """Whether this run has made any of the archive."""
-        return self._maker is not None and self._maker.bytes_made > 0
+        """Whether this run has made any of the archive, or left checksums to the next."""
+        return self._maker is not None and (self._maker.bytes_made > 0 or self._checksums_kept)
 
     def assemble(self, kept: str | None) -> None:
         """Assembles the archive of the snapshot that is kept under a name, or of a new one, and says it is ready."""
@@ -107,7 +110,10 @@ class _Run:
                 try:
                     maker.make(key, lambda number: self._work_key(f"volume-{number:04}"))
                 except StoppedError:
-                    raise LeaseLostError if self._lost.is_set() else OutOfTimeError from None
+                    if self._lost.is_set():
+                        raise LeaseLostError from None
+                    self._keep_checksums(maker)
+                    raise OutOfTimeError from None
         moment, size, files = now(), maker.plan.size, len(maker.taken.pins)
         whole = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
         self._lease.ready(progress=whole, finished_at=moment, expires_at=expiry(moment))
@@ -121,18 +127,34 @@ class _Run:
         name = f"{maker.plan.digest}-{self._lease.holder}.jsonl.gz"
         archives.write(self._work_key(name), encode(taken), content_type="application/gzip")
         self._lease.keep(name, before=before)
+        self._snapshot = name
         return maker
 
     def _taken_up(self, name: str) -> Maker | None:
         """Goes on from the snapshot that was kept, unless another version of this program has planned it otherwise."""
         data = archives.read(self._work_key(name))
         if data is not None:
-            maker = Maker(decode(data), resumed=True, keep_going=self._may_go_on)
+            self._snapshot = name
+            maker = Maker(decode(data), resumed=True, keep_going=self._may_go_on, read=self._kept_checksums())
             if name.startswith(maker.plan.digest):
                 return maker
         archives.clear_up(self._lease.project_id, self._lease.export_id)
         archives.delete(archives.key_of(self._lease.project_id, self._lease.export_id))
         return None
+
+    def _keep_checksums(self, maker: Maker) -> None:
+        """Keeps how far artifacts were read for their checksums, for the run that goes on."""
+        if maker.bytes_read:
+            archives.write(self._checksums_key(), json.dumps(maker.read).encode(), content_type="application/json")
+            self._checksums_kept = True
+
+    def _kept_checksums(self) -> dict[int, tuple[int, int]]:
+        kept = json.loads(archives.read(self._checksums_key()) or "{}")
+        return {int(index): (done, checksum) for index, (done, checksum) in kept.items()}
+
+    def _checksums_key(self) -> str:
+        """Of the snapshot alone: entries of another are others."""
+        return self._work_key(f"{self._snapshot}-checksums.json")
 
     def _work_key(self, name: str) -> str:
         return archives.work_key(self._lease.project_id, self._lease.export_id, name)

@@ -45,10 +45,18 @@ class Crew:
         """Gives a pool a task, which it does unless all is to end."""
         return self._pools[pool].submit(self._do, task, *args)
 
-    def _do(self, task: Callable[..., object], *args: object) -> None:
+    def check(self) -> None:
+        """What a long task asks now and then.
+
+        Raises:
+            StoppedError: All is to end.
+        """
         if self._stop.is_set() or not self._keep_going():
             self._stop.set()
             raise StoppedError
+
+    def _do(self, task: Callable[..., object], *args: object) -> None:
+        self.check()
         try:
             task(*args)
         except BaseException as error:

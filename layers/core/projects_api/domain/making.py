@@ -1,10 +1,11 @@
 """Making an archive by its plan: parts that S3 copies by itself, and parts whose bytes are gathered here."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
+from types import MappingProxyType
 from zlib import crc32
 
 from projects_api.archive import zip_format
@@ -36,6 +37,9 @@ GATHERING = 3
 COPYING = 16
 READING = 24
 
+#: How much of an artifact is read at a time for its checksum, in bytes: seconds, after which the work may end.
+CHECKSUM_PIECE = 64 << 20
+
 
 class Maker:
     """Makes the archive of a snapshot.
@@ -44,15 +48,27 @@ class Maker:
         taken: The snapshot.
         resumed: Whether an earlier run may have made some of it.
         keep_going: Asked before each piece of work; says no where the work is to end.
+        read: What an earlier run had in ``read``.
 
     Attributes:
         plan: The archive's.
         progress: How far the archive is.
         bytes_made: How much of it this run has made.
+        read: How far artifacts were read whose checksum S3 does not have: by entry, the bytes and their CRC-32.
+        bytes_read: How much of that this run has read.
     """
 
-    def __init__(self, taken: Snapshot, *, resumed: bool, keep_going: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        taken: Snapshot,
+        *,
+        resumed: bool,
+        keep_going: Callable[[], bool],
+        read: Mapping[int, tuple[int, int]] = MappingProxyType({}),
+    ) -> None:
         self.taken = taken
+        self.read = dict(read)
+        self.bytes_read = 0
         self._resumed = resumed
         self._crew = Crew(keep_going, {"read": READING, "gather": GATHERING, "copy": COPYING})
         self._lock = threading.Lock()
@@ -192,11 +208,26 @@ class Maker:
     # --------------------------------------------------------------------------------------------------- checksums
 
     def _crc32(self, index: int) -> int:
-        """The checksum of an entry; what is not known from its bytes, S3 is asked for."""
+        """The checksum of an entry: from its bytes where they passed by, else S3's own, else it is read for it."""
         if index not in self._crc32s:
             with self._naming(index):
-                self._crc32s[index] = artifacts.crc32(self._pin(index))
+                kept = None if index in self.read else artifacts.crc32(self._pin(index))
+                self._crc32s[index] = self._read_crc32(index) if kept is None else kept
         return self._crc32s[index]
+
+    def _read_crc32(self, index: int) -> int:
+        """The checksum of an artifact, read from its start, or from where an earlier run had to end."""
+        pin = self._pin(index)
+        done, checksum = self.read.get(index, (0, 0))
+        while done < pin.size:
+            self._crew.check()
+            size = min(CHECKSUM_PIECE, pin.size - done)
+            checksum = artifacts.read_crc32(pin, checksum, start=done, size=size)
+            done += size
+            self.read[index] = done, checksum
+            with self._lock:
+                self.bytes_read += size
+        return checksum
 
     def _learn_checksums(self) -> None:
         """Learns every checksum, and with them the manifest and the directory."""

@@ -37,12 +37,14 @@ def observed(
     occurred_at: datetime,
     fields: dict[str, Any],
     artifact: Artifact | None,
+    beyond: str = "",
 ) -> Resource:
     """The resource as one event shows it.
 
     Its ``version`` orders the events of one resource the same way wherever and in whatever order they arrive: by
     time, then by kind of change, and where even these are equal by a digest of the content, so that the outcome
-    depends on what was said and not on the order of its delivery.
+    depends on what was said and not on the order of its delivery. ``beyond`` has the digits of the time behind those
+    of ``occurred_at``, without zeros at their end.
     """
     content = json.dumps([name, fields, artifact and [artifact.key, artifact.content_type]], sort_keys=True)
     digest = sha256(content.encode()).hexdigest()[:16]
@@ -51,7 +53,7 @@ def observed(
         type=type,
         name=name,
         timestamp=occurred_at,
-        version=f"{sortable(occurred_at)}#{change:d}#{digest}",
+        version=f"{sortable(occurred_at)}{beyond}#{change:d}#{digest}",
         fields=fields,
         artifact=artifact,
         deleted=change is Change.DELETED,

@@ -24,6 +24,9 @@ from projects_api.telemetry import Metric
 
 logger = Logger()
 
+#: How deep a body may be nested. None that is valid needs more than 1.
+DEEPEST = 1_000
+
 ProjectPath = Annotated[UUID, Path(description="The project's id.")]
 ExportPath = Annotated[UUID, Path(description="The export's id.")]
 UserPath = Annotated[UUID, Path(description="The member's user id.")]
@@ -106,8 +109,11 @@ def _as_json(event: dict[str, Any]) -> dict[str, Any]:
     body = event["body"] or ""
     try:
         text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
-        if text and isinstance(json.loads(text), list):
+        content = json.loads(text) if text else None
+        if isinstance(content, list):
             text = LIST  # Powertools would take the first of it
+        elif _is_deep(content):
+            text = TOO_DEEP
     except json.JSONDecodeError:
         pass  # the validation says where
     except UnicodeDecodeError:
@@ -122,6 +128,19 @@ def _as_json(event: dict[str, Any]) -> dict[str, Any]:
         "isBase64Encoded": False,
         "headers": headers | {"content-type": "application/json"},
     }
+
+
+def _is_deep(content: Any) -> bool:
+    """Whether JSON is nested more than ``DEEPEST``: who reads it again may have less of a stack left for it."""
+    layer = [content]
+    for _ in range(DEEPEST):
+        layer = [
+            inner
+            for one in layer
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(layer)
 
 
 def _require_scope(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:

@@ -50,12 +50,17 @@ _MESSAGES = {
 #: What is said of an error that nobody foresaw.
 UNFORESEEN = "Something went wrong on our side. Repeat the request."
 
-#: What is put in the place of a body that can't be read, and is no JSON itself: it says why.
+#: What is put in the place of a body that can't be taken, and is no JSON itself: it says why. And the type of each.
 NOT_UTF8 = "The body is not UTF-8: send one JSON object in UTF-8."
 TOO_DEEP = "The body is nested too deeply: send one JSON object."
 LIST = "The body is a list: send one JSON object."
 TOO_LONG_A_NUMBER = "The body has a number with too many digits: send one JSON object."
-UNREADABLE = (NOT_UTF8, TOO_DEEP, LIST, TOO_LONG_A_NUMBER)
+UNREADABLE = {
+    NOT_UTF8: "json_invalid",
+    TOO_DEEP: "json_invalid",
+    LIST: "model_attributes_type",
+    TOO_LONG_A_NUMBER: "json_invalid",
+}
 
 
 def _status_of(error: ProjectsError) -> HTTPStatus:
@@ -73,8 +78,8 @@ def answer_errors(app: APIGatewayHttpResolver) -> None:
         return _problem(status, str(error), retry=status is HTTPStatus.SERVICE_UNAVAILABLE)
 
     def invalid_request(error: RequestValidationError) -> Response[Any]:
-        if error.body in UNREADABLE:
-            return _invalid([{"loc": ["body"], "msg": error.body, "type": "json_invalid"}])
+        if isinstance(error.body, str) and error.body in UNREADABLE:
+            return _invalid([{"loc": ["body"], "msg": error.body, "type": UNREADABLE[error.body]}])
         return _invalid([_explained(one) for one in error.errors()])
 
     def no_route(_: Exception) -> Response[Any]:

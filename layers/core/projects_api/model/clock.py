@@ -9,6 +9,18 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def in_utc(moment: datetime) -> datetime:
+    """``moment`` in UTC, to validate with.
+
+    Raises:
+        ValueError: It lies there before the year 1 or after 9999.
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it has no time in UTC between the years 1 and 9999") from None
+
+
 def rfc3339(moment: datetime) -> str:
     """``moment`` as RFC 3339 in UTC, with a fraction of a second only where there is one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -31,7 +31,8 @@ def shown(value: Any) -> str:
 
 def in_words(error: ValidationError) -> str:
     """All that pydantic finds wrong, in one line: where, and why, without what was given."""
-    return "; ".join(": ".join((".".join(map(str, one["loc"])), one["msg"])) for one in error.errors()).lstrip(": ")
+    found = ((".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors())
+    return "; ".join(map(": ".join, found)).lstrip(": ")
 
 
 class ProjectsError(Exception):

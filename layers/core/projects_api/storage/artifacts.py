@@ -13,7 +13,7 @@ from projects_api.model.ids import ProjectId
 from projects_api.storage import clients, reading
 from projects_api.storage.errors import translated
 
-#: How much of an artifact is held at a time, in bytes, where all of it has to be read.
+#: How much of an artifact is held at a time, in bytes, where it is read for its checksum.
 CHUNK = 1 << 20
 
 
@@ -53,8 +53,8 @@ def read(pin: Pin, *, start: int, size: int) -> bytes:
     )
 
 
-def crc32(pin: Pin) -> int:
-    """The CRC-32 of an artifact: the one that S3 keeps, or that of its parts combined; without either it is read once.
+def crc32(pin: Pin) -> int | None:
+    """The CRC-32 of an artifact: the one that S3 keeps, or that of its parts combined; None where it has neither.
 
     Raises:
         ObjectMissingError: It is gone, or not what it was.
@@ -64,11 +64,32 @@ def crc32(pin: Pin) -> int:
         head = clients.s3().head_object(Bucket=bucket, Key=pin.key, IfMatch=pin.etag, ChecksumMode="ENABLED")
     kept = head.get("ChecksumCRC32", "")
     if not kept:
-        return _read_crc32(pin)
+        return None
     if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in kept:
         return _decoded(kept)
-    of_parts = _combined_crc32(pin)
-    return _read_crc32(pin) if of_parts is None else of_parts
+    return _combined_crc32(pin)
+
+
+def read_crc32(pin: Pin, checksum: int, *, start: int, size: int) -> int:
+    """The CRC-32 of an artifact's bytes as far as ``start + size``, which are read from ``start`` on.
+
+    Args:
+        pin: The artifact.
+        checksum: That of its bytes before ``start``.
+        start: Where to begin.
+        size: How many to read.
+
+    Raises:
+        ObjectMissingError: It is gone, or not what it was.
+    """
+    with translated():
+        answer = clients.s3().get_object(
+            Bucket=settings.artifacts_bucket(),
+            Key=pin.key,
+            IfMatch=pin.etag,
+            Range=f"bytes={start}-{start + size - 1}",
+        )
+        return reduce(lambda known, chunk: zlib.crc32(chunk, known), answer["Body"].iter_chunks(CHUNK), checksum)
 
 
 def _combined_crc32(pin: Pin) -> int | None:
@@ -96,9 +117,3 @@ def _combined_crc32(pin: Pin) -> int | None:
 
 def _decoded(checksum: str) -> int:
     return int.from_bytes(base64.b64decode(checksum))
-
-
-def _read_crc32(pin: Pin) -> int:
-    with translated():
-        answer = clients.s3().get_object(Bucket=settings.artifacts_bucket(), Key=pin.key, IfMatch=pin.etag)
-        return reduce(lambda checksum, chunk: zlib.crc32(chunk, checksum), answer["Body"].iter_chunks(CHUNK), 0)

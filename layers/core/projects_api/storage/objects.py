@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
+from urllib.parse import unquote_plus
 
 from projects_api.model.errors import StorageUnavailableError
 from projects_api.storage import clients
@@ -17,6 +18,13 @@ DELETE_LIMIT = 1000  # DeleteObjects takes at most this many keys
 
 #: What XML cannot carry (XML 1.0, section 2.2), and so no DeleteObjects: it would be refused whole.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+class _After(TypedDict, total=False):
+    """Where a list of uploads goes on."""
+
+    KeyMarker: str
+    UploadIdMarker: str
 
 
 def delete_objects(bucket: str, prefix: str, *, keep_going: Callable[[], bool] = lambda: True) -> bool:
@@ -46,7 +54,14 @@ def delete_objects(bucket: str, prefix: str, *, keep_going: Callable[[], bool] =
 def abort_uploads(bucket: str, prefix: str) -> None:
     """Aborts what is being uploaded below ``prefix``, and frees its parts."""
     s3 = clients.s3()
+    after: _After = {}
     with translated():
-        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+        while True:
+            # botocore does not ask for this by itself, and does not undo it, as it does for objects
+            page = s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix, EncodingType="url", **after)
+            decoded = unquote_plus if page.get("EncodingType") == "url" else str
             for upload in page.get("Uploads", []):
-                s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                s3.abort_multipart_upload(Bucket=bucket, Key=decoded(upload["Key"]), UploadId=upload["UploadId"])
+            if not page.get("IsTruncated"):
+                return
+            after = {"KeyMarker": decoded(page["NextKeyMarker"]), "UploadIdMarker": page["NextUploadIdMarker"]}

@@ -183,14 +183,21 @@ def page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple
     """A page of the user's projects by the time of their creation, and how many there are in all.
 
     Two reads one after the other, however many projects there are: the keys, then the projects of the page with the
-    user's own item, which holds the total. A project that is being deleted is left out of both.
+    user's own item, which holds the total. A project that is being deleted is left out of both. One that went between
+    the two reads has both made again, since the total is already without it.
     """
-    rows = list(_rows(user_id, limit=offset + limit, descending=descending))[offset:]
     user_key = keys.user(user_id)
-    memberships, found = _memberships(rows, user_key)
+    for _ in range(2):
+        read = list(_rows(user_id, limit=offset + limit, descending=descending))
+        memberships, found = _memberships(read[offset:], user_key)
+        gone = len(read[offset:]) - len(memberships)
+        if not gone:
+            break
+    if len(read) < offset + limit:
+        return memberships, len(read) - gone  # these are all
     user = found.get((user_key["PK"]["S"], user_key["SK"]["S"]), {})
     counted = int(user["project_count"]["N"]) if "project_count" in user else 0
-    return memberships, counted - (len(rows) - len(memberships))
+    return memberships, max(counted, len(read)) - gone
 
 
 def all_of(user_id: UserId) -> list[Membership]:

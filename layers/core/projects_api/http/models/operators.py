@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
 from projects_api.http.models.fields import IN_NO_NAME, Timestamp, without
 from projects_api.model import entities
+from projects_api.model.clock import in_utc
 from projects_api.model.entities import Scope
 from projects_api.model.errors import InvalidInputError, in_words
 
@@ -48,7 +49,7 @@ class User(BaseModel):
 class NewApiKey(OperatorsInput):
     email: str
     scopes: list[Scope]
-    expires_at: AwareDatetime | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = None
 
 
 class KeyToRevoke(OperatorsInput):
