@@ -154,8 +154,13 @@ def test_an_upload_under_way_is_aborted_and_leaves_no_object(world: World, alice
 def test_an_upload_whose_key_xml_cannot_carry_is_aborted(world: World) -> None:
     bucket, asked = world.stack.artifacts, {"Prefix": "p/", "EncodingType": "url"}
     with Stubber(clients.s3()) as s3:
-        first = {"Uploads": [{"Key": "p/a%01b+c%2B", "UploadId": "1"}], "EncodingType": "url"}
-        first |= {"IsTruncated": True, "NextKeyMarker": "p/a%01b+c%2B", "NextUploadIdMarker": "1"}
+        first = {
+            "Uploads": [{"Key": "p/a%01b+c%2B", "UploadId": "1"}],
+            "EncodingType": "url",
+            "IsTruncated": True,
+            "NextKeyMarker": "p/a%01b+c%2B",
+            "NextUploadIdMarker": "1",
+        }
         s3.add_response("list_multipart_uploads", first, {"Bucket": bucket} | asked)
         s3.add_response("abort_multipart_upload", {}, {"Bucket": bucket, "Key": "p/a\x01b c+", "UploadId": "1"})
         after = {"KeyMarker": "p/a\x01b c+", "UploadIdMarker": "1"}
