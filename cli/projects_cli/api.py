@@ -143,6 +143,8 @@ class Api:
             raise InvalidInputError(
                 f"{self._url} can't be asked over TLS: {reason(error)}. If it serves plain HTTP, give http://."
             ) from None
+        except UnicodeError:
+            raise InvalidInputError("An argument is no text: give it in UTF-8.") from None
         except requests.exceptions.InvalidURL:
             raise InvalidInputError(_BAD_URL.format(self._url)) from None
         except requests.RequestException as error:
@@ -207,6 +209,17 @@ class Api:
                 )
         ids = ", ".join(project["id"] for project in same)
         raise ConflictError(f"You have {len(same)} projects named '{wanted}': give the id of one of them ({ids}).")
+
+    def export(self, project_id: str, export_id: str) -> Json:
+        """An export of a project, as the API answers it.
+
+        Raises:
+            InvalidInputError: ``export_id`` is none.
+            NotFoundError: There is no such export.
+        """
+        if not is_id(export_id):
+            raise InvalidInputError(f"'{export_id}' is no export's id. `projects exports list` shows them.")
+        return self.get(f"/{project_id}/exports/{export_id}")
 
     def project_id(self, id_or_name: str) -> str:
         """The id alone, which asks the API only where a name is given."""

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import requests
 
 from projects_cli.api import RETRY, TRY_AGAIN, USER_AGENT, reason
-from projects_cli.errors import UnavailableError
+from projects_cli.errors import CommandError, UnavailableError
 
 CHUNK = 1 << 18
 TIMEOUT = (5, 30)
@@ -68,6 +68,8 @@ class Download:
         self._session = requests.Session()
         self._session.auth = lambda request: request  # no .netrc: the URL says who may
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        #: Whether what is called as the part was not written by a download.
+        self.part_is_foreign = self.part.exists() and not self._note.exists()
         self._origin = self._read_note()
         #: From which byte on this download goes; 0 where it starts anew.
         self.resumed_at = self._have()
@@ -124,6 +126,8 @@ class Download:
                     self._copy(answer, part)
         except requests.RequestException as error:
             raise _BrokenOffError(reason(error)) from None
+        except OSError as error:
+            raise CommandError(f"{self.part}: {error.strerror}. The same command goes on from there.") from None
 
     def _judge(self, answer: requests.Response, have: int) -> None:
         """Lets through only what continues the part, or starts it."""
@@ -165,7 +169,9 @@ class Download:
         """What the part is of, where that is this archive."""
         try:
             origin = Origin(**json.loads(self._note.read_text()))
-        except (OSError, ValueError, TypeError):
+            if not (origin.etag.isascii() and origin.etag.isprintable()):
+                return None
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # somebody has written into it
             return None
         whole = self.part.exists() and self.part.stat().st_size <= self._size
         return origin if whole and (origin.export_id, origin.size) == (self._export_id, self._size) else None

@@ -33,19 +33,21 @@ def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
             BotoCoreError,
             ClientError,
             NoCredentialsError,
-            NoRegionError,
+            PartialCredentialsError,
+            ProfileNotFound,
         )
     except ImportError:
         raise CommandError(
             "Operators' commands need boto3: pip install boto3, or in the repository: pip install './cli[operators]'."
         ) from None
     try:
-        described = boto3.client("cloudformation", config=Config(retries={"mode": "standard"})).describe_stack_resource(
-            StackName=stack, LogicalResourceId=function
-        )["StackResourceDetail"]
+        session = _in_a_region(boto3.Session())
+        described = session.client(
+            "cloudformation", config=Config(retries={"mode": "standard"})
+        ).describe_stack_resource(StackName=stack, LogicalResourceId=function)["StackResourceDetail"]
         # not repeated: a key whose answer was lost would be one that nobody knows of
         once = Config(retries={"mode": "standard", "total_max_attempts": 1})
-        answer = boto3.client("lambda", config=once).invoke(
+        answer = session.client("lambda", config=once).invoke(
             FunctionName=described["PhysicalResourceId"], Payload=json.dumps(event).encode()
         )
         content: dict[str, Any] = json.loads(answer["Payload"].read())
@@ -53,13 +55,21 @@ def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
         raise _refused(error.response["Error"], stack, function) from None
     except NoCredentialsError:
         raise NotAuthenticatedError("AWS does not know who you are: sign in, or set AWS_PROFILE.") from None
-    except NoRegionError:
-        raise InvalidInputError("Say in which region the stack is: set AWS_DEFAULT_REGION.") from None
+    except (PartialCredentialsError, ProfileNotFound) as error:
+        raise NotAuthenticatedError(f"{error}. Sign in, or set AWS_PROFILE.") from None
+    except ValueError as error:  # of an endpoint
+        raise InvalidInputError(f"{error}. Is AWS_ENDPOINT_URL right?") from None
     except BotoCoreError as error:
         raise UnavailableError(f"AWS does not answer: {error}") from None
     if "FunctionError" in answer:
         raise _failed(content)
     return content
+
+
+def _in_a_region(session: Any) -> Any:
+    if not session.region_name:  # an empty one would be missed by nobody before the request is signed
+        raise InvalidInputError("Say in which region the stack is: set AWS_DEFAULT_REGION.")
+    return session
 
 
 def _refused(error: Any, stack: str, function: str) -> CommandError:

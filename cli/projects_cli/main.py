@@ -56,6 +56,8 @@ def _projects(
 
 def main() -> None:
     """Runs the command line, and ends the process with a code that says how that went."""
+    if sys.stdout and not sys.stdout.isatty():  # on Windows it would be what a console takes
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a bar leaves a whole terminal
     try:
         app()
@@ -63,5 +65,5 @@ def main() -> None:
         printing.note(str(error))
         sys.exit(error.code)
     except OSError as error:
-        printing.note(f"{error.filename or 'The file'}: {error.strerror or error}.")
+        printing.note(f"{error.filename or 'The output'}: {error.strerror or error}.")
         sys.exit(1)

@@ -48,18 +48,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, wide: Sequen
     Args:
         columns: The headings, shown on a terminal alone.
         rows: A value for each of them.
-        wide: The columns that only a terminal shows which has room for all.
+        wide: The columns that a terminal without room for all leaves out first; then go others, from the last.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     if not out.is_terminal:
-        sys.stdout.writelines("\t".join(row) + "\n" for row in cells)
+        for row in cells:
+            print(*row, sep="\t")
         return
     if not cells:
         note("There are none.")
         return
-    shown = _drawn(columns, cells)
-    if out.measure(shown, options=out.options.update(width=sys.maxsize)).minimum > out.width:
-        shown = _drawn(columns, cells, without=wide)
+    others = [name for name in columns if name not in TEXTS and name not in wide]
+    for without in ((), *((*wide, *others[count:]) for count in range(len(others), -1, -1))):
+        shown = _drawn(columns, cells, without=without)
+        if out.measure(shown, options=out.options.update(width=sys.maxsize)).minimum <= out.width:
+            break
     out.print(shown)
 
 

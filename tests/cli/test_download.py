@@ -1,7 +1,9 @@
 """A download ends with the whole archive, or with a part that the next run goes on with; never with a wrong file."""
 
 import json
+import os
 import signal
+import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import FILES
 from tests.cli.service import PROJECT, PROJECT_ID, Service, archive
-from tests.programs import Projects
+from tests.programs import PROGRAM, Projects
 
 MIB = 1 << 20
 
@@ -18,6 +20,14 @@ MIB = 1 << 20
 def export(projects: Projects, *more: str) -> tuple[int, str]:
     ended = projects("export", PROJECT_ID, "-o", "project.zip", *more)
     return ended.code, ended.err
+
+
+def wait_for(part: Path) -> None:
+    """Waits until a download has got a MiB, which it then waits for more of."""
+    deadline = time.monotonic() + 20
+    while not part.exists() or part.stat().st_size < MIB // 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def left(folder: Path) -> list[str]:
@@ -245,6 +255,90 @@ def test_a_file_that_exists_is_replaced_only_by_force(service: Service, projects
     assert service.downloads == []
     assert export(projects, "--force")[0] == 0
     assert (projects.folder / "project.zip").read_bytes() == service.data
+
+
+def test_a_file_that_comes_meanwhile_is_replaced_only_by_force(service: Service, projects: Projects) -> None:
+    service.cuts.append(MIB)
+    service.stalls = True
+    started = projects.start("export", PROJECT_ID, "-o", "project.zip")
+    wait_for(projects.folder / "project.zip.part")
+    (projects.folder / "project.zip").write_text("mine")
+    service.stalls = False
+    service.stalled.set()
+    _, err = started.communicate(timeout=60)
+    assert (started.returncode, "is there by now" in err) == (6, True)
+    assert (projects.folder / "project.zip").read_text() == "mine"
+    asked = len(service.downloads)
+    assert export(projects, "--force")[0] == 0
+    assert len(service.downloads) == asked
+    assert (projects.folder / "project.zip").read_bytes() == service.data
+
+
+def test_a_part_that_no_download_has_written_is_kept_but_for_force(service: Service, projects: Projects) -> None:
+    part = projects.folder / "project.zip.part"
+    part.write_text("mine")
+    code, err = export(projects)
+    assert (code, "is no download" in err, part.read_text()) == (6, True, "mine")
+    assert export(projects, "--force")[0] == 0
+    assert left(projects.folder) == ["project.zip"]
+
+
+def test_two_exports_do_not_write_one_file(service: Service, projects: Projects) -> None:
+    service.cuts.append(MIB)
+    service.stalls = True
+    first = projects.start("export", PROJECT_ID, "-o", "project.zip")
+    wait_for(projects.folder / "project.zip.part")
+    code, err = export(projects, "--force")
+    assert (code, "Another `projects export` writes project.zip" in err) == (6, True)
+    service.stalls = False
+    service.stalled.set()
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert left(projects.folder) == ["project.zip"]
+
+
+@pytest.mark.parametrize("etag", [5, "a\nb", "é\u2028", [[]], '"zero"'])
+def test_a_note_that_somebody_has_written_into_is_passed_over(
+    service: Service, projects: Projects, etag: object
+) -> None:
+    (projects.folder / "project.zip.part").write_bytes(service.data[:MIB])
+    note = {"export_id": service.export_id, "etag": etag, "size": len(service.data)}
+    (projects.folder / "project.zip.part.json").write_text(json.dumps(note))
+    assert export(projects)[0] == 0
+    assert (projects.folder / "project.zip").read_bytes() == service.data
+
+
+def test_what_is_no_file_is_not_replaced(service: Service, projects: Projects) -> None:
+    os.mkfifo(projects.folder / "pipe")
+    (projects.folder / "folder" / "Card fraud.zip").mkdir(parents=True)
+    for name in ("pipe", "folder"):
+        ended = projects("export", PROJECT_ID, "-o", name, "--force")
+        assert (ended.code, "no file" in ended.err) == (6, True)
+    assert service.downloads == []
+    assert left(projects.folder) == ["folder", "pipe"]
+
+
+def test_a_long_name_is_cut_so_that_all_files_of_a_download_have_room(service: Service, projects: Projects) -> None:
+    service.answers.append((200, {"project": PROJECT | {"name": "가" * 200}}, {}))
+    ended = projects("export", PROJECT_ID, PYTHONIOENCODING="ascii")
+    assert (ended.code, ended.out) == (0, f"{'가' * 66}.zip\n")
+    assert left(projects.folder) == [f"{'가' * 66}.zip"]
+    long = f"{'n' * 250}.zip"
+    asked = len(service.requests)
+    ended = projects("export", PROJECT_ID, "-o", long)
+    assert (ended.code, "name too long" in ended.err) == (1, True)
+    assert len(service.requests) == asked + 1
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_part(service: Service, projects: Projects) -> None:
+    small = projects.folder / "small"
+    small.mkdir()
+    command = f"ulimit -f 1024; trap '' XFSZ; exec {PROGRAM} export {PROJECT_ID} -o small/"
+    ended = subprocess.run(["bash", "-c", command], cwd=projects.folder, env=os.environ | projects.environment,
+                           capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
+    assert (ended.returncode, "zip.part: File too large. The same command goes on" in ended.stderr) == (1, True)
+    assert export(Projects(small, projects.environment), "-o", "Card fraud.zip")[0] == 0
+    assert "Range" in service.downloads[-1].headers
 
 
 def test_an_export_that_failed_says_why(service: Service, projects: Projects) -> None:

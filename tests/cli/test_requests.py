@@ -111,6 +111,44 @@ def test_the_key_is_never_printed(service: Service, projects: Projects) -> None:
     assert service.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
+def test_a_key_is_taken_without_the_line_end_behind_it_and_else_refused_unprinted(
+    service: Service, projects: Projects
+) -> None:
+    assert projects("list", PROJECTS_API_KEY=f"{KEY}\r\n", PROJECTS_API_URL=f"{service.url}\r").code == 0
+    assert service.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+    for key in (f"{KEY}\r{KEY}", f"{KEY}한국"):
+        ended = projects("list", PROJECTS_API_KEY=key)
+        assert (ended.code, "secret" in ended.err, len(ended.err.splitlines())) == (3, False, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("exports", "show", PROJECT_ID, "../../x"),
+        ("exports", "show", PROJECT_ID, ""),
+        ("export", PROJECT_ID, "--export", ""),
+        ("create", "n", "--idempotency-key", ""),
+        ("create", "n", "--idempotency-key", " a"),
+        ("create", "n", "--idempotency-key", "é"),
+        ("show", "bad\udcff"),
+        ("list", "--search", "bad\udcff"),
+    ],
+)
+def test_an_argument_that_is_none_is_refused_in_a_sentence(
+    service: Service, projects: Projects, arguments: tuple[str, ...]
+) -> None:
+    ended = projects(*arguments)
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert all(request.method == "GET" for request in service.requests)
+
+
+def test_without_a_stdout_nothing_breaks(projects: Projects) -> None:
+    command = f"{PROGRAM} list >&-"
+    ended = subprocess.run(["bash", "-c", command], env=os.environ | projects.environment, capture_output=True,
+                           check=False, timeout=60)  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_a_netrc_does_not_take_the_keys_place(service: Service, projects: Projects) -> None:
     (projects.folder / ".netrc").write_text("machine 127.0.0.1 login somebody password something\n")
     assert projects("export", PROJECT_ID).code == 0
@@ -176,16 +214,30 @@ def test_a_timeline_is_read_to_its_end_or_to_the_limit(service: Service, project
     assert "More follow" in projects("timeline", PROJECT_ID, "--limit", "2").err
 
 
-@pytest.mark.parametrize(("columns", "has_ids"), [("80", False), ("120", True)])
-def test_a_table_fits_its_terminal(service: Service, projects: Projects, columns: str, has_ids: bool) -> None:
+TERMINAL = {"TTY_COMPATIBLE": "1", "NO_COLOR": "1"}
+
+
+def on_a_terminal(projects: Projects, columns: int) -> str:
+    """The list of projects as a terminal shows it."""
+    return re.sub("\x1b\\[[0-9;]*m", "", projects("list", **TERMINAL, COLUMNS=str(columns)).out)
+
+
+def test_a_narrow_terminal_is_shown_the_names(service: Service, projects: Projects) -> None:
+    service.projects = [named("Churn", 1)]
+    shown = on_a_terminal(projects, 40)
+    assert "Churn" in shown
+    assert max(map(len, shown.splitlines())) <= 40
+
+
+@pytest.mark.parametrize(("columns", "has_ids"), [(80, False), (120, True)])
+def test_a_table_fits_its_terminal(service: Service, projects: Projects, columns: int, has_ids: bool) -> None:
     service.projects = [named("What a project is called that is not called in few words", number) for number in (1, 2)]
-    terminal = {"TTY_COMPATIBLE": "1", "NO_COLOR": "1", "COLUMNS": columns}
-    shown = re.sub("\x1b\\[[0-9;]*m", "", projects("list", **terminal).out)
-    assert max(map(len, shown.splitlines())) <= int(columns)
+    shown = on_a_terminal(projects, columns)
+    assert max(map(len, shown.splitlines())) <= columns
     assert shown.count("owner") == shown.count("2026-02-10 09:00Z") == 2
     assert (str(uuid.UUID(int=2)) in shown) == has_ids
     service.projects = []
-    assert "There are none." in projects("list", **terminal).err
+    assert "There are none." in projects("list", **TERMINAL).err
 
 
 def test_a_name_can_not_steer_the_terminal(service: Service, projects: Projects) -> None:

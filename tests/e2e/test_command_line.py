@@ -147,6 +147,10 @@ def test_operators_are_told_what_is_wrong(operator: Projects) -> None:
     assert operator("keys", "create", "nobody@example.com").err.endswith("Register them first.\n")
     assert operator("keys", "revoke", "0123456789abcdef").code == 5
     assert operator("users", "register", "a@example.com", "--name", "A", "--stack", "other").code == 5
+    assert operator("keys", "revoke", "0123456789abcdef", AWS_DEFAULT_REGION="").code == 2
+    assert operator("keys", "revoke", "0123456789abcdef", AWS_ENDPOINT_URL="foo").code == 2
+    assert operator("keys", "revoke", "0123456789abcdef", AWS_PROFILE="nobody's").code == 3
+    assert operator("keys", "revoke", "0123456789abcdef", AWS_SECRET_ACCESS_KEY="").code == 3
     assert (
         operator("users", "register", "a@example.com", "--name", "A", AWS_ENDPOINT_URL="http://127.0.0.1:9").code == 7
     )

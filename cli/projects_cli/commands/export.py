@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from filelock import FileLock, Timeout
 from rich.progress import Progress, TaskID
 
 from projects_cli import archive, printing
@@ -50,11 +51,10 @@ def export(
     api = api_of(context)
     found = api.project(project)
     target = Path(output) / _file_name(found["name"]) if Path(output).is_dir() else Path(output)
-    if target.exists() and not force:
-        raise ConflictError(f"{target} exists already: give another name, or --force to replace it.")
-    exports = f"/{found['id']}/exports"
-    with printing.progress() as bars:
-        begun = api.get(f"{exports}/{export_id}") if export_id else api.post(exports)
+    _check_free(target, force=force)
+    with _alone(target), printing.progress() as bars:
+        exports = f"/{found['id']}/exports"
+        begun = api.post(exports) if export_id is None else api.export(found["id"], export_id)
         with _stopped(bars, lambda: "The export goes on without you: the same command picks it up."):
             made = _wait(api, exports, begun["export"], bars)
         download = Download(
@@ -64,11 +64,15 @@ def export(
             sign=lambda: _url(api, f"{exports}/{made['id']}"),
             tell=_bar(bars, "downloading", made["size_bytes"]),
         )
+        if download.part_is_foreign and not force:
+            raise ConflictError(f"{download.part} is no download: give another name, or --force to replace it.")
         _announce(download, made, bars)
         with _stopped(bars, lambda: _left(download.part)):
             download.run()
         checked = _check(download, bars)
-    download.finish()
+        if not force and target.exists():
+            raise ConflictError(f"{target} is there by now: the same command with --force replaces it.")
+        download.finish()
     printing.note(
         f"Checked: {printing.plural(checked.files, 'file')}, {printing.size(checked.bytes)}; "
         "each has the size and the CRC-32 that the manifest says."
@@ -119,6 +123,30 @@ def _check_writable(output: str) -> None:
         raise CommandError(f"There is no folder {output} to write an archive in.")
     if not Path(output).parent.is_dir():
         raise CommandError(f"There is no folder {Path(output).parent} to write {Path(output).name} in.")
+
+
+def _check_free(target: Path, *, force: bool) -> None:
+    """Refuses what is there already, unless it is a file and may be replaced."""
+    if target.exists() and not target.is_file():
+        raise ConflictError(f"{target} is there, and no file: give another name.")
+    if target.exists() and not force:
+        raise ConflictError(f"{target} exists already: give another name, or --force to replace it.")
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keeps a second export from writing the same file meanwhile."""
+    lock = FileLock(f"{target}.part.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConflictError(f"Another `projects export` writes {target}: wait for it, or give another name.") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes it with the lock, and not before
+            Path(lock.lock_file).unlink()
+        lock.release()
 
 
 def _wait(api: Api, exports: str, made: dict[str, Any], bars: Progress) -> dict[str, Any]:
@@ -190,6 +218,7 @@ def _read_through(file: Path, bars: Progress) -> archive.Checked:
 
 
 def _file_name(project_name: str) -> str:
-    """A file's name that no system refuses."""
-    kept = "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name).strip(" .")
+    """A file's name that no system refuses, with what stands behind it while it is written: at most 255 bytes."""
+    kept = "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name)
+    kept = kept.encode()[:200].decode(errors="ignore").strip(" .")
     return f"{kept or 'project'}.zip"

@@ -38,7 +38,7 @@ def show(
 ) -> None:
     """Show an export, with a URL that lives 15 minutes when it is ready."""
     api = api_of(context)
-    answer = api.get(f"/{api.project_id(project)}/exports/{export}")
+    answer = api.export(api.project_id(project), export)
     if as_json:
         printing.data(answer)
         return

@@ -28,14 +28,17 @@ def api_of(context: typer.Context) -> Api:
 
     Raises:
         InvalidInputError: Nothing says where it is.
-        NotAuthenticatedError: There is no key.
+        NotAuthenticatedError: There is no key, or none that can be one.
     """
     known = context.find_object(Connection)
     if known is None or not known.url:
         raise InvalidInputError("Say where the API is: set PROJECTS_API_URL, or give --api-url.")
     if not known.key:
         raise NotAuthenticatedError("Say who you are: set PROJECTS_API_KEY to your API key. Operators issue them.")
-    return Api(known.url, known.key)
+    key = known.key.strip()  # as of a file whose lines end as on Windows
+    if not (key.isascii() and key.isprintable()):
+        raise NotAuthenticatedError("PROJECTS_API_KEY holds characters that no API key has: copy it once more.")
+    return Api(known.url.strip(), key)
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -71,8 +71,11 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a project, which you own."""
+    key = str(uuid4()) if idempotency_key is None else idempotency_key
+    if not (key.strip() == key != "" and key.isascii() and key.isprintable()):
+        raise InvalidInputError("--idempotency-key takes printable ASCII, and no space at its ends.")
     body = {"name": name, "description": description}
-    answer = api_of(context).post("", body, headers={"Idempotency-Key": idempotency_key or str(uuid4())})
+    answer = api_of(context).post("", body, headers={"Idempotency-Key": key})
     _print(answer["project"], as_json=as_json)
 
 
