@@ -34,7 +34,7 @@ test-browser: $(READY) ## Run the tests of the docs page in Chromium (Debian: ap
 	$(BIN)/pytest tests/browser
 
 test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install unzip p7zip-full libarchive-tools default-jdk-headless)
-	$(BIN)/pytest tests/readers
+	$(BIN)/pytest -n 2 tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
 	$(PARALLEL) --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
