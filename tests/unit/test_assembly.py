@@ -22,6 +22,7 @@ from botocore.stub import Stubber
 from projects_api.archive import plan as planning
 from projects_api.domain import assembly, making
 from projects_api.domain.assembly import OutOfTimeError
+from projects_api.model.errors import StorageUnavailableError
 from projects_api.model.ids import ExportId, ProjectId
 from projects_api.storage import artifacts, clients, reading
 from projects_api.storage.artifacts import Pin
@@ -236,6 +237,34 @@ def test_checksums_that_are_read_over_many_runs_are_read_once(
     assert runs > assembly.ATTEMPTS
     assert sum(read) == sum(map(len, files.values()))
     assert unpacked(exported.archive(export_id)) == files
+
+
+def test_checksums_are_not_read_again_where_a_run_ended_by_a_fault(
+    world: World, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "CHECKSUM_PIECE", unit)
+    exported = put_together(world, alice, {"models/0.bin": bytes([7]) * (40 * unit)}, ChecksumAlgorithm="SHA256")
+    starts: list[int] = []
+    read_crc32 = artifacts.read_crc32
+
+    def flaky(pin: Pin, checksum: int, *, start: int, size: int) -> int:
+        if len(starts) % 3 == 2 and starts.count(start) == 0:
+            starts.append(start)
+            raise StorageUnavailableError
+        starts.append(start)
+        return read_crc32(pin, checksum, start=start, size=size)
+
+    monkeypatch.setattr(artifacts, "read_crc32", flaky)
+    export_id, runs = exported.start(), 0
+    while exported.export(export_id)["status"] in {"pending", "running"}:
+        runs += 1
+        with contextlib.suppress(StorageUnavailableError):
+            assembly.assemble(
+                ProjectId(exported.project_id), ExportId(export_id), holder=str(runs), keep_going=lambda: True
+            )
+    assert runs > assembly.ATTEMPTS
+    assert starts == sorted(starts)
+    assert exported.export(export_id)["status"] == "ready"
 
 
 def test_two_workers_at_once_do_not_harm_each_other(exported: Exported) -> None:

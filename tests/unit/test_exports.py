@@ -8,12 +8,13 @@ import pytest
 
 from projects_api.domain import exports
 from projects_api.model.clock import now
+from projects_api.model.errors import StorageUnavailableError
 from projects_api.model.ids import ExportId, ProjectId
 from projects_api.storage import clients
 from projects_api.storage.exports import Lease
 from tests.clients import Client
 from tests.exporting import downloaded, finished, scheduled, unpacked
-from tests.interruptions import throttle
+from tests.interruptions import interrupted, throttle
 from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -87,6 +88,29 @@ def test_a_scheduled_export_that_failed_is_made_by_the_next_schedule(
     assert (failed["trigger"], failed["status"]) == ("schedule", "failed")
     world.store(project_id, "late", b"here it is")
     assert scheduled(world, alice, project_id) != failed["id"]
+
+
+def test_an_export_that_fails_while_the_schedule_takes_its_project_off_is_made_by_the_next(
+    world: World, alice: Client, project_id: str
+) -> None:
+    """Before each of its calls; whether the schedule has begun the export or joined a requested one."""
+    for requested in (False, True):
+        calls = number = 1
+        while number <= calls:
+            late = f"{requested}-{number}"
+            artifact = {"key": f"projects/{project_id}/{late}"}
+            world.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": late, "artifact": artifact})
+            world.work_off()
+            if requested:
+                alice.post(f"/api/projects/{project_id}/exports")
+            with interrupted(number - 1, world.work_off) as made:
+                world.invoke("ScheduleExports", {})
+            world.work_off()
+            calls, number = len(made), number + 1
+            failed = alice.get(f"/api/projects/{project_id}/exports")["items"][0]
+            assert failed["status"] == "failed"
+            world.store(project_id, late, b"here it is")
+            assert scheduled(world, alice, project_id) != failed["id"]
 
 
 def test_the_bus_is_told_once_how_an_export_ended_and_never_its_url(
@@ -221,3 +245,22 @@ def test_an_export_that_was_started_is_told_of_though_its_message_could_not_be_s
     world.resume_stalled()
     world.work_off()
     assert alice.get(started.headers["Location"])["export"]["status"] == "ready"
+
+
+def test_a_purge_that_can_not_be_sent_for_keeps_no_export_from_it(
+    world: World, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = alice.create()
+    alice.delete(f"/api/projects/{deleted}")
+    alice.post(f"/api/projects/{project_id}/exports")
+    sent: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("projects_api.storage.queues.send_purge", fail)
+        patch.setattr("projects_api.storage.queues.send_export", lambda *ids: sent.append(ids))
+        with pytest.raises(StorageUnavailableError):
+            world.resume_stalled()
+    assert sent
+
+
+def fail(*_: object, **__: object) -> None:
+    raise StorageUnavailableError

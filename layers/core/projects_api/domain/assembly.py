@@ -114,6 +114,9 @@ class _Run:
                         raise LeaseLostError from None
                     self._keep_checksums(maker)
                     raise OutOfTimeError from None
+                except StorageUnavailableError:
+                    self._keep_checksums(maker)
+                    raise
         moment, size, files = now(), maker.plan.size, len(maker.taken.pins)
         whole = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
         self._lease.ready(progress=whole, finished_at=moment, expires_at=expiry(moment))

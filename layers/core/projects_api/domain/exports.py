@@ -229,7 +229,7 @@ def settle(project_id: ProjectId, export_id: ExportId) -> Export | None:
             "error": export.error,
         },
     )
-    if export.status is ExportStatus.FAILED and export.trigger is Trigger.SCHEDULE:
+    if export.status is ExportStatus.FAILED:  # whatever began it, the schedule may have joined it
         with suppress(ConditionFailedError):
             projects.on_schedule(project_id)
     with suppress(ConditionFailedError):
@@ -251,8 +251,11 @@ def start_scheduled(project_id: ProjectId) -> bool:
         project = projects.get(project_id)
         if project is None or project.deleted_at:
             return False
-        _join_or_start(project, Trigger.SCHEDULE)
+        export = _join_or_start(project, Trigger.SCHEDULE)
         projects.off_schedule(project)
+        seen = exports.get(project_id, export.id)
+        if seen and seen.status is ExportStatus.FAILED:  # meanwhile, and so its project is due again
+            projects.on_schedule(project_id)
         return True
 
     return decide_anew(attempt)
@@ -268,14 +271,26 @@ def resume_stalled() -> int:
 
     Returns:
         How many messages were sent.
+
+    Raises:
+        StorageUnavailableError: Some could not be; all others were.
     """
     sent = 0
+    failure: StorageUnavailableError | None = None
     for project_id in work.purges(by=now()):
-        purge.send_again(project_id)
-        sent += 1
-    for project_id, export_id in work.exports(by=now()):
-        export = exports.get(project_id, export_id)
-        if export and is_stalled(export):
-            send_again(project_id, export_id)
+        try:
+            purge.send_again(project_id)
             sent += 1
+        except StorageUnavailableError as error:
+            failure = error
+    for project_id, export_id in work.exports(by=now()):
+        try:
+            export = exports.get(project_id, export_id)
+            if export and is_stalled(export):
+                send_again(project_id, export_id)
+                sent += 1
+        except StorageUnavailableError as error:
+            failure = error
+    if failure:
+        raise failure
     return sent
