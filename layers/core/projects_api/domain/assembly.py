@@ -147,7 +147,7 @@ class _Run:
 
     def _keep_checksums(self, maker: Maker) -> None:
         """Keeps how far artifacts were read for their checksums, for the run that goes on."""
-        if maker.bytes_read:
+        if maker.bytes_read and not self._lost.is_set():  # a purge waits for no other
             archives.write(self._checksums_key(), json.dumps(maker.read).encode(), content_type="application/json")
             self._checksums_kept = True
 
