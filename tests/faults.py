@@ -142,7 +142,7 @@ def network(
     """
     made = Network(fails, fault, before)
     handler = world.handlers[function]
-    direct, read = Endpoint._do_get_response, reading._send  # type: ignore[attr-defined]
+    direct, read = Endpoint._do_get_response, reading._send  # type: ignore[attr-defined]  # in no stub
 
     def through(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Outcome:
         def send() -> Outcome:

@@ -37,7 +37,7 @@ class RunningStack:
     def aws(self, service: str) -> Any:
         own = {"dynamodb": "AWS_ENDPOINT_URL_DYNAMODB", "s3": "AWS_ENDPOINT_URL_S3"}.get(service, "")
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,  # type: ignore[call-overload]  # of any service
             endpoint_url=self._environment.get(own, self.description["endpoint_url"]),
             region_name="eu-west-1",
             aws_access_key_id="local",

@@ -25,7 +25,7 @@ def run(command: list[str], folder: Path, image_built: bool) -> None:
     # sam asks STS whose account it is; for the functions, this address would be preferred to the template's
     os.environ["AWS_ENDPOINT_URL_STS"] = os.environ.pop("AWS_ENDPOINT_URL")
     from samcli.cli.main import cli  # noqa: PLC0415 - only the process that the commands are forked from wants it
-    from samcli.local.docker.lambda_image import LambdaImage  # noqa: PLC0415
+    from samcli.local.docker.lambda_image import LambdaImage  # noqa: PLC0415 - as above
 
     if image_built:
         LambdaImage._build_image = lambda *_, **__: None

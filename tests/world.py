@@ -72,7 +72,7 @@ class World:
         """What a function answers; as on Lambda, it and its event go through JSON."""
         function = self.stack.functions[name]
         context = Context(name, function.memory, deadline=float("inf"))
-        context.get_remaining_time_in_millis = lambda: function.timeout * 1000  # type: ignore[method-assign]
+        context.get_remaining_time_in_millis = lambda: function.timeout * 1000  # type: ignore[method-assign]  # of this context alone
         with self.enforcement.acting_as(name) if self.enforcement else contextlib.nullcontext():
             return json.loads(json.dumps(self.handlers[name](json.loads(json.dumps(event)), context)))
 

@@ -3,6 +3,7 @@
 import signal
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -56,8 +57,8 @@ def _projects(
 
 def main() -> None:
     """Runs the command line, and ends the process with a code that says how that went."""
-    if sys.stdout and not sys.stdout.isatty():  # on Windows it would be what a console takes
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # on Windows it is what a console takes
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a bar leaves a whole terminal
     try:
         app()

@@ -43,7 +43,7 @@ def page(chromium: Chrome, stack: RunningStack) -> Chrome:
 
 def log(page: Chrome, kind: str) -> list[dict[str, Any]]:
     """What the browser has logged since the last look."""
-    lines: list[dict[str, Any]] = page.get_log(kind)  # type: ignore[no-untyped-call]
+    lines: list[dict[str, Any]] = page.get_log(kind)  # type: ignore[no-untyped-call]  # selenium says nothing of it
     return lines
 
 

@@ -48,7 +48,7 @@ class Emulator:
     @cache  # noqa: B019 - there are as few of them as there are services
     def aws(self, service: str) -> Any:
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,  # type: ignore[call-overload]  # of any service
             endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],

@@ -130,7 +130,7 @@ def _carry_context(patch: pytest.MonkeyPatch) -> None:
         return submit(pool, contextvars.copy_context().run, work, *args, **more)
 
     def started(thread: threading.Thread) -> None:
-        thread.run = partial(contextvars.copy_context().run, thread.run)  # type: ignore[method-assign]
+        thread.run = partial(contextvars.copy_context().run, thread.run)  # type: ignore[method-assign]  # of this thread alone
         start(thread)
 
     patch.setattr(ThreadPoolExecutor, "submit", submitted)

@@ -18,7 +18,7 @@ from tests.world import World
 @contextmanager
 def answers_lost(times: int) -> Iterator[list[str]]:
     """Has the first answers to each transaction be lost, though it was done. Gives the token of every try."""
-    direct, tokens = Endpoint._do_get_response, list[str]()  # type: ignore[attr-defined]
+    direct, tokens = Endpoint._do_get_response, list[str]()  # type: ignore[attr-defined]  # in no stub
 
     def forgetful(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Any:
         outcome = direct(endpoint, request, operation_model, context)

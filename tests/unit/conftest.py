@@ -1,10 +1,12 @@
 """What several files of tests stand on."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
-from projects_api.domain import exports
+from projects_api.archive import plan as planning
+from projects_api.domain import assembly, exports
 from tests.clients import Client
 from tests.world import World
 
@@ -31,3 +33,20 @@ def project_id(world: World, alice: Client) -> str:
     world.announce("Experiment Created", project_id, {"id": str(uuid.uuid4()), "name": "e", "duration": 3})
     world.work_off()
     return project_id
+
+
+@pytest.fixture
+def no_waiting_for_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that have ended as they begin."""
+    monkeypatch.setattr(assembly, "LEASE", timedelta(seconds=-1))
+
+
+@pytest.fixture
+def unit(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What the files are large in: MiB where S3 is real; KiB in memory, with limits of S3 that are as much smaller."""
+    if pytestconfig.getoption("engines") == "real":
+        return 1 << 20
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 5 << 10)
+    monkeypatch.setattr(planning, "LEAST_PART", 5 << 10)
+    monkeypatch.setattr(planning, "GATHERED_PART", 8 << 10)
+    return 1 << 10

@@ -16,8 +16,8 @@ OPERATORS = {"RegisterUser", "CreateApiKey", "RevokeApiKey"}
 def test_a_try_takes_no_longer_than_is_counted_with(world: World) -> None:
     for client in (clients.dynamodb(), clients.sqs(), clients.events()):
         config = client.meta.config
-        assert config.connect_timeout + config.read_timeout + clients.LONGEST_PAUSE == Deadline.LONGEST_TRY  # type: ignore[attr-defined]
-        assert config.retries == {"mode": "standard", "total_max_attempts": clients.TRIES}  # type: ignore[attr-defined]
+        assert config.connect_timeout + config.read_timeout + clients.LONGEST_PAUSE == Deadline.LONGEST_TRY  # type: ignore[attr-defined]  # set by name
+        assert config.retries == {"mode": "standard", "total_max_attempts": clients.TRIES}  # type: ignore[attr-defined]  # as above
 
 
 def test_every_function_that_somebody_waits_for_ends_before_the_gateway_gives_up(world: World) -> None:

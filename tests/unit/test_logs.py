@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local.stack import ROOT
+from local.stack import ROOT, load_template
 from projects_api.domain import exports
 from projects_api.storage import clients
 from projects_api.telemetry import Metric
@@ -156,3 +156,28 @@ def test_the_documents_explain_every_metric() -> None:
     document = (ROOT / "docs" / "architecture.md").read_text()
     explained = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", document, re.MULTILINE))))
     assert {metric.value for metric in Metric} <= explained
+
+
+def test_a_message_that_fails_is_what_the_alarm_on_jobs_counts(world: World) -> None:
+    with logged() as lines:
+        for function in ("AssembleExport", "PurgeProject"):
+            assert world.deliver([{}], function)
+    counted = [
+        {"Namespace": emf["Namespace"], "MetricName": one["Name"], "Dimensions": dimensions}
+        for record in map(json.loads, lines)
+        for emf in record.get("_aws", {}).get("CloudWatchMetrics", [])
+        for dimensions in [[{"Name": name, "Value": record[name]} for name in emf["Dimensions"][0]]]
+        for one in emf["Metrics"]
+    ]
+    alarm = load_template()["Resources"]["JobErrorsAlarm"]["Properties"]["Metrics"]
+    watched = [one["MetricStat"]["Metric"] for one in alarm if "MetricStat" in one]
+    assert len(counted) == 2
+    assert all(metric in watched for metric in counted)
+
+
+def test_the_gateways_log_holds_nothing_that_a_client_writes() -> None:
+    """A key may be pasted into a path or a header."""
+    written = load_template()["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    assert "$context.routeKey" in written
+    assert "$context.path" not in written
+    assert "userAgent" not in written

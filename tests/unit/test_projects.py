@@ -3,6 +3,7 @@
 import json
 import uuid
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ def test_the_total_is_right_whatever_goes_while_a_list_is_read(
         for id_ in ids:
             bob.post(f"/api/projects/{id_}/members", {"email": alice.email, "role": "viewer"})
         path = f"/api/projects/{ids[-1]}" if calls % 2 else f"/api/projects/{ids[-1]}/members/{alice.user_id}"
-        with interrupted(calls // 2, lambda path=path: bob.delete(path)) as made:  # type: ignore[misc]
+        with interrupted(calls // 2, partial(bob.delete, path)) as made:
             page = alice.get(f"/api/projects?limit={limit}")
         assert page["total"] in {projects - 1, projects}
         assert len(page["items"]) == min(page["total"], limit)

@@ -110,10 +110,8 @@ class _Run:
                 try:
                     maker.make(key, lambda number: self._work_key(f"volume-{number:04}"))
                 except StoppedError:
-                    if self._lost.is_set():
-                        raise LeaseLostError from None
                     self._keep_checksums(maker)
-                    raise OutOfTimeError from None
+                    raise LeaseLostError if self._lost.is_set() else OutOfTimeError from None
                 except StorageUnavailableError:
                     self._keep_checksums(maker)
                     raise
