@@ -16,7 +16,7 @@ from tests.clients import Client
 from tests.exporting import unpacked
 from tests.world import World
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_dead")
+pytestmark = pytest.mark.usefixtures("world", "no_waiting_for_the_dead")
 
 
 def test_the_checksum_of_an_object_in_parts_is_combined_from_theirs() -> None:
