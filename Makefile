@@ -46,7 +46,7 @@ engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run
 	@$(SOURCES) exec $(BIN)/python -m local.engines
 
 sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
-	$(BIN)/pytest --built tests/built
+	$(BIN)/pytest --sam-local tests/sam_local
 
 test-deployment: build $(EMULATOR) ## Deploy what is built to an emulator of AWS, by `sam deploy`, and use it there
 	$(BIN)/pytest tests/deployment
@@ -72,7 +72,7 @@ format: $(READY) ## Format the code and mend what lint can mend
 	$(BIN)/ruff format
 
 openapi: $(READY) ## Write the OpenAPI document from the handlers' declarations
-	$(RUN) local.openapi
+	$(RUN) local.openapi_document
 
 hooks: $(READY) ## Have git run the quick checks before each commit
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type commit-msg
@@ -85,7 +85,7 @@ benchmark-cold-start: build ## Start every function, against a bare client and t
 
 lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	$(LOCK) requirements/dev.in cli/pyproject.toml --all-extras -o requirements/dev.txt
+	$(LOCK) requirements/dev.in client/pyproject.toml --all-extras -o requirements/dev.txt
 	$(LOCK) requirements/engines.in -o requirements/engines.txt
 	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
 	$(LOCK) requirements/emulator.in -o requirements/emulator.txt
@@ -95,11 +95,11 @@ lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashe
 clean: ## Remove everything that was installed, built or stored
 	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/iam/node_modules
 
-$(READY): requirements/uv.txt requirements/dev.txt cli/pyproject.toml tests/iam/package-lock.json
+$(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/iam/package-lock.json
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable cli
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable client
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts --prefix tests/iam
 	@touch $@
 

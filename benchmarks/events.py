@@ -17,11 +17,12 @@ from unittest import mock
 from benchmarks.machine import machine
 from local.engines import engines
 from projects_api.domain import projects, resources, users
-from projects_api.domain.resources import Change, observed
-from projects_api.model.entities import Caller, Resource, ResourceType
-from projects_api.model.errors import StorageUnavailableError
-from projects_api.model.ids import ProjectId, ResourceId
-from tests.world import created
+from projects_api.domain.resources import Change, resource_from_event
+from projects_api.entities.errors import StorageUnavailableError
+from projects_api.entities.ids import ProjectId, ResourceId
+from projects_api.entities.project import Caller
+from projects_api.entities.resource import Resource, ResourceType
+from tests.support.in_process_app import in_process_app
 
 WORKERS = 10
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
@@ -29,7 +30,7 @@ BATCHES = (1, 10)
 
 
 def event() -> Resource:
-    return observed(
+    return resource_from_event(
         id=ResourceId(str(uuid.uuid4())),
         type=ResourceType.MODEL,
         change=Change.CREATED,
@@ -76,7 +77,7 @@ def recorded(project_id: ProjectId, batch: int) -> tuple[float, int, int]:
 
 
 def main() -> None:
-    with engines() as serving, created(serving.environment):
+    with engines() as serving, in_process_app(serving.environment):
         user = users.register("owner@example.com", "Owner")
         owner = Caller(user.id, user.email, user.name)
         print(machine())

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from local.aws import Aws
+from local.moto_server import MotoServer
 
 PORT = 8888
 LAST_PORT = 65_535
@@ -34,19 +34,21 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    aws = Aws()
+    aws = MotoServer()
 
-    from local.stack import REGION, ROOT, deploy  # noqa: PLC0415 - imported while the other process starts
+    from local.deployment import deploy  # noqa: PLC0415 - imported while the other process starts
+    from local.stack import REGION, ROOT  # noqa: PLC0415 - imported while the other process starts
 
     home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
     home.mkdir(exist_ok=True)
     endpoint = aws.endpoint()
     _point_aws_at(endpoint, REGION)
 
-    from local.functions import Functions  # noqa: PLC0415 - as above
+    from local.demo_data import seed  # noqa: PLC0415 - as above
+    from local.function_runner import Functions  # noqa: PLC0415 - as above
     from local.gateway import Gateway  # noqa: PLC0415 - as above
-    from local.pumps import pump_queue, pump_schedule  # noqa: PLC0415 - as above
-    from local.seed import seed  # noqa: PLC0415 - as above
+    from local.queue_poller import poll_queue  # noqa: PLC0415 - as above
+    from local.scheduler import run_schedule  # noqa: PLC0415 - as above
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     parameters = {"ExportSchedule": os.environ["EXPORT_SCHEDULE"]} if "EXPORT_SCHEDULE" in os.environ else {}
@@ -57,8 +59,8 @@ def main() -> int:
         gateway = Gateway(functions, port)
     except SystemExit:  # werkzeug says what is wrong, and gives up in its own way
         return 1
-    pumps: list[tuple[Any, Any]] = [(pump_queue, source) for source in stack.sources]
-    pumps += [(pump_schedule, schedule) for schedule in stack.schedules]
+    pumps: list[tuple[Any, Any]] = [(poll_queue, source) for source in stack.sources]
+    pumps += [(run_schedule, schedule) for schedule in stack.schedules]
     for pump, what in pumps:
         threading.Thread(target=pump, args=(what, functions, ended), daemon=True).start()
     base_url = f"http://127.0.0.1:{gateway.port}"

@@ -1,7 +1,7 @@
 """The API over HTTP: SAM CLI's own gateway, with the template's routes, events and authorizer.
 
 ``LocalApigwService`` is what ``sam local start-api`` stands on. It is not a public interface, which is why aws-sam-cli
-is pinned to one version.
+is pin_artifacts to one version.
 """
 
 import json
@@ -18,7 +18,7 @@ from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.apigw.service_error_responses import ServiceErrorResponses
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from local.functions import FunctionError, Functions
+from local.function_runner import FunctionError, Functions
 from local.stack import ROOT
 
 logger = logging.getLogger(__name__)

@@ -10,15 +10,15 @@ from hypothesis import settings
 os.environ["POWERTOOLS_SERVICE_NAME"] = "projects"  # loggers are made, and named, as modules are imported
 
 from local.engines import Engines, engines
-from tests.clients import Client
-from tests.world import World, created
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp, in_process_app
 
 # no test fails because the machine is busy
 settings.register_profile("busy", settings.default, deadline=None)
 settings.load_profile("busy")
 
 INTEGRATION = Path(__file__).parent / "integration"
-BUILT = Path(__file__).parent / "built"
+SAM_LOCAL = Path(__file__).parent / "sam_local"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="memory",
         help="memory: moto; real: DynamoDB Local and SeaweedFS, which `make engines` installs",
     )
-    parser.addoption("--built", action="store_true", help="ask what `make build` has built, in containers")
+    parser.addoption("--sam-local", action="store_true", help="ask what `make build` has built, in containers")
     parser.addoption("--write-reach", action="store_true", help="write docs/reach.md as it is measured")
 
 
@@ -37,13 +37,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What is about the built artifact is run by itself.
     """
-    real, built = config.getoption("engines") == "real", config.getoption("built")
+    real, built = config.getoption("engines") == "real", config.getoption("sam_local")
 
     def wanted(item: pytest.Item) -> bool:
-        if built or BUILT in item.path.parents:
-            return bool(built) and BUILT in item.path.parents
+        if built or SAM_LOCAL in item.path.parents:
+            return bool(built) and SAM_LOCAL in item.path.parents
         if real:
-            asks = bool({"session_world", "stack"} & set(getattr(item, "fixturenames", ())))
+            asks = bool({"session_app", "stack"} & set(getattr(item, "fixturenames", ())))
             return asks and not item.get_closest_marker("memory")
         return INTEGRATION not in item.path.parents
 
@@ -62,23 +62,23 @@ def real_engines(pytestconfig: pytest.Config) -> Iterator[Engines | None]:
 
 
 @pytest.fixture(scope="session")
-def session_world(real_engines: Engines | None) -> Iterator[World]:
-    with created(real_engines.environment if real_engines else {}) as made:
+def session_app(real_engines: Engines | None) -> Iterator[InProcessApp]:
+    with in_process_app(real_engines.environment if real_engines else {}) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def world(session_world: World) -> Iterator[World]:
+def app(session_app: InProcessApp) -> Iterator[InProcessApp]:
     """The stack in this process."""
-    yield session_world
-    session_world.forget()
+    yield session_app
+    session_app.forget()
 
 
 @pytest.fixture
-def alice(world: World) -> Client:
-    return world.user("alice")
+def alice(app: InProcessApp) -> Client:
+    return app.user("alice")
 
 
 @pytest.fixture
-def bob(world: World) -> Client:
-    return world.user("bob")
+def bob(app: InProcessApp) -> Client:
+    return app.user("bob")

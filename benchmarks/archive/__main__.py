@@ -189,7 +189,7 @@ def main() -> None:
         TABLE.parent.mkdir(exist_ok=True)
         TABLE.write_text(
             f"# Archives: assembled in S3, and piped through a process\n\n"
-            f"Taken on {machine()}, which SeaweedFS, an S3 server, shares with the contenders. Medians of {given.runs}"
+            f"TakenLease on {machine()}, which SeaweedFS, an S3 server, shares with the contenders. Medians of {given.runs}"
             " runs, taken in turn; `make benchmark-archive` takes them anew.\n\n"
             + "\n".join(verdicts)
             + "\n\n"

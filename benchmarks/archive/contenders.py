@@ -16,11 +16,13 @@ from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 
 from projects_api import settings
-from projects_api.archive.manifest import Content
-from projects_api.domain.making import COPYING, Maker
-from projects_api.domain.snapshot import pinned
-from projects_api.model.entities import Artifact, Email, Member, Project, Resource, ResourceType, Role
-from projects_api.model.ids import ProjectId, ResourceId, UserId
+from projects_api.domain.exports.assembler import COPY_THREADS, ArchiveAssembler
+from projects_api.domain.exports.snapshot import pin_artifacts
+from projects_api.entities.ids import ProjectId, ResourceId, UserId
+from projects_api.entities.project import Member, Project, Role
+from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.entities.snapshot import Content
+from projects_api.entities.user import Email
 
 NOW = datetime(2026, 2, 10, 9, tzinfo=UTC)
 PROJECT = ProjectId("00000000-0000-7000-8000-000000000000")
@@ -36,7 +38,9 @@ def ours(keys: list[str], target: str) -> None:
         for key in keys
     ]
     content = Content(project, [Member(user, Email("a@example.com"), "A", Role.OWNER, NOW)], resources)
-    Maker(pinned(content), resumed=False, keep_going=lambda: True).make(target, lambda number: f"{target}-{number}")
+    ArchiveAssembler(pin_artifacts(content), resumed=False, should_continue=lambda: True).make(
+        target, lambda number: f"{target}-{number}"
+    )
 
 
 def stream_zip(keys: list[str], target: str) -> None:
@@ -64,7 +68,7 @@ def zipstream_ng(keys: list[str], target: str) -> None:
 
 def copies_alone(keys: list[str], target: str) -> None:
     """No archive: S3 copies each file as it is, which is the least that an archive made inside S3 could take."""
-    s3 = boto3.client("s3", config=Config(max_pool_connections=COPYING))
+    s3 = boto3.client("s3", config=Config(max_pool_connections=COPY_THREADS))
 
     def copy(key: str) -> None:
         s3.copy_object(
@@ -73,7 +77,7 @@ def copies_alone(keys: list[str], target: str) -> None:
             CopySource={"Bucket": settings.artifacts_bucket(), "Key": key},
         )
 
-    with ThreadPoolExecutor(COPYING) as pool:
+    with ThreadPoolExecutor(COPY_THREADS) as pool:
         list(pool.map(copy, keys))
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import botocore
 
 from benchmarks.machine import machine
-from local.stack import ROOT, load_template
-from tests.events import events
-from tests.served import served
+from local.stack import ROOT
+from local.template import load_template
+from tests.support.moto_server_app import moto_server_app
+from tests.support.sample_events import events
 
 HERE = Path(__file__).parent
 BUILD = ROOT / ".aws-sam" / "build"
@@ -147,11 +148,11 @@ def warm_table(python: Path, times: int) -> list[str]:
     """What functions take for a request themselves, when they have started, with the stack on moto's server."""
     lines = ["| function | event | the first time | then |", "|---|---|---:|---:|"]
     by_name = {str(event): event for event in events()}
-    with served() as world:
+    with moto_server_app() as app:
         for name in REPEATABLE:
             event = by_name[name]
             starter = functions()[event.function]
-            variables = world.stack.functions[event.function].environment
+            variables = app.stack.functions[event.function].environment
             environment = starter.environment() | variables | {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
             command = [python, HERE / "warm.py", event.path, str(times)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -192,7 +193,7 @@ def main() -> None:
         [
             "# Cold starts",
             "",
-            f"Taken on {machine()}, from what `make build` builds; `make benchmark-cold-start` takes them anew.",
+            f"TakenLease on {machine()}, from what `make build` builds; `make benchmark-cold-start` takes them anew.",
             "",
             "From the start of the process until its handler is ready, its clients included, where no bytecode can be",
             f"written, as on Lambda: medians of {given.runs} starts, taken in turn. A bare client is",

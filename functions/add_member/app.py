@@ -4,12 +4,13 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
 
+from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, conflict_response, response
+from projects_api.api.parameters import ProjectPath
+from projects_api.api.resolver import Api
 from projects_api.domain import members
-from projects_api.http.answers import PROJECT_ERRORS, TOO_LARGE, answer, conflict
-from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models.members import Member, MemberAnswer, NewMember
-from projects_api.model.errors import OwnersRoleError
-from projects_api.model.ids import ProjectId
+from projects_api.entities.errors import OwnerRoleError
+from projects_api.entities.ids import ProjectId
+from projects_api.schemas.member_schemas import Member, MemberResponse, NewMember
 
 api = Api()
 
@@ -19,18 +20,18 @@ api = Api()
     summary="Add a member, or change a role",
     description="Only the owner may.",
     tags=["Members"],
-    responses=answer(201, "The member was added.")
-    | answer(200, "The role was changed.")
+    responses=response(201, "The member was added.")
+    | response(200, "The role was changed.")
     | PROJECT_ERRORS
-    | TOO_LARGE
-    | conflict(owner=OwnersRoleError()),
+    | BODY_TOO_LARGE
+    | conflict_response(owner=OwnerRoleError()),
 )
-def add_member(project_id: ProjectPath, body: NewMember) -> Response[MemberAnswer]:
+def add_member(project_id: ProjectPath, body: NewMember) -> Response[MemberResponse]:
     member, added = members.add(api.caller.user_id, ProjectId(str(project_id)), email=body.email, role=body.role)
     return Response(
         status_code=HTTPStatus.CREATED if added else HTTPStatus.OK,
         content_type="application/json",
-        body=MemberAnswer(member=Member.of(member)),
+        body=MemberResponse(member=Member.of(member)),
     )
 
 

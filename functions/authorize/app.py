@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
 from projects_api.domain import users
-from projects_api.storage.clients import deadline
+from projects_api.storage.deadline import deadline
 from projects_api.telemetry import Metric
 
 logger = Logger()
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         key = users.authenticate(text.strip()) if scheme.lower() == "bearer" else None
     if key is None:
         logger.info("refused")
-        telemetry.count(Metric.KEYS_REFUSED)
+        telemetry.count(Metric.KEYS_REJECTED)
         return {"isAuthorized": False}
     return {
         "isAuthorized": True,

@@ -6,11 +6,12 @@ from uuid import UUID
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 
+from projects_api.api.openapi_responses import BODY_TOO_LARGE, ERRORS, location_header, response
+from projects_api.api.parameters import IdempotencyKey
+from projects_api.api.resolver import Api
 from projects_api.domain import projects
-from projects_api.http.answers import ERRORS, TOO_LARGE, answer, location
-from projects_api.http.api import Api, IdempotencyKey
-from projects_api.http.models.projects import CreatedProject, NewProject, Project
-from projects_api.model.entities import Membership, Role
+from projects_api.entities.project import Membership, Role
+from projects_api.schemas.project_schemas import CreatedProjectResponse, NewProject, Project
 
 logger = Logger()
 api = Api()
@@ -21,9 +22,9 @@ api = Api()
     summary="Create a project",
     description="The caller owns it.",
     tags=["Projects"],
-    responses=answer(201, "It was created.", headers=location("Of the project.")) | ERRORS | TOO_LARGE,
+    responses=response(201, "It was created.", headers=location_header("Of the project.")) | ERRORS | BODY_TOO_LARGE,
 )
-def create_project(body: NewProject, idempotency_key: IdempotencyKey = None) -> Response[CreatedProject]:
+def create_project(body: NewProject, idempotency_key: IdempotencyKey = None) -> Response[CreatedProjectResponse]:
     project = projects.create(
         api.caller, name=body.name, description=body.description or "", idempotency_key=idempotency_key
     )
@@ -32,7 +33,7 @@ def create_project(body: NewProject, idempotency_key: IdempotencyKey = None) -> 
         status_code=HTTPStatus.CREATED,
         content_type="application/json",
         headers={"Location": f"/api/projects/{project.id}"},
-        body=CreatedProject(project_id=UUID(project.id), project=Project.of(Membership(project, Role.OWNER))),
+        body=CreatedProjectResponse(project_id=UUID(project.id), project=Project.of(Membership(project, Role.OWNER))),
     )
 
 

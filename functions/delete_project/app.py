@@ -1,10 +1,11 @@
 """DELETE /api/projects/{project_id}: gone for everybody at once, and purged behind the answer."""
 
+from projects_api.api.openapi_responses import PROJECT_ERRORS, response
+from projects_api.api.parameters import ProjectPath
+from projects_api.api.resolver import Api
 from projects_api.domain import projects
-from projects_api.http.answers import PROJECT_ERRORS, answer
-from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models.done import Done
-from projects_api.model.ids import ProjectId
+from projects_api.entities.ids import ProjectId
+from projects_api.schemas.ok_response import OkResponse
 
 api = Api()
 
@@ -14,11 +15,11 @@ api = Api()
     summary="Delete a project",
     description="It is gone for everybody at once, and what it held is purged behind the answer. Only its owner may.",
     tags=["Projects"],
-    responses=answer(200, "It is gone.") | PROJECT_ERRORS,
+    responses=response(200, "It is gone.") | PROJECT_ERRORS,
 )
-def delete_project(project_id: ProjectPath) -> Done:
+def delete_project(project_id: ProjectPath) -> OkResponse:
     projects.delete(api.caller.user_id, ProjectId(str(project_id)))
-    return Done(ok=True)
+    return OkResponse(ok=True)
 
 
 handler = api.handler

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from projects_api.http.pages import Page
+from projects_api.api.static_pages import StaticPage
 
 OPENAPI_PATHS = {
     "/api/docs": {
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 
 @cache
-def page() -> Page:
+def page() -> StaticPage:
     """The page, with Swagger UI as Powertools brings it, and leave to run just that."""
     # Powertools is found without being imported: this function needs nothing else of it.
     found = find_spec("aws_lambda_powertools")
@@ -46,7 +46,7 @@ def page() -> Page:
         f"frame-ancestors 'none'; script-src {_hash(parts['swagger_script'])} {_hash(parts['script'])}; "
         f"style-src {_hash(parts['swagger_style'])} {_hash(parts['style'])}"
     )
-    return Page(
+    return StaticPage(
         Template((HERE / "page.html").read_text()).substitute(parts),
         "text/html; charset=utf-8",
         Content_Security_Policy=policy,
@@ -60,5 +60,5 @@ def _hash(text: str) -> str:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers a request of an HTTP API in payload format 2.0."""
-    return page().answer(event)
+    """Responses a request of an HTTP API in payload format 2.0."""
+    return page().respond(event)

@@ -1,10 +1,11 @@
 """GET /api/projects/{project_id}/exports/{export_id}: one export, with a fresh URL when it is ready."""
 
-from projects_api.domain import exports
-from projects_api.http.answers import PROJECT_ERRORS, answer
-from projects_api.http.api import Api, ExportPath, ProjectPath
-from projects_api.http.models.exports import Export, ExportAnswer
-from projects_api.model.ids import ExportId, ProjectId
+from projects_api.api.openapi_responses import PROJECT_ERRORS, response
+from projects_api.api.parameters import ExportPath, ProjectPath
+from projects_api.api.resolver import Api
+from projects_api.domain.exports import export_requests
+from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.schemas.export_schemas import Export, ExportResponse
 
 api = Api()
 
@@ -14,11 +15,11 @@ api = Api()
     summary="Get an export",
     description="How far it is and, once it is ready, a URL of its archive, signed for this answer.",
     tags=["Exports"],
-    responses=answer(200, "The export.") | PROJECT_ERRORS,
+    responses=response(200, "The export.") | PROJECT_ERRORS,
 )
-def get_export(project_id: ProjectPath, export_id: ExportPath) -> ExportAnswer:
-    made = exports.get(api.caller.user_id, ProjectId(str(project_id)), ExportId(str(export_id)))
-    return ExportAnswer(export=Export.of(made))
+def get_export(project_id: ProjectPath, export_id: ExportPath) -> ExportResponse:
+    made = export_requests.get(api.caller.user_id, ProjectId(str(project_id)), ExportId(str(export_id)))
+    return ExportResponse(export=Export.of(made))
 
 
 handler = api.handler

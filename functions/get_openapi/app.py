@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from projects_api.http.pages import Page
+from projects_api.api.static_pages import StaticPage
 
 OPENAPI_PATHS = {
     "/api/openapi.json": {
@@ -22,9 +22,9 @@ OPENAPI_PATHS = {
     }
 }
 
-document = Page(Path(__file__).with_name("openapi.json").read_text(), "application/json")
+document = StaticPage(Path(__file__).with_name("openapi.json").read_text(), "application/json")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers a request of an HTTP API in payload format 2.0."""
-    return document.answer(event)
+    """Responses a request of an HTTP API in payload format 2.0."""
+    return document.respond(event)

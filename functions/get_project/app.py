@@ -1,10 +1,11 @@
 """GET /api/projects/{project_id}: a project, as one of its members sees it."""
 
+from projects_api.api.openapi_responses import PROJECT_ERRORS, response
+from projects_api.api.parameters import ProjectPath
+from projects_api.api.resolver import Api
 from projects_api.domain import projects
-from projects_api.http.answers import PROJECT_ERRORS, answer
-from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models.projects import Project, ProjectAnswer
-from projects_api.model.ids import ProjectId
+from projects_api.entities.ids import ProjectId
+from projects_api.schemas.project_schemas import Project, ProjectResponse
 
 api = Api()
 
@@ -13,10 +14,10 @@ api = Api()
     "/api/projects/<project_id>",
     summary="Get a project",
     tags=["Projects"],
-    responses=answer(200, "The project.") | PROJECT_ERRORS,
+    responses=response(200, "The project.") | PROJECT_ERRORS,
 )
-def get_project(project_id: ProjectPath) -> ProjectAnswer:
-    return ProjectAnswer(project=Project.of(projects.get(api.caller.user_id, ProjectId(str(project_id)))))
+def get_project(project_id: ProjectPath) -> ProjectResponse:
+    return ProjectResponse(project=Project.of(projects.get(api.caller.user_id, ProjectId(str(project_id)))))
 
 
 handler = api.handler

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from projects_api.api.openapi_responses import PROJECT_ERRORS, response
+from projects_api.api.parameters import Cursor, ProjectPath
+from projects_api.api.resolver import Api
 from projects_api.domain import resources
-from projects_api.http.answers import PROJECT_ERRORS, answer
-from projects_api.http.api import Api, Cursor, ProjectPath
-from projects_api.http.models.timeline import TimelineAnswer, timeline_event
-from projects_api.model.entities import ResourceType
-from projects_api.model.ids import ProjectId
+from projects_api.entities.ids import ProjectId
+from projects_api.entities.resource import ResourceType
+from projects_api.schemas.timeline_schemas import TimelineResponse, timeline_event
 
 api = Api()
 
@@ -25,7 +26,7 @@ class Order(StrEnum):
     summary="Read the timeline",
     description="The project's resources by time: its datasets, experiments, models, deployments and reports.",
     tags=["Timeline"],
-    responses=answer(200, "A page of it.") | PROJECT_ERRORS,
+    responses=response(200, "A page of it.") | PROJECT_ERRORS,
 )
 def get_timeline(
     project_id: ProjectPath,
@@ -33,7 +34,7 @@ def get_timeline(
     order: Annotated[Order, Query(description="asc is oldest first.")] = Order.ASC,
     type: Annotated[ResourceType | None, Query(description="Only events of this type.")] = None,  # noqa: A002 - the parameter's name
     cursor: Cursor = None,
-) -> TimelineAnswer:
+) -> TimelineResponse:
     timeline = resources.timeline(
         api.caller.user_id,
         ProjectId(str(project_id)),
@@ -43,7 +44,7 @@ def get_timeline(
         descending=order is Order.DESC,
     )
     events = [timeline_event(resource) for resource in timeline.resources]
-    return TimelineAnswer(project_id=project_id, events=events, next_cursor=timeline.next_cursor)
+    return TimelineResponse(project_id=project_id, events=events, next_cursor=timeline.next_cursor)
 
 
 handler = api.handler

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from projects_api.domain import exports
-from projects_api.http.answers import PROJECT_ERRORS, answer
-from projects_api.http.api import Api, Cursor, ProjectPath
-from projects_api.http.models.exports import Export, ExportList
-from projects_api.model.ids import ProjectId
+from projects_api.api.openapi_responses import PROJECT_ERRORS, response
+from projects_api.api.parameters import Cursor, ProjectPath
+from projects_api.api.resolver import Api
+from projects_api.domain.exports import export_requests
+from projects_api.entities.ids import ProjectId
+from projects_api.schemas.export_schemas import Export, ExportList
 
 api = Api()
 
@@ -18,14 +19,14 @@ api = Api()
     summary="List exports",
     description="Newest first.",
     tags=["Exports"],
-    responses=answer(200, "A page of them.") | PROJECT_ERRORS,
+    responses=response(200, "A page of them.") | PROJECT_ERRORS,
 )
 def list_exports(
     project_id: ProjectPath,
     limit: Annotated[int, Query(ge=1, le=100, description="The most to return.")] = 50,
     cursor: Cursor = None,
 ) -> ExportList:
-    page = exports.list_page(api.caller.user_id, ProjectId(str(project_id)), cursor=cursor, limit=limit)
+    page = export_requests.list_page(api.caller.user_id, ProjectId(str(project_id)), cursor=cursor, limit=limit)
     return ExportList(items=[Export.of(export) for export in page.exports], next_cursor=page.next_cursor)
 
 

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from projects_api.api.openapi_responses import PROJECT_ERRORS, response
+from projects_api.api.parameters import Offset, ProjectPath
+from projects_api.api.resolver import Api
 from projects_api.domain import members
-from projects_api.http.answers import PROJECT_ERRORS, answer
-from projects_api.http.api import Api, Offset, ProjectPath
-from projects_api.http.models.members import Member, MemberList
-from projects_api.model.ids import ProjectId
+from projects_api.entities.ids import ProjectId
+from projects_api.schemas.member_schemas import Member, MemberList
 
 api = Api()
 
@@ -19,7 +20,7 @@ api = Api()
     summary="List members",
     description="The owner first, then as they joined.",
     tags=["Members"],
-    responses=answer(200, "A page of them, and how many there are.") | PROJECT_ERRORS,
+    responses=response(200, "A page of them, and how many there are.") | PROJECT_ERRORS,
 )
 def list_members(
     project_id: ProjectPath,

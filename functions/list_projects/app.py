@@ -5,11 +5,12 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from projects_api.api.openapi_responses import ERRORS, response
+from projects_api.api.parameters import Offset
+from projects_api.api.resolver import Api
 from projects_api.domain import projects
 from projects_api.domain.projects import SortField
-from projects_api.http.answers import ERRORS, answer
-from projects_api.http.api import Api, Offset
-from projects_api.http.models.projects import Project, ProjectList
+from projects_api.schemas.project_schemas import Project, ProjectList
 
 api = Api()
 
@@ -24,7 +25,7 @@ class SortDirection(StrEnum):
     summary="List projects",
     description="Those that the caller owns or was added to.",
     tags=["Projects"],
-    responses=answer(200, "A page of them, and how many there are.") | ERRORS,
+    responses=response(200, "A page of them, and how many there are.") | ERRORS,
 )
 def list_projects(
     limit: Annotated[int, Query(ge=1, le=500, description="The most to return.")] = 50,

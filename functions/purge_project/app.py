@@ -6,12 +6,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from projects_api.domain.purge import NotDoneError, purge_project, send_again
-from projects_api.model.ids import ProjectId
-from projects_api.workers import work_off
+from projects_api.domain.purge import PurgeIncompleteError, purge_project, send_again
+from projects_api.entities.ids import ProjectId
+from projects_api.sqs_batch import process_batch
 
 #: How long before its end a run hands on to the next, in milliseconds, and how long that waits, in seconds.
-RESERVE = 20_000
+TIME_RESERVE = 20_000
 PAUSE = 5
 
 logger = Logger()
@@ -25,11 +25,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         project_id = ProjectId(json.loads(body)["project_id"])
         logger.append_keys(project_id=project_id)
         try:
-            purge_project(project_id, keep_going=lambda: context.get_remaining_time_in_millis() > RESERVE)
-        except NotDoneError as rest:
+            purge_project(project_id, should_continue=lambda: context.get_remaining_time_in_millis() > TIME_RESERVE)
+        except PurgeIncompleteError as rest:
             send_again(project_id, delay=PAUSE)
             logger.info("purged in part", extra={"rest": str(rest)})
         else:
             logger.info("purged")
 
-    return work_off(event, context, purge)
+    return process_batch(event, context, purge)

@@ -12,17 +12,17 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from resource_events import RefusedError, parse
 
 from projects_api import telemetry
 from projects_api.domain import resources
-from projects_api.model.entities import Resource
-from projects_api.model.errors import ConflictError, ProjectNotFoundError, StorageUnavailableError
-from projects_api.model.ids import ProjectId
-from projects_api.storage import queues
-from projects_api.storage.resources import AT_ONCE
+from projects_api.domain.resource_events import EventRejectedError, parse
+from projects_api.entities.errors import ConflictError, ProjectNotFoundError, StorageUnavailableError
+from projects_api.entities.ids import ProjectId
+from projects_api.entities.resource import Resource
+from projects_api.sqs_batch import process_batch
+from projects_api.storage import sqs
+from projects_api.storage.dynamodb.resource_store import RESOURCES_PER_TRANSACTION
 from projects_api.telemetry import Metric
-from projects_api.workers import work_off
 
 logger = Logger()
 
@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         elif error := outcomes[body]:
             raise StorageUnavailableError from error
 
-    return work_off(event, context, work)
+    return process_batch(event, context, work)
 
 
 def record_together(bodies: Iterable[str]) -> dict[str, StorageUnavailableError | None]:
@@ -55,7 +55,7 @@ def record_together(bodies: Iterable[str]) -> dict[str, StorageUnavailableError 
             projects[project_id][body] = resource
     outcomes: dict[str, StorageUnavailableError | None] = {}
     for project_id, events in projects.items():
-        for some in batched(events, AT_ONCE, strict=False):
+        for some in batched(events, RESOURCES_PER_TRANSACTION, strict=False):
             if len(some) > 1:
                 with suppress(ConflictError, ProjectNotFoundError):
                     outcomes |= dict.fromkeys(some, _recorded(project_id, [events[body] for body in some]))
@@ -77,7 +77,7 @@ def record(body: str) -> None:
         project_id, resource = parse(body)
         logger.append_keys(project_id=project_id, resource_id=resource.id)
         changed = resources.record(project_id, [resource])
-    except (RefusedError, ConflictError) as error:
+    except (EventRejectedError, ConflictError) as error:
         set_aside(body, str(error))
     except ProjectNotFoundError:
         set_aside(body, "detail.project_id: there is no such project, or it has been deleted")
@@ -87,6 +87,6 @@ def record(body: str) -> None:
 
 def set_aside(body: str, reason: str) -> None:
     printable = "".join(c if c.isprintable() else "?" for c in reason)[:1000]
-    queues.send_dead_letter(body, reason=printable)
+    sqs.send_dead_letter(body, reason=printable)
     logger.warning("refused", extra={"reason": printable})
-    telemetry.count(Metric.EVENTS_REFUSED)
+    telemetry.count(Metric.EVENTS_REJECTED)

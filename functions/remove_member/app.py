@@ -1,11 +1,12 @@
 """DELETE /api/projects/{project_id}/members/{user_id}: removes a member, or lets the caller leave."""
 
+from projects_api.api.openapi_responses import PROJECT_ERRORS, conflict_response, response
+from projects_api.api.parameters import ProjectPath, UserPath
+from projects_api.api.resolver import Api
 from projects_api.domain import members
-from projects_api.http.answers import PROJECT_ERRORS, answer, conflict
-from projects_api.http.api import Api, ProjectPath, UserPath
-from projects_api.http.models.done import Done
-from projects_api.model.errors import OwnerStaysError
-from projects_api.model.ids import ProjectId, UserId
+from projects_api.entities.errors import OwnerCannotLeaveError
+from projects_api.entities.ids import ProjectId, UserId
+from projects_api.schemas.ok_response import OkResponse
 
 api = Api()
 
@@ -15,11 +16,13 @@ api = Api()
     summary="Remove a member, or leave",
     description="The owner may remove others; everybody else may remove themselves.",
     tags=["Members"],
-    responses=answer(200, "They are no member any more.") | PROJECT_ERRORS | conflict(owner=OwnerStaysError()),
+    responses=response(200, "They are no member any more.")
+    | PROJECT_ERRORS
+    | conflict_response(owner=OwnerCannotLeaveError()),
 )
-def remove_member(project_id: ProjectPath, user_id: UserPath) -> Done:
+def remove_member(project_id: ProjectPath, user_id: UserPath) -> OkResponse:
     members.remove(api.caller.user_id, ProjectId(str(project_id)), UserId(str(user_id)))
-    return Done(ok=True)
+    return OkResponse(ok=True)
 
 
 handler = api.handler

@@ -4,11 +4,12 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
 
-from projects_api.domain import exports
-from projects_api.http.answers import PROJECT_ERRORS, answer, location
-from projects_api.http.api import Api, ProjectPath
-from projects_api.http.models.exports import Export, ExportAnswer
-from projects_api.model.ids import ProjectId
+from projects_api.api.openapi_responses import PROJECT_ERRORS, location_header, response
+from projects_api.api.parameters import ProjectPath
+from projects_api.api.resolver import Api
+from projects_api.domain.exports import export_requests
+from projects_api.entities.ids import ProjectId
+from projects_api.schemas.export_schemas import Export, ExportResponse
 
 api = Api()
 
@@ -18,15 +19,15 @@ api = Api()
     summary="Start an export",
     description="Or joins the last one, if that is of the project as it is now. Any member may.",
     tags=["Exports"],
-    responses=answer(202, "The export.", headers=location("Of the export.")) | PROJECT_ERRORS,
+    responses=response(202, "The export.", headers=location_header("Of the export.")) | PROJECT_ERRORS,
 )
-def start_export(project_id: ProjectPath) -> Response[ExportAnswer]:
-    started = exports.start(api.caller.user_id, ProjectId(str(project_id)))
+def start_export(project_id: ProjectPath) -> Response[ExportResponse]:
+    started = export_requests.start(api.caller.user_id, ProjectId(str(project_id)))
     return Response(
         status_code=HTTPStatus.ACCEPTED,
         content_type="application/json",
         headers={"Location": f"/api/projects/{project_id}/exports/{started.export.id}"},
-        body=ExportAnswer(export=Export.of(started)),
+        body=ExportResponse(export=Export.of(started)),
     )
 
 

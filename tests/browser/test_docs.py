@@ -16,12 +16,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.clients import Client
 from tests.e2e.test_session import announce, eventually, store
-from tests.running import ROOT, RunningStack
+from tests.support.api_client import Client
+from tests.support.running_stack import ROOT, RunningStack
 
 #: How long the page may take to do something, in seconds.
-PATIENCE = 20
+MESSAGE_TIMEOUT = 20
 
 #: The picture of the page in the docs. `PICTURES=docs/images make test-browser` takes it anew.
 PICTURE = ROOT / "docs" / "images" / "api-docs.png"
@@ -50,7 +50,7 @@ def log(page: Chrome, kind: str) -> list[dict[str, Any]]:
 def found(page: Chrome | WebElement, selector: str) -> WebElement:
     """The first element that ``selector`` finds, once it is there."""
     driver = page if isinstance(page, Chrome) else page.parent
-    element: WebElement = WebDriverWait(driver, PATIENCE).until(
+    element: WebElement = WebDriverWait(driver, MESSAGE_TIMEOUT).until(
         lambda _: page.find_elements(By.CSS_SELECTOR, selector)
     )[0]
     return element
@@ -126,7 +126,7 @@ def test_a_request_is_tried_with_the_key_from_the_field_and_without(page: Chrome
 
     def answered(status: str) -> str:
         found(operation, ".btn.execute").click()
-        WebDriverWait(page, PATIENCE).until(
+        WebDriverWait(page, MESSAGE_TIMEOUT).until(
             lambda _: (
                 status
                 in [
@@ -161,10 +161,10 @@ def test_a_large_archive_is_a_link_away(page: Chrome, stack: RunningStack, alice
         found(operation, ".live-responses-table .highlight-code")
         return bool(operation.find_elements(By.CSS_SELECTOR, "a.archive"))
 
-    WebDriverWait(page, PATIENCE, poll_frequency=1).until(linked)
+    WebDriverWait(page, MESSAGE_TIMEOUT, poll_frequency=1).until(linked)
     picture(page, "archive")
     found(operation, "a.archive").click()
     archive = tmp_path / "Speech.zip"
-    eventually(archive.exists, PATIENCE)
+    eventually(archive.exists, MESSAGE_TIMEOUT)
     assert zipfile.ZipFile(archive).namelist() == ["manifest.json", "models/m.bin"]
     assert alice.delete(f"/api/projects/{project_id}").status == 200

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deployment.emulator import REFUSED, Deployed, Emulator, complete, emulator
+from tests.support.aws_emulator import REFUSED, Deployed, Emulator, complete, emulator
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from local.stack import ACCOUNT, REGION
-from tests.deployment.emulator import Deployed
-from tests.iam.calls import Request
-from tests.iam.simulator import Policy, Principal, Simulator, simulator
+from tests.support.aws_emulator import Deployed
+from tests.support.iam_requests import Request
+from tests.support.iam_simulator import Policy, Principal, Simulator, simulator
 
 LAMBDA, GATEWAY, SCHEDULER = (f"{name}.amazonaws.com" for name in ("lambda", "apigateway", "scheduler"))
 

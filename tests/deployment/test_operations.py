@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from local.stack import ROOT, STACK
-from tests.deployment.emulator import PYTHON, REFUSED, Deployed, emulator
+from tests.support.aws_emulator import PYTHON, REFUSED, Deployed, emulator
 
 DOCUMENT = (ROOT / "docs" / "operations.md").read_text()
 

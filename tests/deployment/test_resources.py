@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import WaiterError
 
-from local.stack import STACK, load_template
-from tests.deployment.emulator import REFUSED, Deployed
+from local.stack import STACK
+from local.template import load_template
+from tests.support.aws_emulator import REFUSED, Deployed
 
 
 def test_every_resource_is_created_and_none_beside(deployed: Deployed) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from local.stack import STACK
-from tests.clients import Client
-from tests.deployment.emulator import Deployed
+from tests.support.api_client import Client
+from tests.support.aws_emulator import Deployed
 
-PATIENCE = 60
+MESSAGE_TIMEOUT = 60
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def alice(deployed: Deployed) -> Client:
 
 
 def eventually(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MESSAGE_TIMEOUT
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.2)

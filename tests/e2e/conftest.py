@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.engines import Engines
-from tests.clients import Client
-from tests.running import RunningStack, running
+from tests.support.api_client import Client
+from tests.support.running_stack import RunningStack, running
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import Client
 from tests.e2e.test_session import announce, eventually, store
-from tests.programs import Projects
-from tests.running import RunningStack
+from tests.support.api_client import Client
+from tests.support.cli_process import Projects
+from tests.support.running_stack import RunningStack
 
 MIB = 1 << 20
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.clients import Client
-from tests.running import ROOT, RunningStack, running
+from tests.support.api_client import Client
+from tests.support.running_stack import ROOT, RunningStack, running
 
 DOCUMENT = ROOT / "docs" / "openapi.json"
 CONFIGURATION = ROOT / "tests" / "e2e" / "schemathesis" / "schemathesis.toml"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.clients import Client
 from tests.e2e.test_session import announce, eventually
-from tests.running import RunningStack
+from tests.support.api_client import Client
+from tests.support.running_stack import RunningStack
 
 MIB = 1 << 20
 BLOCK = bytes(range(256)) * 4096 * 16  # 16 MiB

@@ -6,8 +6,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tests.clients import Client
-from tests.running import ROOT, RunningStack
+from tests.support.api_client import Client
+from tests.support.running_stack import ROOT, RunningStack
 
 
 def pasted(language: str, section: str = "A first session", document: str = "README.md") -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import requests
 
-from tests.clients import Client
-from tests.running import RunningStack
+from tests.support.api_client import Client
+from tests.support.running_stack import RunningStack
 
 MIB = 1 << 20
 

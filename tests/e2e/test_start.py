@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT
+from tests.support.running_stack import ROOT
 
 
 def refusal(port: str, folder: Path) -> str:

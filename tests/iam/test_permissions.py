@@ -12,24 +12,25 @@ from typing import Any
 
 import pytest
 
-from local.stack import load_template, resolved_outputs
-from tests.iam.calls import Request, bucket_arn, bus_arn, dynamodb, object_arn, queue_arn
-from tests.iam.enforcement import Enforcement
-from tests.iam.simulator import Policy, Principal
-from tests.iam.tour import tour
-from tests.world import World
+from local.deployment import resolved_outputs
+from local.template import load_template
+from tests.support.iam_enforcement import Enforcement
+from tests.support.iam_requests import Request, bucket_arn, bus_arn, dynamodb, object_arn, queue_arn
+from tests.support.iam_simulator import Policy, Principal
+from tests.support.iam_tour import tour
+from tests.support.in_process_app import InProcessApp
 
 FUNCTIONS = [name for name, one in load_template()["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
 ID = "0a0b0c0d-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
-def toured(session_world: World) -> Enforcement:
+def toured(session_app: InProcessApp) -> Enforcement:
     """The permissions, after everything has been done."""
-    session_world.permissions.asked.clear()
-    tour(session_world)
-    session_world.forget()
-    return session_world.permissions
+    session_app.permissions.asked.clear()
+    tour(session_app)
+    session_app.forget()
+    return session_app.permissions
 
 
 def without_one(policy: Policy) -> Iterator[tuple[str, Policy]]:
@@ -93,9 +94,9 @@ def test_the_boundary_alone_keeps_a_function_out_of_the_logs_of_others(toured: E
     assert toured.simulator.allowed(replace(role, boundary=None), asked) == [True]
 
 
-def denied(world: World) -> Iterator[tuple[str, Request]]:  # noqa: C901, PLR0912 - a table
+def denied(app: InProcessApp) -> Iterator[tuple[str, Request]]:  # noqa: C901, PLR0912 - a table
     """Requests that are like those that a function makes, but not its business."""
-    stack, table = world.stack, world.stack.table
+    stack, table = app.stack, app.stack.table
     project, user, key = f"PROJECT#{ID}", f"USER#{ID}", "APIKEY#0123456789abcdef"
     artifact, archive = object_arn(stack.artifacts, f"projects/{ID}/a"), object_arn(stack.exports, f"{ID}/e.zip")
     queues = {source.function: queue_arn(source.queue_url) for source in stack.sources}
@@ -142,14 +143,14 @@ def denied(world: World) -> Iterator[tuple[str, Request]]:  # noqa: C901, PLR091
     yield "GetProject", dynamodb("BatchGetItem", table, [project, key])
     yield "AddMember", dynamodb("BatchGetItem", table, [project, "EMAIL#a@example.com", key])
     yield "RecordResource", dynamodb("UpdateItem", table, [project, user])
-    yield "ScheduleExports", dynamodb("Query", table, ["PURGE#0"], "work")
-    yield "ResumeStalled", dynamodb("Query", table, ["DUE#0"], "work")
-    yield "GetTimeline", dynamodb("Query", table, [project], "work")
+    yield "ScheduleExports", dynamodb("Query", table, ["PURGE#0"], "pending_work")
+    yield "ResumeStalled", dynamodb("Query", table, ["DUE#0"], "pending_work")
+    yield "GetTimeline", dynamodb("Query", table, [project], "pending_work")
 
 
-def test_what_is_not_a_functions_business_is_denied_to_it(world: World) -> None:
-    permissions = world.permissions
-    requests = list(denied(world))
+def test_what_is_not_a_functions_business_is_denied_to_it(app: InProcessApp) -> None:
+    permissions = app.permissions
+    requests = list(denied(app))
     assert len(requests) > 500
     granted = []
     for function in FUNCTIONS:
@@ -159,8 +160,8 @@ def test_what_is_not_a_functions_business_is_denied_to_it(world: World) -> None:
     assert granted == []
 
 
-def test_nothing_is_answered_to_who_comes_without_tls(world: World) -> None:
-    simulator, stack = world.permissions.simulator, world.stack
+def test_nothing_is_answered_to_who_comes_without_tls(app: InProcessApp) -> None:
+    simulator, stack = app.permissions.simulator, app.stack
     everything = Principal("arn:aws:iam::123456789012:role/operator", [_allowing("s3:*"), _allowing("sqs:*")])
     queues = [queue_arn(url) for one in resolved_outputs().values() for url in one.get("Queues", [])]
     assert len(queues) == 6
@@ -176,8 +177,8 @@ def _allowing(action: str) -> Policy:
 
 
 @pytest.mark.parametrize("queue", ["projects-events", "projects-events-dead-letters"])
-def test_the_stacks_own_rule_alone_may_send_to_the_events_queues(world: World, queue: str) -> None:
-    simulator, rule = world.permissions.simulator, "arn:aws:events:eu-west-1:123456789012:rule/projects/"
+def test_the_stacks_own_rule_alone_may_send_to_the_events_queues(app: InProcessApp, queue: str) -> None:
+    simulator, rule = app.permissions.simulator, "arn:aws:events:eu-west-1:123456789012:rule/projects/"
     (own,) = simulator.resource_policies[queue_arn(queue)]["Statement"][0]["Condition"]["ArnEquals"].values()
     assert own.startswith(rule)
     bus = Principal("events.amazonaws.com")

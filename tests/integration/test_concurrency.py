@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain import exports, members, projects, purge, resources, users
-from projects_api.domain.resources import Change, observed
-from projects_api.model.entities import Caller, ResourceType, Role
-from projects_api.model.errors import ProjectsError, StorageUnavailableError
-from projects_api.model.ids import ProjectId, ResourceId
-from tests.model import CHANGES, TYPES, Event, Project
-from tests.world import World
+from projects_api.domain import members, projects, purge, resources, users
+from projects_api.domain.exports import export_requests
+from projects_api.domain.resources import Change, resource_from_event
+from projects_api.entities.errors import ProjectsError, StorageUnavailableError
+from projects_api.entities.ids import ProjectId, ResourceId
+from projects_api.entities.project import Caller, Role
+from projects_api.entities.resource import ResourceType
+from tests.support.api_model import CHANGES, TYPES, Event, Project
+from tests.support.in_process_app import InProcessApp
 
 THREADS, STEPS, PROJECTS = 12, 50, 3
 IDS = [str(uuid.UUID(int=number)) for number in range(4)]
@@ -101,7 +103,7 @@ class Crowd:
             for _ in range(chance.choice([1, 1, 5]))
         ]
         seen = [
-            observed(
+            resource_from_event(
                 id=ResourceId(event.id),
                 type=ResourceType(event.type),
                 change=Change[event.change.upper()],
@@ -128,7 +130,7 @@ class Crowd:
             self.created.setdefault((owner.user_id, key), set()).add(made)
 
     def export(self, chance: random.Random, project_id: ProjectId) -> None:
-        exports.start(chance.choice(self.people).id, project_id)
+        export_requests.start(chance.choice(self.people).id, project_id)
 
     def delete(self, _: random.Random, project_id: ProjectId) -> None:
         projects.delete(self.owners[project_id].user_id, project_id)
@@ -144,18 +146,18 @@ class Crowd:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_a_crowd_was_answered_is_what_is_so_afterwards(world: World, seed: int) -> None:
+def test_what_a_crowd_was_answered_is_what_is_so_afterwards(app: InProcessApp, seed: int) -> None:
     crowd = Crowd()
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(crowd.act, range(seed * THREADS, (seed + 1) * THREADS)))
-    assert world.broken_invariants() == []
+    assert app.broken_invariants() == []
     assert crowd.given_up <= THREADS * STEPS // 50
     assert all(len(made) == 1 for made in crowd.created.values()), "an Idempotency-Key made two projects"
     assert all(count == 1 for count in crowd.deletions.values()), "a project was deleted twice"
     for project_id, owner in crowd.owners.items():
         if project_id in crowd.deletions:
-            purge.purge_project(project_id, keep_going=lambda: True)
-            assert world.items(project_id) == []
+            purge.purge_project(project_id, should_continue=lambda: True)
+            assert app.items(project_id) == []
             continue
         project = projects.get(owner.user_id, project_id).project
         assert project.name in crowd.given_names[project_id]
@@ -167,6 +169,6 @@ def test_what_a_crowd_was_answered_is_what_is_so_afterwards(world: World, seed: 
             owner.user_id, project_id, type_=None, cursor=None, limit=1000, descending=False
         ).resources  # fmt: skip
         assert [(one.type, one.id, one.name) for one in shown] == crowd.timeline_of(project_id)
-    world.work_off()
-    world.dead_letters()
-    assert world.broken_invariants() == []
+    app.process_queues()
+    app.dead_letters()
+    assert app.broken_invariants() == []

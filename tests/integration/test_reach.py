@@ -16,22 +16,25 @@ from typing import Any
 import boto3
 import pytest
 
-from projects_api.domain.projects import MEMBERS_ENDED
-from projects_api.domain.resources import Change, observed
-from projects_api.model.entities import Email, Member, Project, Resource, ResourceType, Role, User
-from projects_api.model.ids import ProjectId, ResourceId, UserId, new_id
-from projects_api.storage import clients, keys, table
-from projects_api.storage.items import (
+from projects_api.domain.projects import MAX_MEMBERS_REMOVED
+from projects_api.domain.resources import Change, resource_from_event
+from projects_api.entities.ids import ProjectId, ResourceId, UserId, new_id
+from projects_api.entities.project import Member, Project, Role
+from projects_api.entities.resource import Resource, ResourceType
+from projects_api.entities.user import Email, User
+from projects_api.storage import clients
+from projects_api.storage.dynamodb import keys, table
+from projects_api.storage.dynamodb.item_mapping import (
     member_to_item,
     membership_to_item,
     project_to_item,
     resource_to_item,
     user_to_item,
 )
-from projects_api.storage.keys import Item
-from projects_api.storage.members import DELETED_AT_ONCE
-from tests.clients import Answer
-from tests.world import World
+from projects_api.storage.dynamodb.keys import Item
+from projects_api.storage.dynamodb.member_store import MEMBERS_PER_TRANSACTION
+from tests.support.api_client import Answer
+from tests.support.in_process_app import InProcessApp
 
 SIZES = (10, 1_000, 10_000)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reach.md"
@@ -53,10 +56,10 @@ class Cost:
 class Meter:
     """Takes down the cost of each function."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, app: InProcessApp) -> None:
         self._costs: dict[str, Cost] = defaultdict(Cost)
         self._function = ""
-        self._world = world
+        self._world = app
         self._events = clients.dynamodb().meta.events
         self._events.register("before-parameter-build.dynamodb", self._ask)
         self._events.register("after-call.dynamodb", self._take_down)
@@ -95,10 +98,10 @@ class Meter:
 class Crowd:
     """A user with so many projects, the last of which has so many members and events."""
 
-    def __init__(self, world: World, size: int) -> None:
-        self.world = world
+    def __init__(self, app: InProcessApp, size: int) -> None:
+        self.app = app
         self.size = size
-        self.owner, self.other = world.user("owner"), world.user("other")
+        self.owner, self.other = app.user("owner"), app.user("other")
         owner = Member(UserId(self.owner.user_id), Email(self.owner.email), "Owner", Role.OWNER, EPOCH)
         projects = [self._project(owner, number) for number in range(size)]
         last = projects[-1]
@@ -115,7 +118,7 @@ class Crowd:
             user = User(member.user_id, member.email, member.name, EPOCH)
             items += [user_to_item(user), member_to_item(last.id, member), membership_to_item(last, member)]
         items += [resource_to_item(last.id, _resource(number)) for number in range(size)]
-        _store(world.stack.table, items)
+        _store(app.stack.table, items)
         table.update_one(
             keys.user(owner.user_id),
             "SET project_count = :size",
@@ -144,7 +147,7 @@ class Crowd:
         detail = {"project_id": self.project_id, "occurred_at": "2026-02-11T09:00:00Z"}
         resource = {"id": new_id(), "name": "new.csv"}
         event = {"detail-type": "Dataset Created", "detail": detail | {"resource": resource}}
-        assert self.world.deliver([event]) == []
+        assert self.app.deliver([event]) == []
 
 
 def _at(number: int) -> datetime:
@@ -152,7 +155,7 @@ def _at(number: int) -> datetime:
 
 
 def _resource(number: int) -> Resource:
-    return observed(
+    return resource_from_event(
         id=ResourceId(new_id()),
         type=ResourceType.DATASET,
         change=Change.CREATED,
@@ -215,17 +218,17 @@ BUDGETS: dict[str, Callable[[int], int]] = defaultdict(
     CreateProject=lambda _: 1,
     GetExport=lambda _: 1,
     AddMember=lambda _: 3,
-    DeleteProject=lambda size: 3 + 2 * (min(size, MEMBERS_ENDED) // DELETED_AT_ONCE),
+    DeleteProject=lambda size: 3 + 2 * (min(size, MAX_MEMBERS_REMOVED) // MEMBERS_PER_TRANSACTION),
 )
 
 
 @pytest.fixture(scope="module")
-def costs(world: World) -> Iterator[dict[int, list[Cost]]]:
+def costs(app: InProcessApp) -> Iterator[dict[int, list[Cost]]]:
     """Per size, the cost of each that is asked."""
-    meter = Meter(world)
+    meter = Meter(app)
     measured = {}
     for size in SIZES:
-        crowd = Crowd(world, size)
+        crowd = Crowd(app, size)
         measured[size] = [meter.of(function, partial(act, crowd)) for _, function, act in ASKED]
     yield measured
     meter.end()

@@ -11,8 +11,8 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import ReadTimeoutError
 from botocore.model import OperationModel
 
-from tests.clients import Client
-from tests.world import World
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
 
 
 @contextmanager
@@ -34,13 +34,13 @@ def answers_lost(times: int) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_is_repeated_since_its_answer_was_lost_has_happened_once(
-    world: World, alice: Client, bob: Client, times: int
+    app: InProcessApp, alice: Client, bob: Client, times: int
 ) -> None:
     with answers_lost(times) as tokens:
         project_id = alice.create("Once")
         added = alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
         resource = {"id": str(uuid.uuid4()), "name": "d"}
-        assert world.deliver([world.event("Dataset Created", project_id, resource)] * 3) == []
+        assert app.deliver([app.event("Dataset Created", project_id, resource)] * 3) == []
         started = alice.post(f"/api/projects/{project_id}/exports")
     assert (added.status, started.status) == (201, 202)
     assert [tokens.count(token) for token in dict.fromkeys(tokens)] == [times + 1] * 4
@@ -48,11 +48,11 @@ def test_what_is_repeated_since_its_answer_was_lost_has_happened_once(
     assert (project["dataset_count"], project["member_count"]) == (1, 2)
     assert [alice.get("/api/projects")["total"], bob.get("/api/projects")["total"]] == [1, 1]
     assert len(alice.get(f"/api/projects/{project_id}/exports")["items"]) == 1
-    assert world.broken_invariants() == []
+    assert app.broken_invariants() == []
     removed = f"/api/projects/{project_id}/members/{bob.user_id}"
     with answers_lost(times):
         assert alice.delete(removed).status == 200
         assert alice.delete(f"/api/projects/{project_id}").status == 200
     assert [alice.get("/api/projects")["total"], bob.get("/api/projects")["total"]] == [0, 0]
-    world.work_off()
-    assert world.items(project_id) == []
+    app.process_queues()
+    assert app.items(project_id) == []

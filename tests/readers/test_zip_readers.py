@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from projects_api.archive.crc32 import combined
+from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.paths import unique_paths
 from projects_api.archive.plan import Copy, Directory, Header, directory, plan
-from projects_api.archive.zip_format import Entry, local_header
+from projects_api.archive.zip_writer import Entry, local_header
 
 MODIFIED = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 GIB = 1 << 30
@@ -52,9 +52,9 @@ def written(entries: list[Entry], contents: Callable[[int], bytes | None], archi
 def crc32_of_zeros(size: int) -> int:
     checksum, block = 0, bytes(1 << 20)
     for _ in range(size >> 20):
-        checksum = combined(checksum, zlib.crc32(block), len(block))
+        checksum = combine_crc32(checksum, zlib.crc32(block), len(block))
     rest = size % len(block)
-    return combined(checksum, zlib.crc32(bytes(rest)), rest)
+    return combine_crc32(checksum, zlib.crc32(bytes(rest)), rest)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.clients import Answer, Client
-from tests.model import CHANGES, CONFLICT, INVALID, NOT_FOUND, ROLES, TYPES, Event, Member, Model, Project
-from tests.world import World
+from tests.support.api_client import Answer, Client
+from tests.support.api_model import CHANGES, CONFLICT, INVALID, NOT_FOUND, ROLES, TYPES, Event, Member, Model, Project
+from tests.support.in_process_app import InProcessApp
 
 NICKS = ("alice", "bob", "carol")
 IDS = [str(uuid.UUID(int=number)) for number in range(3)]
@@ -29,9 +29,9 @@ which = st.integers(0, 9)
 class AnySequence(RuleBasedStateMachine):
     """Every rule asks the API and the model, and compares; people are met again and again."""
 
-    def __init__(self, world: World, clients: dict[str, Client]) -> None:
+    def __init__(self, app: InProcessApp, clients: dict[str, Client]) -> None:
         super().__init__()
-        self.world = world
+        self.app = app
         self.clients = clients
         self.model = Model()
         self.on_the_way: list[tuple[str, Event]] = []
@@ -164,14 +164,14 @@ class AnySequence(RuleBasedStateMachine):
         for project_id, event in arriving:
             resource = {"id": event.id, "name": event.name, "rows": event.second}
             at = f"2026-02-10T09:00:0{event.second}Z"
-            bodies.append(self.world.event(f"{event.type.title()} {event.change}", project_id, resource, at))
+            bodies.append(self.app.event(f"{event.type.title()} {event.change}", project_id, resource, at))
             if self.model.projects[project_id].deleted:
                 refused += 1
                 repeats += self.model.projects[project_id].knows(event)
             else:
                 self.model.projects[project_id].record(event)
-        assert self.world.deliver(bodies) == []
-        assert refused - repeats <= len(self.world.dead_letters()) <= refused
+        assert self.app.deliver(bodies) == []
+        assert refused - repeats <= len(self.app.dead_letters()) <= refused
 
     @precondition(someone_is_there)
     @rule(who=people, number=which)
@@ -190,8 +190,8 @@ class AnySequence(RuleBasedStateMachine):
         assert answer["export"]["status"] == ("pending" if project.pending else "ready")
 
     @rule()
-    def work_off(self) -> None:
-        self.world.work_off()
+    def process_queues(self) -> None:
+        self.app.process_queues()
         self.model.worked_off()
 
     @precondition(someone_is_there)
@@ -252,22 +252,22 @@ class AnySequence(RuleBasedStateMachine):
         return {"user_id": client.user_id, "email": client.email, "role": member.role, "created_at": member.created_at}
 
     def teardown(self) -> None:
-        assert self.world.broken_invariants() == []
+        assert self.app.broken_invariants() == []
         for project in self.model.projects.values():
             if not project.deleted:
                 assert self.ask(project.owner, "DELETE", f"/{project.id}").status == 200
-        self.world.work_off()
-        self.world.dead_letters()
-        assert self.world.items(*self.model.projects) == []
-        assert self.world.broken_invariants() == []
+        self.app.process_queues()
+        self.app.dead_letters()
+        assert self.app.items(*self.model.projects) == []
+        assert self.app.broken_invariants() == []
 
 
-def test_any_sequence_is_answered_as_the_model_answers_it(world: World, pytestconfig: pytest.Config) -> None:
+def test_any_sequence_is_answered_as_the_model_answers_it(app: InProcessApp, pytestconfig: pytest.Config) -> None:
     real = pytestconfig.getoption("engines") == "real"
-    clients = {nick: world.user(nick) for nick in NICKS}
+    clients = {nick: app.user(nick) for nick in NICKS}
     examples, steps = (50, 40) if real else (8, 20)
     run_state_machine_as_test(
-        lambda: AnySequence(world, clients),  # type: ignore[arg-type] # it is called, and may be any factory
+        lambda: AnySequence(app, clients),  # type: ignore[arg-type] # it is called, and may be any factory
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

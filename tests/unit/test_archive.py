@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projects_api.archive.crc32 import combined
+from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.paths import safe_path, unique_paths
 from projects_api.archive.plan import GIB
-from projects_api.archive.zip_format import Entry, central_header, end_of_central_directory, local_header
+from projects_api.archive.zip_writer import Entry, central_header, end_of_central_directory, local_header
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def test_a_file_over_4_gib_and_an_offset_over_4_gib_take_zip64() -> None:
 def test_the_checksums_of_pieces_combine_to_that_of_the_whole(pieces: list[bytes]) -> None:
     checksum = 0
     for piece in pieces:
-        checksum = combined(checksum, zlib.crc32(piece), len(piece))
+        checksum = combine_crc32(checksum, zlib.crc32(piece), len(piece))
     assert checksum == zlib.crc32(b"".join(pieces))
 
 
@@ -53,7 +53,7 @@ def test_checksums_combine_over_gibibytes_at_once() -> None:
         half = 0
         for _ in range(32):
             half = zlib.crc32(zeros, half)
-        halves = combined(halves, half, 32 << 24)
+        halves = combine_crc32(halves, half, 32 << 24)
     assert halves == whole
 
 

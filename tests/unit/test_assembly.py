@@ -13,13 +13,13 @@ import pytest
 from botocore.client import BaseClient
 
 from projects_api.archive import plan as planning
-from projects_api.domain import assembly
-from projects_api.storage import reading
-from tests.assembling import Exported, put_together
-from tests.clients import Client
-from tests.exporting import unpacked
-from tests.interruptions import DeathError
-from tests.world import World
+from projects_api.domain.exports import export_worker
+from projects_api.storage.s3 import fast_get
+from tests.support.api_client import Client
+from tests.support.archives import unpacked
+from tests.support.export_runs import Exported, put_together
+from tests.support.in_process_app import InProcessApp
+from tests.support.interruptions import DeathError
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_dead")
 
@@ -52,7 +52,7 @@ class Calls:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
     """Has what follows go through ``Calls``."""
     through: list[Calls] = []
-    make_api_call, send = BaseClient._make_api_call, reading._send  # type: ignore[attr-defined]  # in no stub
+    make_api_call, send = BaseClient._make_api_call, fast_get._send  # type: ignore[attr-defined]  # in no stub
 
     def counted_call(client: BaseClient, name: str, parameters: Any) -> Any:
         return through[-1](name, lambda: make_api_call(client, name, parameters))
@@ -61,7 +61,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
         return through[-1]("GetObject", lambda: send(request))
 
     monkeypatch.setattr(BaseClient, "_make_api_call", counted_call)
-    monkeypatch.setattr(reading, "_send", counted_send)
+    monkeypatch.setattr(fast_get, "_send", counted_send)
     through.append(Calls())
     return through.append
 
@@ -73,8 +73,8 @@ def contents(unit: int, large: int = 1) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def exported(world: World, alice: Client, unit: int) -> Exported:
-    return put_together(world, alice, contents(unit))
+def exported(app: InProcessApp, alice: Client, unit: int) -> Exported:
+    return put_together(app, alice, contents(unit))
 
 
 def test_killed_at_every_call_in_turn_it_ends_with_the_same_archive_and_leaves_nothing(
@@ -144,7 +144,7 @@ def test_an_artifact_that_changes_meanwhile_fails_the_export_with_its_name(
     exported: Exported, calls: Callable[[Calls], None], name: str, change: str
 ) -> None:
     key = f"projects/{exported.project_id}/{name}"
-    s3, bucket = boto3.client("s3"), exported.world.stack.artifacts
+    s3, bucket = boto3.client("s3"), exported.app.stack.artifacts
     changed = threading.Event()
 
     def meddle(call: str) -> None:
@@ -163,17 +163,17 @@ def test_an_artifact_that_changes_meanwhile_fails_the_export_with_its_name(
     assert export["status"] == "failed"
     assert key in export["error"]
     assert export["download_url"] is None
-    left = s3.list_objects_v2(Bucket=exported.world.stack.exports, Prefix=f"{exported.project_id}/{export_id}")
+    left = s3.list_objects_v2(Bucket=exported.app.stack.exports, Prefix=f"{exported.project_id}/{export_id}")
     assert "Contents" not in left
-    uploads = s3.list_multipart_uploads(Bucket=exported.world.stack.exports, Prefix=exported.project_id)
+    uploads = s3.list_multipart_uploads(Bucket=exported.app.stack.exports, Prefix=exported.project_id)
     assert not uploads.get("Uploads")
 
 
 def test_more_parts_than_an_upload_takes_are_joined_from_volumes(
-    world: World, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch, calls: Callable[[Calls], None]
+    app: InProcessApp, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch, calls: Callable[[Calls], None]
 ) -> None:
-    exported = put_together(world, alice, contents(unit, large=4))
-    monkeypatch.setattr(planning, "MOST_PARTS", 3)
+    exported = put_together(app, alice, contents(unit, large=4))
+    monkeypatch.setattr(planning, "MAX_PARTS", 3)
     export_id = exported.start()
     calls(Calls(deadly=30))
     with pytest.raises(DeathError):  # on the way, with volumes made
@@ -188,7 +188,7 @@ def test_a_plan_of_another_version_of_the_program_is_not_mixed_with_its_own(
 ) -> None:
     export_id = exported.start()
     with monkeypatch.context() as older:
-        older.setattr(planning, "LEAST_PART", 5 * unit + 5)
+        older.setattr(planning, "MIN_PART_SIZE", 5 * unit + 5)
         calls(Calls(deadly=20))
         with pytest.raises(DeathError):
             exported.deliver(export_id)
@@ -201,7 +201,7 @@ def test_a_worker_that_dies_again_and_again_fails_the_export(
     exported: Exported, calls: Callable[[Calls], None]
 ) -> None:
     export_id = exported.start()
-    for _ in range(assembly.ATTEMPTS):
+    for _ in range(export_worker.ATTEMPTS):
         calls(Calls(deadly=4))
         with pytest.raises(DeathError):
             exported.deliver(export_id)
@@ -223,17 +223,17 @@ def test_a_project_deleted_meanwhile_leaves_no_archive(exported: Exported, calls
     calls(Calls(at=delete))
     exported.deliver(export_id)
     assert deleted.is_set()
-    listed = boto3.client("s3").list_objects_v2(Bucket=exported.world.stack.exports, Prefix=exported.project_id)
+    listed = boto3.client("s3").list_objects_v2(Bucket=exported.app.stack.exports, Prefix=exported.project_id)
     assert [one["Key"] for one in listed.get("Contents", []) if one["Key"].endswith(".zip")] == []
-    exported.world.work_off()
-    assert exported.world.objects(exported.project_id) == []
-    assert exported.world.items(exported.project_id) == []
+    exported.app.process_queues()
+    assert exported.app.objects(exported.project_id) == []
+    assert exported.app.items(exported.project_id) == []
 
 
 def test_progress_grows_and_is_written_no_more_than_once_a_second(
     exported: Exported, monkeypatch: pytest.MonkeyPatch, calls: Callable[[Calls], None]
 ) -> None:
-    monkeypatch.setattr(assembly, "LEASE", timedelta(seconds=30))
+    monkeypatch.setattr(export_worker, "LEASE", timedelta(seconds=30))
     seen: list[Any] = []
     written: list[float] = []
 

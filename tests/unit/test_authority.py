@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients import Client
-from tests.snapshots import Snapshot
-from tests.world import World
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
+from tests.support.moto_snapshot import Snapshot
 
 pytestmark = pytest.mark.memory
 
@@ -53,7 +53,7 @@ NO_SUCH = "00000000-0000-4000-8000-000000000000"
 class Setting:
     """A project with a member of each role and a ready export, and everybody who may come by."""
 
-    world: World
+    app: InProcessApp
     callers: dict[str, Client]
     member: Client
     newcomer: Client
@@ -77,29 +77,29 @@ class Setting:
 
 
 @pytest.fixture(scope="module")
-def setting(world: World) -> tuple[Setting, Snapshot]:
-    roles = {nick: world.user(nick) for nick in ("owner", "admin", "editor", "viewer", "stranger")}
-    owner, member, newcomer = roles["owner"], world.user("member"), world.user("newcomer")
+def setting(app: InProcessApp) -> tuple[Setting, Snapshot]:
+    roles = {nick: app.user(nick) for nick in ("owner", "admin", "editor", "viewer", "stranger")}
+    owner, member, newcomer = roles["owner"], app.user("member"), app.user("newcomer")
     project_id, gone = owner.create(), owner.create("Gone")
     owner.delete(f"/api/projects/{gone}")
     for nick in ("admin", "editor", "viewer"):
         owner.post(f"/api/projects/{project_id}/members", {"email": roles[nick].email, "role": nick})
     owner.post(f"/api/projects/{project_id}/members", {"email": member.email})
     export_id = owner.post(f"/api/projects/{project_id}/exports")["export"]["id"]
-    world.work_off()
+    app.process_queues()
 
     def key(*scopes: str, expires_at: datetime | None = None) -> Client:
         event = {"email": owner.email, "scopes": scopes, "expires_at": expires_at and expires_at.isoformat()}
-        text = world.invoke("CreateApiKey", event)["api_key"]
-        return Client(world.send, text, owner.user_id, owner.email)
+        text = app.invoke("CreateApiKey", event)["api_key"]
+        return Client(app.send, text, owner.user_id, owner.email)
 
     revoked, soon = key("read", "write"), datetime.now(UTC) + timedelta(seconds=0.5)
     expired = key("read", "write", expires_at=soon)
-    world.invoke("RevokeApiKey", {"key_id": revoked.api_key.split("_")[1]})
+    app.invoke("RevokeApiKey", {"key_id": revoked.api_key.split("_")[1]})
     time.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
     callers = roles | {
-        "none": Client(world.send, "", owner.user_id, owner.email),
-        "wrong": Client(world.send, owner.api_key[:-43] + "A" * 43, owner.user_id, owner.email),
+        "none": Client(app.send, "", owner.user_id, owner.email),
+        "wrong": Client(app.send, owner.api_key[:-43] + "A" * 43, owner.user_id, owner.email),
         "revoked": revoked,
         "expired": expired,
         "read:": key("read"),
@@ -115,8 +115,8 @@ def setting(world: World) -> tuple[Setting, Snapshot]:
         "MEMBER": member.user_id,
         "OWNER": owner.user_id,
     }
-    made = Setting(world, callers, member, newcomer, names)
-    return made, Snapshot(world)
+    made = Setting(app, callers, member, newcomer, names)
+    return made, Snapshot(app)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +145,8 @@ def test_every_caller_is_answered_as_the_table_says_and_a_refusal_changes_nothin
     assert dict(zip(CALLERS, answered, strict=True)) == dict(zip(CALLERS, expected, strict=True))
 
 
-def test_the_table_has_every_route(world: World) -> None:
-    document = Client(world.send).get("/api/openapi.json").json
+def test_the_table_has_every_route(app: InProcessApp) -> None:
+    document = Client(app.send).get("/api/openapi.json").json
     routes = {(method.upper(), path) for path, one in document["paths"].items() for method in one}
     asked = set()
     for row in ROWS:

@@ -7,16 +7,17 @@ from collections.abc import Callable
 import pytest
 from botocore.stub import Stubber
 
-from projects_api.domain import assembly, making
-from projects_api.model.errors import StorageUnavailableError
-from projects_api.storage import artifacts, clients
-from projects_api.storage.artifacts import Pin
-from tests.assembling import put_together
-from tests.clients import Client
-from tests.exporting import unpacked
-from tests.world import World
+from projects_api.domain.exports import assembler, export_worker
+from projects_api.entities.errors import StorageUnavailableError
+from projects_api.entities.snapshot import Pin
+from projects_api.storage import clients
+from projects_api.storage.s3 import artifact_store
+from tests.support.api_client import Client
+from tests.support.archives import unpacked
+from tests.support.export_runs import put_together
+from tests.support.in_process_app import InProcessApp
 
-pytestmark = pytest.mark.usefixtures("world", "no_waiting_for_the_dead")
+pytestmark = pytest.mark.usefixtures("app", "no_waiting_for_the_dead")
 
 
 def test_the_checksum_of_an_object_in_parts_is_combined_from_theirs() -> None:
@@ -36,43 +37,43 @@ def test_the_checksum_of_an_object_in_parts_is_combined_from_theirs() -> None:
         s3.add_response("get_object_attributes", page)
         rest = {"ObjectParts": {"IsTruncated": False, "Parts": parts[2:]}, "ETag": "e-3"}
         s3.add_response("get_object_attributes", rest)
-        assert artifacts.crc32(pin) == zlib.crc32(b"".join(pieces))
+        assert artifact_store.crc32(pin) == zlib.crc32(b"".join(pieces))
         s3.assert_no_pending_responses()
 
 
 def test_checksums_that_are_read_over_many_runs_are_read_once(
-    world: World, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch
+    app: InProcessApp, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "CHECKSUM_PIECE", 3 * unit)
-    monkeypatch.setattr(making, "READING", 1)
+    monkeypatch.setattr(assembler, "CHECKSUM_READ_SIZE", 3 * unit)
+    monkeypatch.setattr(assembler, "READ_THREADS", 1)
     files = {f"models/{number}.bin": bytes([number]) * (11 * unit + number) for number in range(6)}
-    exported = put_together(world, alice, files, ChecksumAlgorithm="SHA256")
+    exported = put_together(app, alice, files, ChecksumAlgorithm="SHA256")
     read: list[int] = []
-    read_crc32 = artifacts.read_crc32
+    read_crc32 = artifact_store.read_crc32
 
     def counted(pin: Pin, checksum: int, *, start: int, size: int) -> int:
         read.append(size)
         return read_crc32(pin, checksum, start=start, size=size)
 
-    monkeypatch.setattr(artifacts, "read_crc32", counted)
+    monkeypatch.setattr(artifact_store, "read_crc32", counted)
 
     def six_units() -> Callable[[], bool]:
         before = sum(read)
         return lambda: sum(read) - before < 6 * unit
 
     export_id = exported.start()
-    assert exported.runs(export_id, six_units) > assembly.ATTEMPTS
+    assert exported.runs(export_id, six_units) > export_worker.ATTEMPTS
     assert sum(read) == sum(map(len, files.values()))
     assert unpacked(exported.archive(export_id))[1] == files
 
 
 def test_checksums_are_not_read_again_where_a_run_ended_by_a_fault(
-    world: World, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch
+    app: InProcessApp, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "CHECKSUM_PIECE", unit)
-    exported = put_together(world, alice, {"models/0.bin": bytes([7]) * (40 * unit)}, ChecksumAlgorithm="SHA256")
+    monkeypatch.setattr(assembler, "CHECKSUM_READ_SIZE", unit)
+    exported = put_together(app, alice, {"models/0.bin": bytes([7]) * (40 * unit)}, ChecksumAlgorithm="SHA256")
     starts: list[int] = []
-    read_crc32 = artifacts.read_crc32
+    read_crc32 = artifact_store.read_crc32
 
     def flaky(pin: Pin, checksum: int, *, start: int, size: int) -> int:
         if len(starts) % 3 == 2 and starts.count(start) == 0:
@@ -81,8 +82,8 @@ def test_checksums_are_not_read_again_where_a_run_ended_by_a_fault(
         starts.append(start)
         return read_crc32(pin, checksum, start=start, size=size)
 
-    monkeypatch.setattr(artifacts, "read_crc32", flaky)
+    monkeypatch.setattr(artifact_store, "read_crc32", flaky)
     export_id = exported.start()
-    assert exported.runs(export_id, lambda: lambda: True) > assembly.ATTEMPTS
+    assert exported.runs(export_id, lambda: lambda: True) > export_worker.ATTEMPTS
     assert starts == sorted(starts)
     assert exported.export(export_id)["status"] == "ready"

@@ -6,15 +6,16 @@ from datetime import timedelta
 import pytest
 from botocore.stub import Stubber
 
-from projects_api.domain.purge import NotDoneError, purge_project
-from projects_api.model.clock import now
-from projects_api.model.ids import ProjectId
-from projects_api.storage import clients, objects
-from tests.clients import Client
-from tests.world import World
+from projects_api.domain.purge import PurgeIncompleteError, purge_project
+from projects_api.entities.clock import now
+from projects_api.entities.ids import ProjectId
+from projects_api.storage import clients
+from projects_api.storage.s3 import bucket_cleanup
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
 
 
-def test_from_the_answer_on_every_route_is_404_for_everybody(world: World, alice: Client, bob: Client) -> None:
+def test_from_the_answer_on_every_route_is_404_for_everybody(app: InProcessApp, alice: Client, bob: Client) -> None:
     project_id = alice.create()
     kept = alice.create("Kept")
     alice.post(f"/api/projects/{project_id}/members", {"email": bob.email, "role": "admin"})
@@ -41,97 +42,99 @@ def test_from_the_answer_on_every_route_is_404_for_everybody(world: World, alice
     assert bob.get("/api/projects?limit=1").json == {"items": [], "total": 0, "limit": 1, "offset": 0}
 
 
-def test_nothing_is_left(world: World, alice: Client, bob: Client) -> None:
+def test_nothing_is_left(app: InProcessApp, alice: Client, bob: Client) -> None:
     key = str(uuid.uuid4())
     project_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
     members = f"/api/projects/{project_id}/members"
     for number in range(40):
-        alice.post(members, {"email": world.user(f"user{number}").email})
+        alice.post(members, {"email": app.user(f"user{number}").email})
     for number in range(60):
-        artifact = world.store(project_id, f"datasets/{number}", b"first")
-        world.store(project_id, f"datasets/{number}", b"second")
+        artifact = app.store(project_id, f"datasets/{number}", b"first")
+        app.store(project_id, f"datasets/{number}", b"second")
         resource = {"id": str(uuid.uuid4()), "name": "n", "artifact": artifact}
-        world.announce("Dataset Created", project_id, resource)
-    world.announce("Model Deleted", project_id, {"id": str(uuid.uuid4()), "name": "gone before it came"})
-    world.work_off()
+        app.announce("Dataset Created", project_id, resource)
+    app.announce("Model Deleted", project_id, {"id": str(uuid.uuid4()), "name": "gone before it came"})
+    app.process_queues()
     alice.post(f"/api/projects/{project_id}/exports")
-    world.work_off()
-    assert len(world.objects(project_id)) == 121
-    assert len(world.items(project_id)) > 140
+    app.process_queues()
+    assert len(app.objects(project_id)) == 121
+    assert len(app.items(project_id)) > 140
     alice.delete(f"/api/projects/{project_id}")
-    world.work_off()
-    assert world.items(project_id) == []
-    assert world.objects(project_id) == []
+    app.process_queues()
+    assert app.items(project_id) == []
+    assert app.objects(project_id) == []
     assert alice.get("/api/projects")["total"] == 0
     again = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)
     assert again["project_id"] != project_id
     assert alice.get("/api/projects")["total"] == 1
 
 
-def test_an_event_after_the_deletion_is_put_aside(world: World, alice: Client) -> None:
+def test_an_event_after_the_deletion_is_put_aside(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     alice.delete(f"/api/projects/{project_id}")
-    world.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "late"})
-    world.work_off()
-    ((_, why),) = world.dead_letters()
+    app.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "late"})
+    app.process_queues()
+    ((_, why),) = app.dead_letters()
     assert "no such project" in why
-    assert world.items(project_id) == []
+    assert app.items(project_id) == []
 
 
-def test_a_repeat_after_the_deletion_is_done_and_changes_nothing(world: World, alice: Client) -> None:
+def test_a_repeat_after_the_deletion_is_done_and_changes_nothing(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
-    repeated = world.event("Dataset Created", project_id, {"id": str(uuid.uuid4()), "name": "early.csv"})
-    assert world.deliver([repeated]) == []
+    repeated = app.event("Dataset Created", project_id, {"id": str(uuid.uuid4()), "name": "early.csv"})
+    assert app.deliver([repeated]) == []
     alice.delete(f"/api/projects/{project_id}")
-    before = world.items(project_id)
-    assert world.deliver([repeated, repeated]) == []
-    assert world.dead_letters() == []
-    assert world.items(project_id) == before
+    before = app.items(project_id)
+    assert app.deliver([repeated, repeated]) == []
+    assert app.dead_letters() == []
+    assert app.items(project_id) == before
 
-    world.work_off()
-    assert world.deliver([repeated]) == []
-    ((_, why),) = world.dead_letters()
+    app.process_queues()
+    assert app.deliver([repeated]) == []
+    ((_, why),) = app.dead_letters()
     assert "no such project" in why
 
 
 def test_a_purge_whose_message_was_lost_is_made_up_for(
-    world: World, alice: Client, monkeypatch: pytest.MonkeyPatch
+    app: InProcessApp, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project_id = alice.create()
     with monkeypatch.context() as patch:
-        patch.setattr("projects_api.storage.queues.send_purge", lambda *_, **__: None)
+        patch.setattr("projects_api.storage.sqs.send_purge", lambda *_, **__: None)
         alice.delete(f"/api/projects/{project_id}")
-    world.work_off()
-    assert world.items(project_id)
-    world.resume_stalled()
-    world.work_off()
-    assert world.items(project_id) == []
+    app.process_queues()
+    assert app.items(project_id)
+    app.resume_stalled()
+    app.process_queues()
+    assert app.items(project_id) == []
 
 
-def test_a_purge_under_way_is_not_sent_for_again(world: World, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_under_way_is_not_sent_for_again(
+    app: InProcessApp, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project_id = ProjectId(alice.create())
-    world.store(project_id, "a", b"a")
+    app.store(project_id, "a", b"a")
     with monkeypatch.context() as patch:
         patch.setattr("projects_api.domain.projects.now", lambda: now() - timedelta(hours=1))
         alice.delete(f"/api/projects/{project_id}")
-    with pytest.raises(NotDoneError):
-        purge_project(project_id, keep_going=lambda: False)
+    with pytest.raises(PurgeIncompleteError):
+        purge_project(project_id, should_continue=lambda: False)
     sent: list[str] = []
-    monkeypatch.setattr("projects_api.storage.queues.send_purge", lambda project_id, **_: sent.append(project_id))
-    world.invoke("ResumeStalled", {})
+    monkeypatch.setattr("projects_api.storage.sqs.send_purge", lambda project_id, **_: sent.append(project_id))
+    app.invoke("ResumeStalled", {})
     assert project_id not in sent
     monkeypatch.undo()
-    world.work_off()
-    assert world.items(project_id) == []
+    app.process_queues()
+    assert app.items(project_id) == []
 
 
-def test_a_project_can_be_deleted_that_is_full(world: World, alice: Client) -> None:
+def test_a_project_can_be_deleted_that_is_full(app: InProcessApp, alice: Client) -> None:
     """There no item may grow, and no emulator knows: so its own item is held against what it was before."""
     project_id = alice.create()
-    world.invoke("ScheduleExports", {})  # after which it is no work for any job, and deleting makes it one
+    app.invoke("ScheduleExports", {})  # after which it is no work for any job, and deleting makes it one
 
     def size() -> int:
-        (item,) = (item for item in world.items(project_id) if item["SK"]["S"] == "PROJECT")
+        (item,) = (item for item in app.items(project_id) if item["SK"]["S"] == "PROJECT")
         return sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
 
     before = size()
@@ -139,20 +142,20 @@ def test_a_project_can_be_deleted_that_is_full(world: World, alice: Client) -> N
     assert size() <= before
 
 
-def test_an_upload_under_way_is_aborted_and_leaves_no_object(world: World, alice: Client) -> None:
+def test_an_upload_under_way_is_aborted_and_leaves_no_object(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
-    place = {"Bucket": world.stack.artifacts, "Key": f"projects/{project_id}/models/m"}
-    upload = world.s3.create_multipart_upload(**place)["UploadId"]
-    world.s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"half")
+    place = {"Bucket": app.stack.artifacts, "Key": f"projects/{project_id}/models/m"}
+    upload = app.s3.create_multipart_upload(**place)["UploadId"]
+    app.s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"half")
     alice.delete(f"/api/projects/{project_id}")
-    world.work_off()
-    left = world.s3.list_multipart_uploads(Bucket=place["Bucket"], Prefix=place["Key"])
+    app.process_queues()
+    left = app.s3.list_multipart_uploads(Bucket=place["Bucket"], Prefix=place["Key"])
     assert not left.get("Uploads")
-    assert world.objects(project_id) == []
+    assert app.objects(project_id) == []
 
 
-def test_an_upload_whose_key_xml_cannot_carry_is_aborted(world: World) -> None:
-    bucket, asked = world.stack.artifacts, {"Prefix": "p/", "EncodingType": "url"}
+def test_an_upload_whose_key_xml_cannot_carry_is_aborted(app: InProcessApp) -> None:
+    bucket, asked = app.stack.artifacts, {"Prefix": "p/", "EncodingType": "url"}
     with Stubber(clients.s3()) as s3:
         first = {
             "Uploads": [{"Key": "p/a%01b+c%2B", "UploadId": "1"}],
@@ -167,13 +170,13 @@ def test_an_upload_whose_key_xml_cannot_carry_is_aborted(world: World) -> None:
         rest = {"Uploads": [{"Key": "p/a%20b", "UploadId": "2"}]}  # of one that does not know the encoding
         s3.add_response("list_multipart_uploads", rest, {"Bucket": bucket} | asked | after)
         s3.add_response("abort_multipart_upload", {}, {"Bucket": bucket, "Key": "p/a%20b", "UploadId": "2"})
-        objects.abort_uploads(bucket, "p/")
+        bucket_cleanup.abort_uploads(bucket, "p/")
         s3.assert_no_pending_responses()
 
 
-def test_an_object_whose_key_xml_cannot_carry_does_not_keep_the_others(world: World) -> None:
+def test_an_object_whose_key_xml_cannot_carry_does_not_keep_the_others(app: InProcessApp) -> None:
     """Of which neither moto nor SeaweedFS can tell: their lists are broken by such a key."""
-    bucket = world.stack.artifacts
+    bucket = app.stack.artifacts
     keys = ["p/fine", "p/a\x01b", "p/fine too"]
     with Stubber(clients.s3()) as s3:
         versions = [{"Key": key, "VersionId": f"version of {key}"} for key in keys]
@@ -181,29 +184,29 @@ def test_an_object_whose_key_xml_cannot_carry_does_not_keep_the_others(world: Wo
         s3.add_response("delete_object", {}, {"Bucket": bucket} | versions[1])
         listed = {"Objects": [versions[0], versions[2]], "Quiet": True}
         s3.add_response("delete_objects", {}, {"Bucket": bucket, "Delete": listed})
-        assert objects.delete_objects(bucket, "p/")
+        assert bucket_cleanup.delete_objects(bucket, "p/")
         s3.assert_no_pending_responses()
 
 
 def test_an_idempotency_key_that_stands_for_a_later_project_outlives_the_first(
-    world: World, alice: Client, monkeypatch: pytest.MonkeyPatch
+    app: InProcessApp, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = str(uuid.uuid4())
     with monkeypatch.context() as patch:
-        patch.setattr("projects_api.storage.projects.IDEMPOTENCY_WINDOW", timedelta(days=-1))
+        patch.setattr("projects_api.storage.dynamodb.project_store.IDEMPOTENCY_WINDOW", timedelta(days=-1))
         first = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
     second = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
     assert first != second
     alice.delete(f"/api/projects/{first}")
-    world.work_off()
+    app.process_queues()
     assert alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"] == second
 
 
-def test_a_purge_does_not_wait_for_an_export_that_found_the_project_deleted(world: World, alice: Client) -> None:
+def test_a_purge_does_not_wait_for_an_export_that_found_the_project_deleted(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     alice.delete(f"/api/projects/{project_id}")
-    world.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
-    world.deliver([{"project_id": project_id}], "PurgeProject")
-    assert world.items(project_id) == []
-    world.work_off()
+    app.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
+    app.deliver([{"project_id": project_id}], "PurgeProject")
+    assert app.items(project_id) == []
+    app.process_queues()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from projects_api.model.errors import InvalidInputError
-from tests.clients import Answer, Client
-from tests.world import World
+from projects_api.entities.errors import InvalidInputError
+from tests.support.api_client import Answer, Client
+from tests.support.in_process_app import InProcessApp
 
 #: A project that is not there.
 NOBODYS = "01930000-0000-7000-8000-00000000dead"
@@ -176,11 +176,11 @@ def test_a_header_that_does_not_validate_is_explained(alice: Client) -> None:
         assert said(answer) == {"header Idempotency-Key": message}
 
 
-def test_who_may_not_is_told_why_and_what_it_takes(world: World, alice: Client, bob: Client) -> None:
+def test_who_may_not_is_told_why_and_what_it_takes(app: InProcessApp, alice: Client, bob: Client) -> None:
     project_id = alice.create()
     path = f"/api/projects/{project_id}"
     alice.post(f"{path}/members", {"email": bob.email, "role": "viewer"})
-    reader = world.user("reader", ("read",))
+    reader = app.user("reader", ("read",))
     nobody, somebody = {"email": "Nobody@example.com"}, f"{path}/members/{uuid.uuid4()}"
     told: list[tuple[Answer, int, str]] = [
         (
@@ -229,8 +229,8 @@ def test_who_may_not_is_told_why_and_what_it_takes(world: World, alice: Client, 
         assert (answer.status, answer.json) == (status, {"detail": detail})
 
 
-def test_what_the_gateway_refuses_it_refuses_in_its_own_words(world: World, alice: Client) -> None:
-    nobody = Client(world.send)
+def test_what_the_gateway_refuses_it_refuses_in_its_own_words(app: InProcessApp, alice: Client) -> None:
+    nobody = Client(app.send)
     for answer, status, message in (
         (nobody.get("/api/projects"), 401, "Unauthorized"),
         (nobody.get("/api/projects", Authorization="Bearer prj_x"), 403, "Forbidden"),
@@ -342,7 +342,9 @@ def test_a_body_about_as_deep_as_the_interpreters_stack_is_refused(alice: Client
         ("RevokeApiKey", {"key_id": "prj_x"}, "key_id: String should match pattern '^[0-9a-f]{16}$'"),
     ],
 )
-def test_an_operator_is_told_in_one_line_what_is_wrong(world: World, function: str, event: Any, message: str) -> None:
+def test_an_operator_is_told_in_one_line_what_is_wrong(
+    app: InProcessApp, function: str, event: Any, message: str
+) -> None:
     with pytest.raises(InvalidInputError) as error:
-        world.invoke(function, event)
+        app.invoke(function, event)
     assert str(error.value) == message

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.events import Event, differences, events, seed
-from tests.world import World
+from tests.support.in_process_app import InProcessApp
+from tests.support.sample_events import Event, differences, events, seed
 
 
 @pytest.fixture(scope="module")
-def seeded(session_world: World) -> Iterator[World]:
-    seed(session_world)
-    yield session_world
-    session_world.forget()
+def seeded(session_app: InProcessApp) -> Iterator[InProcessApp]:
+    seed(session_app)
+    yield session_app
+    session_app.forget()
 
 
 @pytest.mark.parametrize("event", events(), ids=str)
-def test_an_event_is_answered_as_expected(seeded: World, event: Event) -> None:
+def test_an_event_is_answered_as_expected(seeded: InProcessApp, event: Event) -> None:
     try:
         answer = seeded.invoke(event.function, event.content)
     except Exception as error:  # noqa: BLE001 - what Lambda answers then
@@ -24,5 +24,5 @@ def test_an_event_is_answered_as_expected(seeded: World, event: Event) -> None:
     assert not list(differences(event.expected, answer))
 
 
-def test_every_function_has_an_event(session_world: World) -> None:
-    assert {event.function for event in events()} == set(session_world.stack.functions)
+def test_every_function_has_an_event(session_app: InProcessApp) -> None:
+    assert {event.function for event in events()} == set(session_app.stack.functions)

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from projects_api.domain import exports
-from projects_api.model.errors import StorageUnavailableError
-from projects_api.storage import keys, queues
-from tests.clients import Answer, Client
-from tests.faults import Fault, network
-from tests.interruptions import DeathError
-from tests.snapshots import Snapshot
-from tests.world import World
+from projects_api.domain.exports import export_requests
+from projects_api.entities.errors import StorageUnavailableError
+from projects_api.storage import sqs
+from projects_api.storage.dynamodb import keys
+from tests.support.api_client import Answer, Client
+from tests.support.fault_injection import Fault, network
+from tests.support.in_process_app import InProcessApp
+from tests.support.interruptions import DeathError
+from tests.support.moto_snapshot import Snapshot
 
 pytestmark = pytest.mark.memory
 
@@ -33,7 +34,7 @@ AT = "2026-02-10T09:00:00Z"
 class Scene:
     """Users, and a project of Alice's with Bob as its editor, a dataset that has a file, and an experiment."""
 
-    world: World
+    app: InProcessApp
     alice: Client
     bob: Client
     carol: Client
@@ -41,15 +42,15 @@ class Scene:
     url: str
 
 
-def scene(world: World) -> Scene:
-    alice, bob, carol = world.user("alice"), world.user("bob"), world.user("carol")
+def scene(app: InProcessApp) -> Scene:
+    alice, bob, carol = app.user("alice"), app.user("bob"), app.user("carol")
     project_id = alice.create("Project", description="d")
     url = f"/api/projects/{project_id}"
     alice.post(f"{url}/members", {"email": bob.email})
-    artifact = world.store(project_id, "datasets/a.csv", b"a,b\n")
-    world.announce("Dataset Created", project_id, {"id": RESOURCE, "name": "a.csv", "artifact": artifact}, AT)
-    world.work_off()
-    return Scene(world, alice, bob, carol, project_id, url)
+    artifact = app.store(project_id, "datasets/a.csv", b"a,b\n")
+    app.announce("Dataset Created", project_id, {"id": RESOURCE, "name": "a.csv", "artifact": artifact}, AT)
+    app.process_queues()
+    return Scene(app, alice, bob, carol, project_id, url)
 
 
 #: Does something that may be repeated, and says what the answer was.
@@ -122,7 +123,7 @@ def downloading(s: Scene) -> Act:
 def export(s: Scene) -> str:
     """A ready export's id."""
     export_id: str = s.alice.post(f"{s.url}/exports")["export"]["id"]
-    s.world.work_off()
+    s.app.process_queues()
     return export_id
 
 
@@ -152,10 +153,10 @@ def recording_several(s: Scene) -> Act:
 
     def said(project_id: str, number: int) -> str:
         resource = {"id": f"{RESOURCE[:-1]}{number}", "name": "m"}
-        return json.dumps(s.world.event("Model Created", project_id, resource, AT))
+        return json.dumps(s.app.event("Model Created", project_id, resource, AT))
 
     bodies = [said(s.project_id, 2), said(other, 3), said(s.project_id, 4), '{"no": "event"}', said(s.project_id, 5)]
-    return lambda: s.world.deliver(bodies)
+    return lambda: s.app.deliver(bodies)
 
 
 def setting_an_event_aside(s: Scene) -> Act:
@@ -169,34 +170,34 @@ def purging(s: Scene) -> Act:
 
 
 def work(s: Scene, function: str, body: Any) -> Act:
-    return lambda: s.world.deliver([body], function)
+    return lambda: s.app.deliver([body], function)
 
 
 def scheduling(s: Scene) -> Act:
-    return lambda: s.world.invoke("ScheduleExports", {})
+    return lambda: s.app.invoke("ScheduleExports", {})
 
 
 def resuming(s: Scene) -> Act:
     with pytest.MonkeyPatch.context() as patch:
         for send in ("send_export", "send_purge"):
-            patch.setattr(queues, send, lambda *_, **__: None)
+            patch.setattr(sqs, send, lambda *_, **__: None)
         s.alice.post(f"{s.url}/exports")
         other = s.alice.create("Other")
         s.alice.delete(f"/api/projects/{other}")
 
-    return s.world.resume_stalled
+    return s.app.resume_stalled
 
 
 def registering(s: Scene) -> Act:
-    return lambda: s.world.invoke("RegisterUser", {"email": "dora@example.com", "name": "Dora"})
+    return lambda: s.app.invoke("RegisterUser", {"email": "dora@example.com", "name": "Dora"})
 
 
 def issuing_a_key(s: Scene) -> Act:
-    return lambda: s.world.invoke("CreateApiKey", {"email": s.alice.email, "scopes": ["read"]})
+    return lambda: s.app.invoke("CreateApiKey", {"email": s.alice.email, "scopes": ["read"]})
 
 
 def revoking_a_key(s: Scene) -> Act:
-    return lambda: s.world.invoke("RevokeApiKey", {"key_id": s.bob.api_key.split("_")[1]})
+    return lambda: s.app.invoke("RevokeApiKey", {"key_id": s.bob.api_key.split("_")[1]})
 
 
 #: What is done, by which function, and what a repeat may be answered where the first time took effect already.
@@ -255,12 +256,12 @@ def answer_of(act: Act) -> Any:
     return answer.status
 
 
-def settle(world: World) -> None:
+def settle(app: InProcessApp) -> None:
     """Lets everything that was begun end, as it does in time by itself."""
-    world.work_off()
-    if any(item.get("work", {}).get("S", "DUE")[:3] != "DUE" for item in world.items("")):
-        world.resume_stalled()
-        world.work_off()
+    app.process_queues()
+    if any(item.get("pending_work", {}).get("S", "DUE")[:3] != "DUE" for item in app.items("")):
+        app.resume_stalled()
+        app.process_queues()
 
 
 def state(s: Scene) -> Counter[str]:
@@ -279,17 +280,17 @@ def state(s: Scene) -> Counter[str]:
             text = re.sub(pattern, label, text)
         return text
 
-    world = s.world
-    items = [json.dumps(item, sort_keys=True) for item in world.items("")]
-    letters = [json.dumps(letter) for letter in world.dead_letters()]
-    return Counter(map(alike, items + letters + world.objects("")))
+    app = s.app
+    items = [json.dumps(item, sort_keys=True) for item in app.items("")]
+    letters = [json.dumps(letter) for letter in app.dead_letters()]
+    return Counter(map(alike, items + letters + app.objects("")))
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for an archive, and what is to be done lies in one shard, since all are read alike."""
-    monkeypatch.setattr(exports, "WAIT", 0.0)
-    monkeypatch.setattr(keys, "WORK_SHARDS", 1)
+    monkeypatch.setattr(export_requests, "WAIT", 0.0)
+    monkeypatch.setattr(keys, "PENDING_WORK_SHARDS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -301,31 +302,31 @@ def cells() -> Iterator[Counter[str]]:
 
 @pytest.mark.parametrize(("function", "begin", "repeated"), ACTS, ids=[act.__name__ for _, act, _ in ACTS])
 def test_a_fault_in_any_call_is_told_plainly_and_mended_by_a_repeat(
-    world: World, cells: Counter[str], function: str, begin: Callable[[Scene], Act], repeated: int
+    app: InProcessApp, cells: Counter[str], function: str, begin: Callable[[Scene], Act], repeated: int
 ) -> None:
-    world.forget()
-    of = scene(world)
+    app.forget()
+    of = scene(app)
     act = begin(of)
-    snapshot = Snapshot(world)
-    with network(world, function) as seen:
+    snapshot = Snapshot(app)
+    with network(app, function) as seen:
         right = answer_of(act)
     assert right != FAILED
     assert seen.calls
-    settle(world)
+    settle(app)
     wanted = state(of)
     for number, call in enumerate(seen.calls):
         for fault in Fault:
-            if fault is Fault.CONTENDED and call not in {"TransactWriteItems", "UpdateItem"}:
+            if fault is Fault.CONFLICTS and call not in {"TransactWriteItems", "UpdateItem"}:
                 continue
             cell = f"{function}: call {number}, {call}: {fault.value}"
             snapshot.restore()
-            with network(world, function, fails=number, fault=fault):
+            with network(app, function, fails=number, fault=fault):
                 answer = answer_of(act)
             cells[function] += 1
             if fault.passes:
                 assert answer == right, cell
             again = answer_of(act)
             assert again in {right, repeated or "done"}, cell
-            settle(world)
+            settle(app)
             found = state(of)
             assert (found.keys() == wanted.keys()) if begin in TWICE else (found == wanted), cell

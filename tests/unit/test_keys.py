@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from projects_api.model import clock
-from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError
-from tests.clients import Client
-from tests.world import World
+from projects_api.entities import clock
+from projects_api.entities.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
 
 
-def test_a_missing_key_is_401_and_a_wrong_one_refused(world: World, alice: Client) -> None:
-    assert Client(world.send).get("/api/projects").status == 401
+def test_a_missing_key_is_401_and_a_wrong_one_refused(app: InProcessApp, alice: Client) -> None:
+    assert Client(app.send).get("/api/projects").status == 401
     key_id = alice.api_key.split("_")[1]
     for wrong in (
         "x",
@@ -20,13 +20,13 @@ def test_a_missing_key_is_401_and_a_wrong_one_refused(world: World, alice: Clien
         f"prj_{key_id}_{'A' * 43}",
         f"prj_{'0' * 16}_{'A' * 43}",
     ):
-        assert Client(world.send, wrong).get("/api/projects").status in {401, 403}
+        assert Client(app.send, wrong).get("/api/projects").status in {401, 403}
     for header in (f"Basic {alice.api_key}", "Bearer", alice.api_key):
-        assert Client(world.send).get("/api/projects", Authorization=header).status in {401, 403}
+        assert Client(app.send).get("/api/projects", Authorization=header).status in {401, 403}
 
 
-def test_scopes_decide(world: World) -> None:
-    reader, writer, admin = (world.user(scope, (scope,)) for scope in ("read", "write", "admin"))
+def test_scopes_decide(app: InProcessApp) -> None:
+    reader, writer, admin = (app.user(scope, (scope,)) for scope in ("read", "write", "admin"))
     assert reader.get("/api/projects").status == 200
     refused = reader.post("/api/projects", {"name": "n"})
     assert refused.status == 403
@@ -40,45 +40,45 @@ def test_scopes_decide(world: World) -> None:
     assert reader.get("/api/projects")["total"] == 0
 
 
-def test_a_key_ends_when_it_expires_and_when_it_is_revoked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    user = world.user()
+def test_a_key_ends_when_it_expires_and_when_it_is_revoked(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = app.user()
     expires_at = datetime.now(UTC) + timedelta(hours=1)
     event = {"email": user.email, "scopes": ["read"], "expires_at": expires_at.isoformat()}
-    key = world.invoke("CreateApiKey", event)
-    client = Client(world.send, key["api_key"])
+    key = app.invoke("CreateApiKey", event)
+    client = Client(app.send, key["api_key"])
     assert client.get("/api/projects").status == 200
     monkeypatch.setattr("projects_api.domain.users.now", lambda: expires_at)
     assert client.get("/api/projects").status in {401, 403}
     assert user.get("/api/projects").status == 200
-    revoked = world.invoke("RevokeApiKey", {"key_id": user.api_key.split("_")[1]})
+    revoked = app.invoke("RevokeApiKey", {"key_id": user.api_key.split("_")[1]})
     assert user.get("/api/projects").status in {401, 403}
-    assert world.invoke("RevokeApiKey", {"key_id": revoked["key_id"]}) == revoked
+    assert app.invoke("RevokeApiKey", {"key_id": revoked["key_id"]}) == revoked
 
 
-def test_only_a_hash_of_the_secret_is_stored(world: World, alice: Client) -> None:
+def test_only_a_hash_of_the_secret_is_stored(app: InProcessApp, alice: Client) -> None:
     secret = alice.api_key.split("_", 2)[2]
-    assert world.items(secret) == []
-    assert len(world.items(alice.api_key.split("_")[1])) == 1
+    assert app.items(secret) == []
+    assert len(app.items(alice.api_key.split("_")[1])) == 1
 
 
-def test_registering_again_returns_the_same_user(world: World, alice: Client) -> None:
-    again = world.invoke("RegisterUser", {"email": f" {alice.email.upper()} ", "name": "Somebody Else"})
+def test_registering_again_returns_the_same_user(app: InProcessApp, alice: Client) -> None:
+    again = app.invoke("RegisterUser", {"email": f" {alice.email.upper()} ", "name": "Somebody Else"})
     assert (again["user_id"], again["name"]) == (alice.user_id, "Alice")
 
 
-def test_operators_are_told_what_is_wrong(world: World, alice: Client) -> None:
+def test_operators_are_told_what_is_wrong(app: InProcessApp, alice: Client) -> None:
     with pytest.raises(InvalidInputError):
-        world.invoke("RegisterUser", {"email": "no address", "name": "N"})
+        app.invoke("RegisterUser", {"email": "no address", "name": "N"})
     with pytest.raises(InvalidInputError):
-        world.invoke("RegisterUser", {"email": "a@example.com", "name": " "})
+        app.invoke("RegisterUser", {"email": "a@example.com", "name": " "})
     with pytest.raises(UserNotFoundError):
-        world.invoke("CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
+        app.invoke("CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
     with pytest.raises(InvalidInputError):
-        world.invoke("CreateApiKey", {"email": alice.email, "scopes": []})
+        app.invoke("CreateApiKey", {"email": alice.email, "scopes": []})
     with pytest.raises(InvalidInputError):
-        world.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"})
+        app.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"})
     with pytest.raises(ApiKeyNotFoundError):
-        world.invoke("RevokeApiKey", {"key_id": "0" * 16})
+        app.invoke("RevokeApiKey", {"key_id": "0" * 16})
 
 
 def test_times_are_in_utc_with_a_z() -> None:

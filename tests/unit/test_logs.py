@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from local.stack import ROOT, load_template
-from projects_api.domain import exports
+from local.stack import ROOT
+from local.template import load_template
+from projects_api.domain.exports import export_requests
 from projects_api.storage import clients
 from projects_api.telemetry import Metric
-from tests.clients import Client
-from tests.faults import Fault, network
-from tests.world import World
+from tests.support.api_client import Client
+from tests.support.fault_injection import Fault, network
+from tests.support.in_process_app import InProcessApp
 
 #: What no line may hold: an email, the secret of an API key, a signed URL.
 SECRETS = re.compile(r"[\w.-]+@[\w-]+\.\w+|prj_|X-Amz-Signature|X-Amz-Credential|AWSAccessKeyId", re.IGNORECASE)
@@ -27,7 +28,7 @@ SECRETS = re.compile(r"[\w.-]+@[\w-]+\.\w+|prj_|X-Amz-Signature|X-Amz-Credential
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "WAIT", 0.0)
+    monkeypatch.setattr(export_requests, "WAIT", 0.0)
 
 
 @contextlib.contextmanager
@@ -51,17 +52,17 @@ def logged() -> Iterator[list[str]]:
         lines += written.getvalue().splitlines()
 
 
-def failing(world: World, function: str, event: Any) -> None:
+def failing(app: InProcessApp, function: str, event: Any) -> None:
     """Has a function fail, and writes what Lambda logs of that by itself."""
     with pytest.raises(Exception) as failure:  # noqa: PT011 - whatever it is, Lambda logs it
-        world.invoke(function, event)
+        app.invoke(function, event)
     trace = "".join(traceback.format_exception(failure.value))
     print(json.dumps({"errorType": failure.typename, "errorMessage": str(failure.value), "stackTrace": trace}))
 
 
-def whole_session(world: World) -> list[Client]:
+def whole_session(app: InProcessApp) -> list[Client]:
     """Every route and every job once or more, with success and in vain."""
-    alice, bob = world.user("alice"), world.user("bob")
+    alice, bob = app.user("alice"), app.user("bob")
     project_id = alice.create("Project")
     url = f"/api/projects/{project_id}"
     alice.post("/api/projects", {"name": "New"}, Idempotency_Key=alice.email)
@@ -76,45 +77,45 @@ def whole_session(world: World) -> list[Client]:
     bob.delete(f"{url}/members/{bob.email}")
     bob.get(f"/api/projects/{bob.email}")
     bob.delete(f"{url}/members/{bob.user_id}")
-    Client(world.send, alice.api_key[:-1] + "_").get(url)
-    Client(world.send).get(url, Authorization=f"Basic {alice.api_key}")
-    artifact = world.store(project_id, "datasets/a@example.com", b"a")
-    world.announce("Dataset Created", project_id, {"id": str(uuid.uuid4()), "name": bob.email, "artifact": artifact})
-    world.announce("Dataset Created", project_id, {"id": bob.email, "name": alice.api_key})
-    world.announce("Dataset Created", str(uuid.uuid4()), {"id": str(uuid.uuid4()), "name": "late"})
-    world.work_off()
+    Client(app.send, alice.api_key[:-1] + "_").get(url)
+    Client(app.send).get(url, Authorization=f"Basic {alice.api_key}")
+    artifact = app.store(project_id, "datasets/a@example.com", b"a")
+    app.announce("Dataset Created", project_id, {"id": str(uuid.uuid4()), "name": bob.email, "artifact": artifact})
+    app.announce("Dataset Created", project_id, {"id": bob.email, "name": alice.api_key})
+    app.announce("Dataset Created", str(uuid.uuid4()), {"id": str(uuid.uuid4()), "name": "late"})
+    app.process_queues()
     export_id = alice.post(f"{url}/exports")["export"]["id"]
-    world.work_off()
-    world.invoke("ScheduleExports", {})
-    world.work_off()
+    app.process_queues()
+    app.invoke("ScheduleExports", {})
+    app.process_queues()
     for path in ("/export", "/exports", f"/exports/{export_id}"):
         for accept in ("application/json", "*/*"):
             assert alice.get(url + path, Accept=accept).status == 200
-    world.invoke("ResumeStalled", {})
-    failing(world, "RegisterUser", {"email": "no address", "name": "B"})
-    failing(world, "RegisterUser", {"email": [bob.email]})
-    failing(world, "CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
-    failing(world, "CreateApiKey", {"email": bob.email, "scopes": [bob.email]})
-    failing(world, "RevokeApiKey", {"key_id": bob.api_key})
-    world.invoke("RevokeApiKey", {"key_id": bob.api_key.split("_")[1]})
+    app.invoke("ResumeStalled", {})
+    failing(app, "RegisterUser", {"email": "no address", "name": "B"})
+    failing(app, "RegisterUser", {"email": [bob.email]})
+    failing(app, "CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
+    failing(app, "CreateApiKey", {"email": bob.email, "scopes": [bob.email]})
+    failing(app, "RevokeApiKey", {"key_id": bob.api_key})
+    app.invoke("RevokeApiKey", {"key_id": bob.api_key.split("_")[1]})
     for fault in (Fault.REFUSED, Fault.FAILED, Fault.UNANSWERED):
         for function, act in (
             ("AddMember", partial(alice.post, f"{url}/members", {"email": bob.email})),
             ("CreateProject", partial(alice.post, "/api/projects", {"name": bob.email})),
         ):
-            with network(world, function, fails=0, fault=fault):
+            with network(app, function, fails=0, fault=fault):
                 assert act().status >= 500
-        with network(world, "RegisterUser", fails=0, fault=fault):
-            failing(world, "RegisterUser", {"email": "carol@example.com", "name": "Carol"})
+        with network(app, "RegisterUser", fails=0, fault=fault):
+            failing(app, "RegisterUser", {"email": "carol@example.com", "name": "Carol"})
     alice.delete(url)
-    world.work_off()
-    assert len(world.dead_letters()) == 2
+    app.process_queues()
+    assert len(app.dead_letters()) == 2
     return [alice, bob]
 
 
-def test_no_line_of_a_whole_session_tells_a_secret_and_each_says_where_it_comes_from(world: World) -> None:
+def test_no_line_of_a_whole_session_tells_a_secret_and_each_says_where_it_comes_from(app: InProcessApp) -> None:
     with logged() as lines:
-        users = whole_session(world)
+        users = whole_session(app)
     assert len(lines) > 60
     secrets = [user.api_key.split("_", 2)[2] for user in users] + [user.email for user in users]
     for line in lines:
@@ -131,23 +132,23 @@ def test_no_line_of_a_whole_session_tells_a_secret_and_each_says_where_it_comes_
         assert "{project_id}" not in record["route"] or "project_id" in record or record["status"] in {404, 422}
 
 
-def test_a_cold_start_says_nothing_of_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cold_start_says_nothing_of_itself(app: InProcessApp, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):  # Lambda's
         clients.session.__wrapped__().create_client("dynamodb")
     assert caplog.messages == []
 
 
-def test_what_an_operator_sets_an_alarm_on_is_counted(world: World) -> None:
+def test_what_an_operator_sets_an_alarm_on_is_counted(app: InProcessApp) -> None:
     with logged() as lines:
-        whole_session(world)
+        whole_session(app)
     metrics = [record for record in map(json.loads, lines) if "_aws" in record]
     assert {record["service"] for record in metrics} == {"projects"}
     names = {one["Name"] for record in metrics for one in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert names == {
         Metric.SERVER_ERRORS,
         Metric.STORAGE_UNAVAILABLE,
-        Metric.KEYS_REFUSED,
-        Metric.EVENTS_REFUSED,
+        Metric.KEYS_REJECTED,
+        Metric.EVENTS_REJECTED,
         Metric.EXPORTS_READY,
     }
 
@@ -158,10 +159,10 @@ def test_the_documents_explain_every_metric() -> None:
     assert {metric.value for metric in Metric} <= explained
 
 
-def test_a_message_that_fails_is_what_the_alarm_on_jobs_counts(world: World) -> None:
+def test_a_message_that_fails_is_what_the_alarm_on_jobs_counts(app: InProcessApp) -> None:
     with logged() as lines:
         for function in ("AssembleExport", "PurgeProject"):
-            assert world.deliver([{}], function)
+            assert app.deliver([{}], function)
     counted = [
         {"Namespace": emf["Namespace"], "MetricName": one["Name"], "Dimensions": dimensions}
         for record in map(json.loads, lines)

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from tests.clients import Client
-from tests.world import World
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
 
 
 def test_a_member_is_added_and_their_role_changed(alice: Client, bob: Client) -> None:
@@ -26,11 +26,11 @@ def test_a_member_is_added_and_their_role_changed(alice: Client, bob: Client) ->
     assert bob.get(f"/api/projects/{project_id}")["project"]["role"] == "viewer"
 
 
-def test_members_are_listed_the_owner_first_and_then_as_they_joined(world: World, alice: Client) -> None:
+def test_members_are_listed_the_owner_first_and_then_as_they_joined(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     joined = [alice.user_id]
     for number in range(7):
-        user = world.user(f"user{number}")
+        user = app.user(f"user{number}")
         alice.post(f"/api/projects/{project_id}/members", {"email": user.email})
         joined.append(user.user_id)
     pages = [alice.get(f"/api/projects/{project_id}/members?limit=3&offset={offset}") for offset in (0, 3, 6, 9)]

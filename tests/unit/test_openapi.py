@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from samcli.yamlhelper import yaml_parse
 
-from local.openapi import PLACES, document
+from local.openapi_document import PLACES, document
 from local.stack import ROOT
-from tests.clients import Client
-from tests.world import World
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
 
 DOCUMENT = json.loads(PLACES[0].read_text())
 OPERATIONS = [
@@ -23,7 +23,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: str(place.parent.name))
-def test_the_document_is_not_stale(world: World, place: Path) -> None:
+def test_the_document_is_not_stale(app: InProcessApp, place: Path) -> None:
     assert place.read_text() == document(), "run `make openapi`"
 
 
@@ -84,8 +84,8 @@ def test_every_example_is_what_its_schema_says() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/openapi.json", "/api/docs"])
-def test_the_document_and_the_page_are_compressed_and_not_sent_twice(world: World, path: str) -> None:
-    nobody = Client(world.send)
+def test_the_document_and_the_page_are_compressed_and_not_sent_twice(app: InProcessApp, path: str) -> None:
+    nobody = Client(app.send)
     plain = nobody.get(path)
     assert (plain.status, plain.headers["X-Content-Type-Options"]) == (200, "nosniff")
     assert "Content-Encoding" not in plain.headers
@@ -97,8 +97,8 @@ def test_the_document_and_the_page_are_compressed_and_not_sent_twice(world: Worl
     assert (again.status, again.body) == (304, b"")
 
 
-def test_the_page_may_run_its_own_scripts_and_nothing_else(world: World) -> None:
-    policy = Client(world.send).get("/api/docs").headers["Content-Security-Policy"]
+def test_the_page_may_run_its_own_scripts_and_nothing_else(app: InProcessApp) -> None:
+    policy = Client(app.send).get("/api/docs").headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; connect-src 'self'; ")
     assert "unsafe" not in policy
     assert "http" not in policy

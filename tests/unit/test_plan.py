@@ -18,19 +18,19 @@ from projects_api.archive.plan import (
     GIB,
     MANIFEST,
     MIB,
+    BufferedPart,
     Copy,
     Directory,
-    Gathered,
     Header,
     Part,
     Plan,
     Range,
     Segment,
+    count_completed_files,
     directory,
-    entries_ended,
     plan,
 )
-from projects_api.archive.zip_format import Entry, local_header
+from projects_api.archive.zip_writer import Entry, local_header
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 TIB = 1 << 40
@@ -59,7 +59,7 @@ def made_of(parts: Sequence[Part], bytes_of: Callable[[Segment], bytes]) -> byte
 @contextmanager
 def small_limits(**more: int) -> Iterator[None]:
     """The same arithmetic with small numbers, so that many shapes of archive fit into a test."""
-    limits = {"LEAST_PART": 50, "GATHERED_PART": 80, "MOST_PART": 120, "COPIED_PART": 100} | more
+    limits = {"MIN_PART_SIZE": 50, "BUFFERED_PART_SIZE": 80, "MAX_PART_SIZE": 120, "COPY_PART_SIZE": 100} | more
     with pytest.MonkeyPatch.context() as patch:
         for name, value in limits.items():
             patch.setattr(planning, name, value)
@@ -101,7 +101,7 @@ def test_the_parts_concatenated_are_the_archive(
             case Range(index, start, size):
                 return contents[index][start : start + size]
 
-    with small_limits(MOST_PARTS=most_parts, MOST_PART=1000):
+    with small_limits(MAX_PARTS=most_parts, MAX_PART_SIZE=1000):
         made = plan([replace(entry, crc32=0) for entry in entries])
         assert_within_the_limits(made, least=50, most=1000, parts=most_parts if len(made.volumes) == 1 else 10_000)
         volumes = [made_of(volume, bytes_of) for volume in made.volumes]
@@ -109,7 +109,7 @@ def test_the_parts_concatenated_are_the_archive(
     archive = made_of(made.parts, bytes_of)
     assert joined == archive
     assert made.size == len(archive)
-    assert sum(entries_ended(part, entries) for part in made.parts) == len(file_sizes)
+    assert sum(count_completed_files(part, entries) for part in made.parts) == len(file_sizes)
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         assert opened.testzip() is None
         assert [opened.read(entry.path) for entry in entries] == contents
@@ -122,7 +122,7 @@ def test_every_byte_is_covered_once_within_the_limits_of_s3(file_sizes: list[int
     assert_within_the_limits(made)
     covered, headers, ended = dict.fromkeys(range(len(entries)), 0), [], 0
     for part in made.parts:
-        if isinstance(part, Gathered):
+        if isinstance(part, BufferedPart):
             assert part.size <= 14 * MIB  # what a worker holds in memory
             assert part.size == sum(segment.size for segment in part.segments)
         for segment in segments_of(part):
@@ -158,12 +158,12 @@ def test_it_holds_for_any_number_of_files_of_any_size(file_sizes: list[int], mos
     made = plan(entries_of(file_sizes, 150 * len(file_sizes) + 2))
     assert_within_the_limits(made)
     assert made.size > sum(file_sizes)
-    assert sum(part.size for part in made.parts if isinstance(part, Gathered)) <= most_gathered
+    assert sum(part.size for part in made.parts if isinstance(part, BufferedPart)) <= most_gathered
 
 
 def test_a_large_file_costs_its_first_mebibytes_only() -> None:
     made = plan(entries_of([256 * MIB] * 4))
-    gathered = sum(part.size for part in made.parts if isinstance(part, Gathered))
+    gathered = sum(part.size for part in made.parts if isinstance(part, BufferedPart))
     assert gathered <= 4 * 5 * MIB + MIB
 
 
@@ -187,6 +187,6 @@ def test_two_plans_whose_parts_must_not_be_mixed_have_digests_of_their_own() -> 
     entries = entries_of([2 * MIB] * 10)
     assert plan(entries).digest == plan(list(entries)).digest
     assert plan(entries).digest != plan(entries_of([2 * MIB] * 9)).digest
-    with small_limits(LEAST_PART=5 * MIB, GATHERED_PART=20 * MIB, MOST_PART=5 * GIB, COPIED_PART=GIB):
+    with small_limits(MIN_PART_SIZE=5 * MIB, BUFFERED_PART_SIZE=20 * MIB, MAX_PART_SIZE=5 * GIB, COPY_PART_SIZE=GIB):
         changed = plan(entries)
     assert plan(entries).digest != changed.digest

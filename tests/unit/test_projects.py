@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients import Client
-from tests.interruptions import interrupted
-from tests.world import World
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
+from tests.support.interruptions import interrupted
 
 
 def test_a_created_project_can_be_read_at_once(alice: Client) -> None:
@@ -113,16 +113,16 @@ def test_a_project_that_is_not_there_is_not_found(alice: Client, project_id: str
 
 
 @pytest.fixture(scope="module")
-def listed(world: World) -> Client:
+def listed(app: InProcessApp) -> Client:
     """Somebody with twelve projects, two of them of one name, and counts that differ."""
-    user = world.user("lister")
+    user = app.user("lister")
     for number in range(12):
         project_id = user.create(f"Name {number % 6} {'Straße' if number == 5 else ''}", description=f"About {number}")
         for count in range(number % 4):
             for kind in ("Dataset", "Model", "Experiment"):
                 resource = {"id": str(uuid.uuid4()), "name": f"r{count}"}
-                world.announce(f"{kind} Created", project_id, resource)
-    world.work_off()
+                app.announce(f"{kind} Created", project_id, resource)
+    app.process_queues()
     return user
 
 
@@ -181,7 +181,7 @@ def test_unknown_query_parameters_are_ignored(alice: Client) -> None:
 
 @pytest.mark.parametrize(("projects", "limit"), [(1, 50), (2, 2), (3, 2)])
 def test_the_total_is_right_whatever_goes_while_a_list_is_read(
-    world: World, alice: Client, bob: Client, projects: int, limit: int
+    app: InProcessApp, alice: Client, bob: Client, projects: int, limit: int
 ) -> None:
     """Of a deletion and of a removal, before each call."""
     calls = 1
@@ -196,5 +196,5 @@ def test_the_total_is_right_whatever_goes_while_a_list_is_read(
         assert len(page["items"]) == min(page["total"], limit)
         for id_ in ids:
             bob.delete(f"/api/projects/{id_}")
-        world.work_off()
+        app.process_queues()
         calls = calls + 1 if calls // 2 < len(made) else 0

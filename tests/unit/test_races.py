@@ -13,21 +13,23 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain import exports, members, projects, purge, resources, users
-from projects_api.domain.resources import Change, observed
-from projects_api.model.entities import Caller, ResourceType, Role
-from projects_api.model.errors import ProjectNotFoundError, ProjectsError
-from projects_api.model.ids import ProjectId, ResourceId
-from tests.interruptions import interrupted
-from tests.invariants import broken_invariants
-from tests.world import World
+from projects_api.domain import members, projects, purge, resources, users
+from projects_api.domain.exports import export_requests
+from projects_api.domain.resources import Change, resource_from_event
+from projects_api.entities.errors import ProjectNotFoundError, ProjectsError
+from projects_api.entities.ids import ProjectId, ResourceId
+from projects_api.entities.project import Caller, Role
+from projects_api.entities.resource import ResourceType
+from tests.support.in_process_app import InProcessApp
+from tests.support.interruptions import interrupted
+from tests.support.invariants import broken_invariants
 
 
 @dataclass
 class Scene:
     """A project of Alice's in which Bob is an editor, and which has a dataset; Carol is registered."""
 
-    world: World
+    app: InProcessApp
     people: dict[str, Caller]
     project_ids: list[ProjectId] = field(default_factory=list)
     key: str = ""
@@ -54,7 +56,7 @@ class Scene:
         members.remove(self.people[who].user_id, self.project_id, self.people[whom].user_id)
 
     def record(self, change: Change, second: int, type_: ResourceType = ResourceType.DATASET) -> None:
-        event = observed(
+        event = resource_from_event(
             id=ResourceId("r"),
             type=type_,
             change=change,
@@ -67,7 +69,7 @@ class Scene:
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """What the table holds, with names in place of ids, and without times and revisions."""
-        items = self.world.items("")
+        items = self.app.items("")
         assert broken_invariants(items) == []
         names: dict[str, str] = {person.user_id: nick for nick, person in self.people.items()}
         names |= {id_: f"project {number}" for number, id_ in enumerate(dict.fromkeys(self.project_ids))}
@@ -97,7 +99,7 @@ class Scene:
         for project_id in set(self.project_ids):
             with suppress(ProjectNotFoundError):
                 projects.delete(self.people["alice"].user_id, project_id)
-            purge.purge_project(project_id, keep_going=lambda: True)
+            purge.purge_project(project_id, should_continue=lambda: True)
 
 
 OPERATIONS: dict[str, Callable[[Scene], object]] = {
@@ -117,7 +119,7 @@ OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "update the dataset": lambda scene: scene.record(Change.UPDATED, 20),
     "update it earlier": lambda scene: scene.record(Change.UPDATED, 15),
     "delete the dataset": lambda scene: scene.record(Change.DELETED, 15),
-    "export": lambda scene: exports.start(scene.people["bob"].user_id, scene.project_id),
+    "export": lambda scene: export_requests.start(scene.people["bob"].user_id, scene.project_id),
 }
 
 #: How each of the two ended, and what was stored then.
@@ -133,13 +135,13 @@ def outcome_of(scene: Scene, operation: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def scene(world: World) -> Iterator[Scene]:
-    made = Scene(world, {})
+def scene(app: InProcessApp) -> Iterator[Scene]:
+    made = Scene(app, {})
     for nick in ("alice", "bob", "carol"):
         user = users.register(f"{nick}-{uuid.uuid4()}@example.com", nick)
         made.people[nick] = Caller(user.id, user.email, user.name)
     yield made
-    world.work_off()
+    app.process_queues()
 
 
 def one_after_the_other(scene: Scene, first: str, second: str) -> Outcome:

@@ -7,7 +7,7 @@ from moto.s3 import models
 from moto.s3.models import FakeKey, S3Backend, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
-from local.aws import list_without_bytes
+from local.moto_server import list_without_bytes
 
 
 @pytest.fixture

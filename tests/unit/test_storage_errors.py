@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from projects_api.model.errors import ProjectFullError, StorageUnavailableError, TooLargeError
-from projects_api.storage.errors import ConditionFailedError, ContentionError, ObjectMissingError, translated
+from projects_api.entities.errors import ProjectFullError, StorageUnavailableError, TooLargeError
+from projects_api.storage.aws_errors import (
+    ConditionFailedError,
+    ContentionError,
+    ObjectMissingError,
+    translate_aws_errors,
+)
 
 ITEM_TOO_LARGE = "Item size has exceeded the maximum allowed size"
 UPDATE_TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
@@ -54,12 +59,12 @@ def cancelled(*reasons: str | tuple[str, str]) -> ClientError:
     ],
 )
 def test_each_error_of_aws_has_its_meaning(error: Exception, meaning: type[Exception]) -> None:
-    with pytest.raises(Exception) as raised, translated():  # noqa: PT011 - which one it is, is the question
+    with pytest.raises(Exception) as raised, translate_aws_errors():  # noqa: PT011 - which one it is, is the question
         raise error
     assert type(raised.value) is meaning
 
 
 def test_of_a_cancelled_transaction_it_is_known_which_condition_failed() -> None:
-    with pytest.raises(ConditionFailedError) as raised, translated():
+    with pytest.raises(ConditionFailedError) as raised, translate_aws_errors():
         raise cancelled("None", "ConditionalCheckFailed", "TransactionConflict")
     assert raised.value.failed == [False, True, False]

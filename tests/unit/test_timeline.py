@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resource_events import RefusedError, parse
 
-from projects_api.domain.resources import Change, newest, observed
-from projects_api.model.entities import Resource, ResourceType
-from projects_api.model.ids import ResourceId
-from tests.clients import Client
-from tests.world import World
+from projects_api.domain.resource_events import EventRejectedError, parse
+from projects_api.domain.resources import Change, merge_event, resource_from_event
+from projects_api.entities.ids import ResourceId
+from projects_api.entities.resource import Resource, ResourceType
+from tests.support.api_client import Client
+from tests.support.in_process_app import InProcessApp
 
 START = datetime(2026, 2, 10, 9, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def at(hours: float) -> str:
     return (START + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
 
 
-def test_events_become_the_timeline_with_the_fields_of_their_types(world: World, alice: Client) -> None:
+def test_events_become_the_timeline_with_the_fields_of_their_types(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     ids = {kind: str(uuid.uuid4()) for kind in ("dataset", "experiment", "model", "deployment", "report")}
     experiment = {
@@ -45,8 +45,8 @@ def test_events_become_the_timeline_with_the_fields_of_their_types(world: World,
     ]
     for hour, (kind, fields) in enumerate(sent):
         resource = {"id": ids[kind], "name": f"a {kind}", **fields}
-        world.announce(f"{kind.title()} Created", project_id, resource, at(hour))
-    world.work_off()
+        app.announce(f"{kind.title()} Created", project_id, resource, at(hour))
+    app.process_queues()
     timeline = alice.get(f"/api/projects/{project_id}/timeline")
     assert timeline["project_id"] == project_id
     assert timeline["next_cursor"] is None
@@ -62,13 +62,13 @@ def test_events_become_the_timeline_with_the_fields_of_their_types(world: World,
     assert (project["dataset_count"], project["experiment_count"], project["model_count"]) == (1, 1, 1)
 
 
-def test_the_timeline_pages_filters_and_turns_round(world: World, alice: Client) -> None:
+def test_the_timeline_pages_filters_and_turns_round(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     for number in range(10):
         kind = "Dataset" if number % 3 else "Model"
         resource = {"id": str(uuid.uuid4()), "name": str(number)}
-        world.announce(f"{kind} Created", project_id, resource, at(number // 2))
-    world.work_off()
+        app.announce(f"{kind} Created", project_id, resource, at(number // 2))
+    app.process_queues()
     path = f"/api/projects/{project_id}/timeline"
 
     def names(query: str, limit: int) -> list[str]:
@@ -110,13 +110,13 @@ def test_a_query_of_the_timeline_that_does_not_validate_is_refused(alice: Client
 
 
 def test_repeats_and_older_events_change_nothing_and_the_deleted_does_not_come_back(
-    world: World, alice: Client
+    app: InProcessApp, alice: Client
 ) -> None:
     project_id, id_ = alice.create(), str(uuid.uuid4())
 
     def send(change: str, name: str, hour: float) -> None:
-        world.announce(f"Dataset {change}", project_id, {"id": id_, "name": name}, at(hour))
-        world.work_off()
+        app.announce(f"Dataset {change}", project_id, {"id": id_, "name": name}, at(hour))
+        app.process_queues()
 
     def seen() -> tuple[list[str], int]:
         events = alice.get(f"/api/projects/{project_id}/timeline")["events"]
@@ -132,25 +132,25 @@ def test_repeats_and_older_events_change_nothing_and_the_deleted_does_not_come_b
     for change, hour in (("Deleted", 4), ("Deleted", 4), ("Updated", 3.5), ("Created", 9), ("Updated", 10)):
         send(change, "gone", hour)
         assert seen() == ([], 0)
-    assert world.dead_letters() == []
+    assert app.dead_letters() == []
 
 
-def test_a_deletion_that_comes_first_is_remembered(world: World, alice: Client) -> None:
+def test_a_deletion_that_comes_first_is_remembered(app: InProcessApp, alice: Client) -> None:
     project_id, id_ = alice.create(), str(uuid.uuid4())
     for change in ("Deleted", "Created"):
-        world.announce(f"Model {change}", project_id, {"id": id_, "name": "m"})
-        world.work_off()
+        app.announce(f"Model {change}", project_id, {"id": id_, "name": "m"})
+        app.process_queues()
     assert alice.get(f"/api/projects/{project_id}/timeline")["events"] == []
     assert alice.get(f"/api/projects/{project_id}")["project"]["model_count"] == 0
 
 
-def test_a_deletion_needs_no_more_of_a_resource_than_its_id(world: World, alice: Client) -> None:
+def test_a_deletion_needs_no_more_of_a_resource_than_its_id(app: InProcessApp, alice: Client) -> None:
     project_id, id_ = alice.create(), str(uuid.uuid4())
-    world.announce("Dataset Created", project_id, {"id": id_, "name": "d"})
-    world.announce("Dataset Deleted", project_id, {"id": id_})
-    world.work_off()
+    app.announce("Dataset Created", project_id, {"id": id_, "name": "d"})
+    app.announce("Dataset Deleted", project_id, {"id": id_})
+    app.process_queues()
     assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 0
-    assert world.dead_letters() == []
+    assert app.dead_letters() == []
 
 
 RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
@@ -175,44 +175,44 @@ RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
     ],
 )
 def test_what_can_not_be_recorded_is_put_aside_with_its_reason(
-    world: World, alice: Client, detail_type: str, resource: dict[str, Any], reason: str
+    app: InProcessApp, alice: Client, detail_type: str, resource: dict[str, Any], reason: str
 ) -> None:
     project_id = alice.create()
     if "artifact" in resource:
         key = resource["artifact"]["key"].replace("PROJECT", project_id)
         resource = resource | {"artifact": {"key": key, "content_type": "text/plain"}}
-    world.announce(detail_type, project_id, resource)
-    world.work_off()
-    ((event, why),) = world.dead_letters()
+    app.announce(detail_type, project_id, resource)
+    app.process_queues()
+    ((event, why),) = app.dead_letters()
     assert event["detail"]["project_id"] == project_id
     assert reason in why
     assert alice.get(f"/api/projects/{project_id}/timeline")["events"] == []
 
 
-def test_an_event_at_a_time_or_with_a_key_that_nobody_can_keep_is_put_aside(world: World, alice: Client) -> None:
+def test_an_event_at_a_time_or_with_a_key_that_nobody_can_keep_is_put_aside(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
-        world.announce("Model Created", project_id, RESOURCE, moment)
+        app.announce("Model Created", project_id, RESOURCE, moment)
     artifact = {"key": f"projects/{project_id}/{'ü' * 600}"}  # fewer than 1,024 characters, and more bytes
-    world.announce("Model Created", project_id, RESOURCE | {"artifact": artifact})
-    world.work_off()
-    reasons = [why for _, why in world.dead_letters()]
+    app.announce("Model Created", project_id, RESOURCE | {"artifact": artifact})
+    app.process_queues()
+    reasons = [why for _, why in app.dead_letters()]
     assert ["years" in why for why in reasons] == [True, True, False]
     assert "1024 bytes" in reasons[2]
 
 
-def test_a_duration_beyond_what_a_float_holds_is_recorded_as_it_is(world: World, alice: Client) -> None:
+def test_a_duration_beyond_what_a_float_holds_is_recorded_as_it_is(app: InProcessApp, alice: Client) -> None:
     project_id, duration = alice.create(), 10**400
-    world.announce("Experiment Created", project_id, RESOURCE | {"duration": duration})
-    world.work_off()
+    app.announce("Experiment Created", project_id, RESOURCE | {"duration": duration})
+    app.process_queues()
     (event,) = alice.get(f"/api/projects/{project_id}/timeline")["events"]
     assert event["duration"] == duration
 
 
-def test_events_within_a_microsecond_are_kept_by_their_time(world: World, alice: Client) -> None:
+def test_events_within_a_microsecond_are_kept_by_their_time(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     fractions = ["123456", "12345600001", "12345609", "1234561", "1234561500", "12345616", "123457"]
-    bodies = [world.event("Model Updated", project_id, RESOURCE, f"2026-02-12T08:00:00.{one}Z") for one in fractions]
+    bodies = [app.event("Model Updated", project_id, RESOURCE, f"2026-02-12T08:00:00.{one}Z") for one in fractions]
     versions = [parse(json.dumps(body))[1].version for body in bodies]
     assert versions == sorted(set(versions))
     assert parse(json.dumps(bodies[3]))[1] == parse(json.dumps(bodies[3]).replace("1234561Z", "123456100Z"))[1]
@@ -246,24 +246,24 @@ json_values = st.recursive(
 def test_whatever_is_on_the_bus_is_understood_or_refused_with_a_reason(body: Any) -> None:
     try:
         project_id, resource = parse(json.dumps(body))
-    except RefusedError as reason:
+    except EventRejectedError as reason:
         assert str(reason)  # noqa: PT017 - both outcomes are right
     else:
         assert UUID(project_id)
         assert resource.name
 
 
-def test_an_event_for_a_project_that_is_not_there_is_put_aside(world: World) -> None:
-    world.announce("Model Created", str(uuid.uuid4()), RESOURCE)
-    world.put_event("Model Created", {"nothing": "of use"})
-    world.work_off()
-    reasons = " ".join(why for _, why in world.dead_letters())
+def test_an_event_for_a_project_that_is_not_there_is_put_aside(app: InProcessApp) -> None:
+    app.announce("Model Created", str(uuid.uuid4()), RESOURCE)
+    app.put_event("Model Created", {"nothing": "of use"})
+    app.process_queues()
+    reasons = " ".join(why for _, why in app.dead_letters())
     assert "no such project" in reasons
     assert "occurred_at" in reasons
 
 
 events = st.builds(
-    lambda change, hour, name: observed(
+    lambda change, hour, name: resource_from_event(
         id=ResourceId("r"),
         type=ResourceType.MODEL,
         change=change,
@@ -281,7 +281,7 @@ events = st.builds(
 def outcome(sequence: list[Resource]) -> Resource | None:
     kept: Resource | None = None
     for event in sequence:
-        kept = newest(kept, event)
+        kept = merge_event(kept, event)
     return kept
 
 

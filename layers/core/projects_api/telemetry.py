@@ -19,8 +19,8 @@ class Metric(StrEnum):
 
     SERVER_ERRORS = "ServerErrors"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
-    KEYS_REFUSED = "KeysRefused"
-    EVENTS_REFUSED = "EventsRefused"
+    KEYS_REJECTED = "KeysRejected"
+    EVENTS_REJECTED = "EventsRejected"
     MESSAGES_FAILED = "MessagesFailed"
     STALLED_RESUMED = "StalledResumed"
     SCHEDULED_EXPORTS_FAILED = "ScheduledExportsFailed"

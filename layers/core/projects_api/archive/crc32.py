@@ -7,7 +7,7 @@ POLYNOMIAL = 0xEDB88320
 _POWERS = [1 << 30]
 
 
-def combined(first: int, second: int, second_size: int) -> int:
+def combine_crc32(first: int, second: int, second_size: int) -> int:
     """The CRC-32 of two pieces in a row, from each one's and the second's size in bytes.
 
     Appending n bytes multiplies a CRC by x to the power of 8n in GF(2) modulo the polynomial, and adds theirs.

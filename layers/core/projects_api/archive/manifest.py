@@ -6,20 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from projects_api.archive.paths import unique_paths
-from projects_api.model.clock import rfc3339
-from projects_api.model.entities import Artifact, Member, Project, Resource, artifacts_prefix
+from projects_api.entities.clock import rfc3339
+from projects_api.entities.resource import Artifact, Resource, artifacts_prefix
+from projects_api.entities.snapshot import Content
 
 MANIFEST_PATH = "manifest.json"
 FORMAT = "projects-export/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Everything that an export of a project is made of, as it was at one moment."""
-
-    project: Project
-    members: Sequence[Member]
-    resources: Sequence[Resource]
 
 
 @dataclass(frozen=True, slots=True)

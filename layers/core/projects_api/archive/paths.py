@@ -29,11 +29,11 @@ def safe_path(name: str) -> str:
 
 def _safe_name(part: str) -> str:
     part = _FORBIDDEN.sub("_", part).strip(" ").rstrip(". ")  # "." and ".." become nothing
-    part = _shortened(part, NAME_BYTES)
-    return _shortened(f"_{part}", NAME_BYTES) if _DEVICES.fullmatch(part) else part
+    part = _shorten(part, NAME_BYTES)
+    return _shorten(f"_{part}", NAME_BYTES) if _DEVICES.fullmatch(part) else part
 
 
-def _shortened(name: str, limit: int) -> str:
+def _shorten(name: str, limit: int) -> str:
     """``name`` in at most ``limit`` bytes of UTF-8, its ending kept."""
     if len(name.encode()) <= limit:
         return name
@@ -53,44 +53,46 @@ def unique_paths(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str
 
     Nor is one a folder of another. Which name gets which path depends on nothing but ``names``.
     """
-    files = {_folded(path) for path in taken}
+    files = {_fold_case(path) for path in taken}
     folders: set[str] = set()
     tried: dict[str, int] = {}
     paths = []
     for name in names:
         wanted = path = safe_path(name)
         number = tried.get(wanted, 1)
-        blocked = not files.isdisjoint(_above(_folded(wanted)))
-        while (folded := _folded(path)) in files or folded in folders or not files.isdisjoint(_above(folded)):
+        blocked = not files.isdisjoint(_parent_folders(_fold_case(wanted)))
+        while (
+            (folded := _fold_case(path)) in files or folded in folders or not files.isdisjoint(_parent_folders(folded))
+        ):
             number += 1
-            path = _numbered_path(wanted, number, whole=blocked)
+            path = _number_path(wanted, number, whole=blocked)
         tried[wanted] = number
         files.add(folded)
-        folders.update(_above(folded))
+        folders.update(_parent_folders(folded))
         paths.append(path)
     return paths
 
 
-def _folded(path: str) -> str:
+def _fold_case(path: str) -> str:
     return unicodedata.normalize("NFC", path.casefold())
 
 
-def _above(path: str) -> list[str]:
+def _parent_folders(path: str) -> list[str]:
     """The folders that a path lies in."""
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _numbered_path(path: str, number: int, *, whole: bool) -> str:
+def _number_path(path: str, number: int, *, whole: bool) -> str:
     """``path`` with a number in its last name; in its folders as well where one of them is a file's name."""
     *folders, name = path.split("/")
     if whole:
-        folders = [_numbered(folder, number) for folder in folders]
-    return "/".join([*folders, _numbered(name, number)])
+        folders = [_number_name(folder, number) for folder in folders]
+    return "/".join([*folders, _number_name(name, number)])
 
 
-def _numbered(name: str, number: int) -> str:
+def _number_name(name: str, number: int) -> str:
     """``name`` with a number before its ending."""
     stem, ending = _split_ending(name)
     mark = f" ({number}){ending}"
-    return _shortened(stem, NAME_BYTES - len(mark.encode())) + mark
+    return _shorten(stem, NAME_BYTES - len(mark.encode())) + mark

@@ -14,25 +14,25 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
 
-from projects_api.archive import zip_format
-from projects_api.archive.zip_format import Entry
+from projects_api.archive import zip_writer
+from projects_api.archive.zip_writer import Entry
 
 MIB = 1 << 20
 GIB = 1 << 30
 
 #: Amazon S3, "Multipart upload limits": the least size of all parts but the last, the most of any, and how many.
-LEAST_PART = 5 * MIB
-MOST_PART = 5 * GIB
-MOST_PARTS = 10_000
+MIN_PART_SIZE = 5 * MIB
+MAX_PART_SIZE = 5 * GIB
+MAX_PARTS = 10_000
 
 #: A gathered part is closed once it has this size. No file is cut to fit: one that is gathered at all is gathered
-#: whole, or up to where its copy begins; so a part may come to ``GATHERED_PART + LEAST_PART`` and its last header.
-GATHERED_PART = 8 * MIB
+#: whole, or up to where its copy begins; so a part may come to ``BUFFERED_PART_SIZE + MIN_PART_SIZE`` and its last header.
+BUFFERED_PART_SIZE = 8 * MIB
 
 #: A copy is at most this large, so that one file is copied by several requests at once, and at least a 5,000th of the
 #: archive, so that copies alone never use up the parts.
-COPIED_PART = 512 * MIB
-COPIES = 5_000
+COPY_PART_SIZE = 512 * MIB
+MAX_COPY_PARTS = 5_000
 
 MANIFEST = 0
 
@@ -77,7 +77,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class BufferedPart:
     """A part whose bytes go through this process."""
 
     segments: tuple[Segment, ...]
@@ -94,12 +94,12 @@ class Gathered:
         return any(isinstance(one, Range) and one.index != MANIFEST for one in self.segments)
 
 
-type Part = Copy | Gathered
+type Part = Copy | BufferedPart
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts of an archive in their order; all but the last are at least ``LEAST_PART``."""
+    """The parts of an archive in their order; all but the last are at least ``MIN_PART_SIZE``."""
 
     parts: tuple[Part, ...]
     size: int
@@ -110,7 +110,7 @@ class Plan:
 
         Otherwise each makes an object of its own, and ``joins`` copies these into the archive.
         """
-        count = -(-len(self.parts) // MOST_PARTS)
+        count = -(-len(self.parts) // MAX_PARTS)
         bounds = [len(self.parts) * number // count for number in range(count + 1)]
         return tuple(self.parts[start:end] for start, end in pairwise(bounds))
 
@@ -120,7 +120,7 @@ class Plan:
         return tuple(
             join
             for index, parts in enumerate(self.volumes)
-            for join in _cut(Range(index, 0, sum(part.size for part in parts)), MOST_PART)
+            for join in _cut(Range(index, 0, sum(part.size for part in parts)), MAX_PART_SIZE)
         )
 
     @cached_property
@@ -130,7 +130,7 @@ class Plan:
         return sha256(layout.encode()).hexdigest()
 
 
-def entries_ended(part: Part, entries: Sequence[Entry]) -> int:
+def count_completed_files(part: Part, entries: Sequence[Entry]) -> int:
     """How many files have their last byte in a part; the manifest is not counted."""
     if isinstance(part, Copy):
         return _ends(part.range, entries)
@@ -155,33 +155,33 @@ def directory(entries: Sequence[Entry]) -> bytes:
     """What ends an archive of ``entries``: their records, and the end of the central directory."""
     offset, records = 0, []
     for entry in entries:
-        records.append(zip_format.central_header(entry, offset))
-        offset += len(zip_format.local_header(entry)) + entry.size
+        records.append(zip_writer.central_header(entry, offset))
+        offset += len(zip_writer.local_header(entry)) + entry.size
     data = b"".join(records)
-    return data + zip_format.end_of_central_directory(entries=len(entries), size=len(data), offset=offset)
+    return data + zip_writer.end_of_central_directory(entries=len(entries), size=len(data), offset=offset)
 
 
 def _segments(entries: Sequence[Entry]) -> Iterator[Segment]:
     """The archive from its first byte to its last."""
     for index, entry in enumerate(entries):
-        yield Header(index, len(zip_format.local_header(entry)))
+        yield Header(index, len(zip_writer.local_header(entry)))
         if entry.size:
             yield Range(index, 0, entry.size)
     yield Directory(0, len(directory(entries)))
 
 
 def _parts(entries: Sequence[Entry]) -> Iterator[Part]:
-    most = min(MOST_PART, max(COPIED_PART, sum(entry.size for entry in entries) // COPIES))
+    most = min(MAX_PART_SIZE, max(COPY_PART_SIZE, sum(entry.size for entry in entries) // MAX_COPY_PARTS))
     gathered: list[Segment] = []
     size = 0
     for segment in _segments(entries):
         if isinstance(segment, Range) and segment.index != MANIFEST:
-            missing = max(0, LEAST_PART - size) if gathered else 0
-            if segment.size - missing >= LEAST_PART:
+            missing = max(0, MIN_PART_SIZE - size) if gathered else 0
+            if segment.size - missing >= MIN_PART_SIZE:
                 if missing:
                     gathered.append(Range(segment.index, 0, missing))
                 if gathered:
-                    yield Gathered(tuple(gathered), size + missing)
+                    yield BufferedPart(tuple(gathered), size + missing)
                     gathered, size = [], 0
                 rest = Range(segment.index, missing, segment.size - missing)
                 yield from (Copy(piece) for piece in _cut(rest, most))
@@ -190,15 +190,15 @@ def _parts(entries: Sequence[Entry]) -> Iterator[Part]:
         elif isinstance(segment, Header):
             pieces = [segment]
         else:
-            pieces = _cut_at(segment, GATHERED_PART - size)
+            pieces = _cut_at(segment, BUFFERED_PART_SIZE - size)
         for piece in pieces:
             gathered.append(piece)
             size += piece.size
-            if size >= GATHERED_PART:
-                yield Gathered(tuple(gathered), size)
+            if size >= BUFFERED_PART_SIZE:
+                yield BufferedPart(tuple(gathered), size)
                 gathered, size = [], 0
     if gathered:
-        yield Gathered(tuple(gathered), size)
+        yield BufferedPart(tuple(gathered), size)
 
 
 def _cut(whole: Range, most: int) -> list[Range]:
@@ -209,8 +209,8 @@ def _cut(whole: Range, most: int) -> list[Range]:
 
 
 def _cut_at(whole: Range | Directory, first: int) -> list[Segment]:
-    """``whole`` in a piece of at most ``first`` bytes, then pieces of ``GATHERED_PART``."""
-    bounds = [0, *range(first, whole.size, GATHERED_PART), whole.size]
+    """``whole`` in a piece of at most ``first`` bytes, then pieces of ``BUFFERED_PART_SIZE``."""
+    bounds = [0, *range(first, whole.size, BUFFERED_PART_SIZE), whole.size]
     pieces: list[Segment] = []
     for start, end in pairwise(bounds):
         if isinstance(whole, Directory):

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from projects_api.domain import projects as domain_projects
-from projects_api.domain.projects import decide_anew, enter
-from projects_api.domain.rules import Action, require
-from projects_api.domain.users import normalized_email
-from projects_api.model.clock import now
-from projects_api.model.entities import Member, Role
-from projects_api.model.errors import MemberNotFoundError, OwnersRoleError, OwnerStaysError, UserNotFoundError
-from projects_api.model.ids import ProjectId, UserId
-from projects_api.storage import members
+from projects_api.domain import projects
+from projects_api.domain.optimistic_locking import retry_on_conflict
+from projects_api.domain.permissions import Action, require, require_membership
+from projects_api.domain.users import normalize_email
+from projects_api.entities.clock import now
+from projects_api.entities.errors import MemberNotFoundError, OwnerCannotLeaveError, OwnerRoleError, UserNotFoundError
+from projects_api.entities.ids import ProjectId, UserId
+from projects_api.entities.project import Member, Role
+from projects_api.storage.dynamodb import member_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ def list_page(user_id: UserId, project_id: ProjectId, *, limit: int, offset: int
     Raises:
         ProjectNotFoundError: The caller is no member of the project.
     """
-    membership = domain_projects.get(user_id, project_id)
-    return MemberPage(members.page(project_id, limit=limit, offset=offset), membership.project.member_count)
+    membership = projects.get(user_id, project_id)
+    return MemberPage(member_store.page(project_id, limit=limit, offset=offset), membership.project.member_count)
 
 
 def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tuple[Member, bool]:
@@ -39,27 +39,27 @@ def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tu
         ProjectNotFoundError: The caller is no member of the project.
         NotAllowedError: The caller's role is too low.
         UserNotFoundError: Nobody is registered with ``email``.
-        OwnersRoleError: They are the owner, whose role does not change.
+        OwnerRoleError: They are the owner, whose role does not change.
     """
-    address = normalized_email(email)
+    address = normalize_email(email)
 
     def attempt() -> tuple[Member, bool]:
-        found, user = members.find_user(project_id, user_id, address)
-        project = enter(found, Action.MANAGE_MEMBERS).project
+        found, user = member_store.find_user(project_id, user_id, address)
+        project = require_membership(found, Action.MANAGE_MEMBERS).project
         if user is None:
             raise UserNotFoundError
         if user.id == project.owner_id:
-            raise OwnersRoleError
-        before = members.get(project_id, user.id)
+            raise OwnerRoleError
+        before = member_store.get(project_id, user.id)
         if before is None:
             member = Member(user.id, user.email, user.name, role, now())
-            members.insert(project, member)
+            member_store.insert(project, member)
             return member, True
         if before.role != role:
-            members.change_role(project, before, role)
+            member_store.change_role(project, before, role)
         return Member(before.user_id, before.email, before.name, role, before.created_at), False
 
-    return decide_anew(attempt)
+    return retry_on_conflict(attempt)
 
 
 def remove(user_id: UserId, project_id: ProjectId, leaver_id: UserId) -> None:
@@ -69,18 +69,18 @@ def remove(user_id: UserId, project_id: ProjectId, leaver_id: UserId) -> None:
         ProjectNotFoundError: The caller is no member of the project.
         NotAllowedError: The caller's role is too low to remove others.
         MemberNotFoundError: ``leaver_id`` is no member.
-        OwnerStaysError: The owner can't be removed, and can't leave.
+        OwnerCannotLeaveError: The owner can't be removed, and can't leave.
     """
 
     def attempt() -> None:
-        found, leaver = members.find(project_id, user_id, leaver_id)
-        membership = enter(found, Action.READ)
+        found, leaver = member_store.find(project_id, user_id, leaver_id)
+        membership = require_membership(found, Action.READ)
         if user_id != leaver_id:
             require(Action.MANAGE_MEMBERS, membership.role)
         if leaver is None:
             raise MemberNotFoundError
         if leaver.role is Role.OWNER:
-            raise OwnerStaysError
-        members.remove(membership.project, leaver_id)
+            raise OwnerCannotLeaveError
+        member_store.remove(membership.project, leaver_id)
 
-    decide_anew(attempt)
+    retry_on_conflict(attempt)

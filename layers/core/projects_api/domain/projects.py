@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from projects_api.domain.rules import Action, require
-from projects_api.model.clock import now
-from projects_api.model.entities import Caller, Membership, Project, ResourceType
-from projects_api.model.errors import InvalidInputError, ProjectNotFoundError, StorageUnavailableError
-from projects_api.model.ids import ProjectId, UserId, new_id
-from projects_api.storage import members, projects, queues
-from projects_api.storage.errors import ConditionFailedError
-
-#: How often a change is decided anew when what it was decided on has changed meanwhile.
-ATTEMPTS = 5
+from projects_api.domain.optimistic_locking import retry_on_conflict
+from projects_api.domain.permissions import Action, require_membership
+from projects_api.entities.clock import now
+from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError, StorageUnavailableError
+from projects_api.entities.ids import ProjectId, UserId, new_id
+from projects_api.entities.project import Caller, Membership, Project
+from projects_api.entities.resource import ResourceType
+from projects_api.storage import sqs
+from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.dynamodb import member_store, project_store
 
 #: How many memberships of a deleted project end before the answer, in some 30 calls.
-MEMBERS_ENDED = 1_000
+MAX_MEMBERS_REMOVED = 1_000
 
 
 class SortField(StrEnum):
@@ -45,19 +45,6 @@ class ProjectPage:
     total: int
 
 
-def enter(membership: Membership | None, action: Action) -> Membership:
-    """The membership, if there is one and its role may do ``action``.
-
-    Raises:
-        ProjectNotFoundError: The caller is not a member, which looks the same as no project.
-        NotAllowedError: The role is too low.
-    """
-    if membership is None:
-        raise ProjectNotFoundError
-    require(action, membership.role)
-    return membership
-
-
 def get(user_id: UserId, project_id: ProjectId, action: Action = Action.READ) -> Membership:
     """The project, for a member who may do ``action``.
 
@@ -65,7 +52,7 @@ def get(user_id: UserId, project_id: ProjectId, action: Action = Action.READ) ->
         ProjectNotFoundError: The caller is no member of it.
         NotAllowedError: The caller's role is too low.
     """
-    return enter(projects.find(project_id, user_id)[0], action)
+    return require_membership(project_store.find(project_id, user_id)[0], action)
 
 
 def list_page(
@@ -77,13 +64,13 @@ def list_page(
     search, reads all of the user's projects.
     """
     if sort_field is SortField.CREATED_AT and not search:
-        return ProjectPage(*projects.page(user_id, limit=limit, offset=offset, descending=descending))
+        return ProjectPage(*project_store.page(user_id, limit=limit, offset=offset, descending=descending))
     wanted = search.casefold()
     sort_key = _SORT_KEYS[sort_field]
     matches = sorted(
         (
             membership
-            for membership in projects.all_of(user_id)
+            for membership in project_store.all_of(user_id)
             if wanted in membership.project.name.casefold() or wanted in membership.project.description.casefold()
         ),
         key=lambda membership: (sort_key(membership.project), membership.project.id),
@@ -109,7 +96,7 @@ def create(owner: Caller, *, name: str, description: str, idempotency_key: str |
         idempotency_key=idempotency_key,
     )
     fingerprint = sha256(json.dumps([name, description]).encode()).hexdigest()
-    answered, known = projects.insert(project, owner, idempotency_key=idempotency_key, fingerprint=fingerprint)
+    answered, known = project_store.insert(project, owner, idempotency_key=idempotency_key, fingerprint=fingerprint)
     if known != fingerprint:
         raise InvalidInputError(
             "This Idempotency-Key came with another name or description before. Give a new key for a new project.",
@@ -130,7 +117,7 @@ def update(user_id: UserId, project_id: ProjectId, *, name: str, description: st
     if name == before.name and description in {None, before.description}:
         return membership
     try:
-        project = projects.rename(project_id, name=name, description=description, updated_at=now())
+        project = project_store.rename(project_id, name=name, description=description, updated_at=now())
     except ConditionFailedError:
         raise ProjectNotFoundError from None
     return Membership(project, membership.role)
@@ -149,29 +136,15 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
 
     def attempt() -> Project:
         project = get(user_id, project_id, Action.DELETE).project
-        present = members.page(project_id, limit=members.DELETED_AT_ONCE, offset=0)
+        present = member_store.page(project_id, limit=member_store.MEMBERS_PER_TRANSACTION, offset=0)
         moment = now()
-        members.mark_deleted(project, present, moment, stalled_at=moment + queues.PATIENCE)
+        member_store.mark_deleted(project, present, moment, stalled_at=moment + sqs.MESSAGE_TIMEOUT)
         return project
 
-    project = decide_anew(attempt)
+    project = retry_on_conflict(attempt)
     with suppress(StorageUnavailableError):
-        left = min(project.member_count, MEMBERS_ENDED) - members.DELETED_AT_ONCE
-        while left > 0 and members.remove_some(project):
-            left -= members.DELETED_AT_ONCE
+        left = min(project.member_count, MAX_MEMBERS_REMOVED) - member_store.MEMBERS_PER_TRANSACTION
+        while left > 0 and member_store.remove_batch(project):
+            left -= member_store.MEMBERS_PER_TRANSACTION
     with suppress(StorageUnavailableError):
-        queues.send_purge(project_id)
-
-
-def decide_anew[T](attempt: Callable[[], T]) -> T:
-    """What ``attempt`` returns, which reads, decides and writes; it is called again when what it had read has changed.
-
-    Raises:
-        StorageUnavailableError: It never stood still.
-    """
-    for _ in range(ATTEMPTS):
-        try:
-            return attempt()
-        except ConditionFailedError:
-            continue
-    raise StorageUnavailableError
+        sqs.send_purge(project_id)

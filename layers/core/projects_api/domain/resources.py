@@ -10,14 +10,14 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from projects_api.domain import projects as domain_projects
-from projects_api.domain.projects import decide_anew
-from projects_api.model.clock import parse, sortable
-from projects_api.model.entities import Artifact, Resource, ResourceType
-from projects_api.model.errors import InvalidInputError, ProjectNotFoundError
-from projects_api.model.ids import ProjectId, ResourceId, UserId
-from projects_api.storage import resources
-from projects_api.storage.errors import ConditionFailedError
+from projects_api.domain import projects
+from projects_api.domain.optimistic_locking import retry_on_conflict
+from projects_api.entities.clock import parse, sortable
+from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError
+from projects_api.entities.ids import ProjectId, ResourceId, UserId
+from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.dynamodb import resource_store
 
 
 class Change(IntEnum):
@@ -28,7 +28,7 @@ class Change(IntEnum):
     DELETED = 3
 
 
-def observed(
+def resource_from_event(
     *,
     id: ResourceId,  # noqa: A002 - the field's name
     type: ResourceType,  # noqa: A002 - as above
@@ -60,7 +60,7 @@ def observed(
     )
 
 
-def newest(before: Resource | None, event: Resource) -> Resource:
+def merge_event(before: Resource | None, event: Resource) -> Resource:
     """What is to be kept of a resource after an event.
 
     A repeat and an older event change nothing. Deletion is final: after it no event counts, and no event is too new
@@ -78,7 +78,7 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
 
     Args:
         project_id: The project.
-        events: At most ``storage.resources.AT_ONCE``, in any order. Several may be of one resource.
+        events: At most ``storage.resources.RESOURCES_PER_TRANSACTION``, in any order. Several may be of one resource.
 
     Returns:
         How many resources changed.
@@ -89,21 +89,21 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
     """
 
     def attempt() -> int:
-        before = resources.get_many(project_id, {event.place for event in events})
+        before = resource_store.get_many(project_id, {event.key for event in events})
         after = dict(before)
         for event in events:
-            after[event.place] = newest(after.get(event.place), event)
+            after[event.key] = merge_event(after.get(event.key), event)
         changes = [(before.get(place), kept) for place, kept in after.items() if kept is not before.get(place)]
         try:
             if changes:
-                resources.record(project_id, changes)
+                resource_store.record(project_id, changes)
         except ConditionFailedError as error:
             if error.failed[0]:
                 raise ProjectNotFoundError from None
             raise
         return len(changes)
 
-    return decide_anew(attempt)
+    return retry_on_conflict(attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,8 @@ def timeline(
     after = _decode(cursor) if cursor else None
     if after and type_ and after.type is not type_:
         raise _bad_cursor()
-    domain_projects.get(user_id, project_id)
-    found, more = resources.page(project_id, type_=type_, after=after, limit=limit, descending=descending)
+    projects.get(user_id, project_id)
+    found, more = resource_store.page(project_id, type_=type_, after=after, limit=limit, descending=descending)
     return Timeline(found, _encode(found[-1]) if more else None)
 
 

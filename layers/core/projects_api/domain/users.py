@@ -6,12 +6,12 @@ import secrets
 from datetime import datetime
 from hashlib import sha256
 
-from projects_api.model.clock import now
-from projects_api.model.entities import ApiKey, Email, Scope, User
-from projects_api.model.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError, shown
-from projects_api.model.ids import UserId, new_id
-from projects_api.storage import users
-from projects_api.storage.errors import ConditionFailedError
+from projects_api.entities.clock import now
+from projects_api.entities.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError, redact
+from projects_api.entities.ids import UserId, new_id
+from projects_api.entities.user import ApiKey, Email, Scope, User
+from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.dynamodb import user_store
 
 #: An address is at most this long (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 EMAIL_LENGTH = 254
@@ -22,7 +22,7 @@ _EMAIL = re.compile(EMAIL_PATTERN)
 _API_KEY = re.compile(r"prj_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
-def normalized_email(address: str) -> Email:
+def normalize_email(address: str) -> Email:
     """``address`` as it is compared: without the space around it, in lower case.
 
     Raises:
@@ -31,7 +31,7 @@ def normalized_email(address: str) -> Email:
     email = address.strip().lower()
     if len(email) > EMAIL_LENGTH or not _EMAIL.fullmatch(email):
         raise InvalidInputError(
-            f"{shown(address)} is not an email address: give it as name@domain, in at most {EMAIL_LENGTH} characters.",
+            f"{redact(address)} is not an email address: give it as name@domain, in at most {EMAIL_LENGTH} characters.",
             loc=("body", "email"),
         )
     return Email(email)
@@ -46,7 +46,7 @@ def register(email: str, name: str) -> User:
     name = name.strip()
     if not 0 < len(name) <= NAME_LENGTH:
         raise InvalidInputError(f"Give a name of 1 to {NAME_LENGTH} characters.", loc=("body", "name"))
-    return users.insert(User(UserId(new_id()), normalized_email(email), name, now()))
+    return user_store.insert(User(UserId(new_id()), normalize_email(email), name, now()))
 
 
 def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | None) -> tuple[ApiKey, str]:
@@ -64,12 +64,12 @@ def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | 
     moment = now()
     if expires_at and expires_at <= moment:
         raise InvalidInputError("expires_at has passed: give a time to come.", loc=("body", "expires_at"))
-    user = users.find(normalized_email(email))
+    user = user_store.find(normalize_email(email))
     if user is None:
         raise UserNotFoundError("No user is registered with this email. Register them first.")
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     key = ApiKey(key_id, user.id, user.email, user.name, _digest(secret), scopes, moment, expires_at)
-    users.insert_api_key(key)
+    user_store.insert_api_key(key)
     return key, f"prj_{key_id}_{secret}"
 
 
@@ -80,7 +80,7 @@ def revoke_api_key(key_id: str) -> ApiKey:
         ApiKeyNotFoundError: There is no such key.
     """
     try:
-        return users.revoke_api_key(key_id, now())
+        return user_store.revoke_api_key(key_id, now())
     except ConditionFailedError:
         raise ApiKeyNotFoundError(key_id) from None
 
@@ -90,7 +90,7 @@ def authenticate(text: str) -> ApiKey | None:
     match = _API_KEY.fullmatch(text)
     if match is None:
         return None
-    key = users.get_api_key(match["id"])
+    key = user_store.get_api_key(match["id"])
     expected = key.secret_sha256 if key else "0" * 64
     same = hmac.compare_digest(_digest(match["secret"]), expected)
     if key is None or not same or key.revoked_at or (key.expires_at and key.expires_at <= now()):

@@ -1,0 +1,42 @@
+"""Exports: started once for what a project is, joined by whoever asks meanwhile, kept until they expire."""
+
+from contextlib import suppress
+
+from projects_api.entities.clock import rfc3339
+from projects_api.entities.export import Export, ExportStatus
+from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.storage import eventbridge
+from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.dynamodb import export_store, project_store
+from projects_api.storage.s3 import archive_store
+
+
+def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None:
+    """Clears up behind a finished export and says on the bus how it ended, unless that was done; repeated until it was.
+
+    A project whose scheduled export has failed is due again.
+
+    Returns:
+        The export, if it is finished and was settled just now.
+    """
+    export = export_store.get(project_id, export_id)
+    if export is None or export.finished_at is None or export.finalized:
+        return None
+    archive_store.delete_work_files(project_id, export_id)
+    eventbridge.publish(
+        "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
+        {
+            "project_id": export.project_id,
+            "export_id": export.id,
+            "trigger": export.trigger,
+            "occurred_at": rfc3339(export.finished_at),
+            "size_bytes": export.size_bytes,
+            "error": export.error,
+        },
+    )
+    if export.status is ExportStatus.FAILED:  # whatever began it, the schedule may have joined it
+        with suppress(ConditionFailedError):
+            project_store.mark_due(project_id)
+    with suppress(ConditionFailedError):
+        export_store.mark_finalized(export)
+    return export

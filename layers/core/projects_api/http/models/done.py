@@ -1,9 +1,0 @@
-"""What is answered where there is nothing to tell."""
-
-from typing import Literal
-
-from pydantic import BaseModel
-
-
-class Done(BaseModel):
-    ok: Literal[True]

@@ -1,0 +1,60 @@
+"""Exports."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from projects_api.domain.exports.export_requests import ProjectExport
+from projects_api.entities.export import ExportStatus, Trigger
+from projects_api.schemas.field_types import Id, NextCursor, Timestamp
+
+
+class Progress(BaseModel):
+    bytes_done: int = Field(examples=[252_431])
+    bytes_total: int = Field(examples=[252_431])
+    files_done: int = Field(examples=[3])
+    files_total: int = Field(examples=[3])
+
+
+class Export(BaseModel):
+    id: Id
+    project_id: Id
+    status: ExportStatus
+    trigger: Trigger
+    created_at: Timestamp
+    finished_at: Timestamp | None
+    expires_at: Timestamp
+    size_bytes: int | None = Field(examples=[252_431])
+    progress: Progress
+    error: str | None = Field(description="Why it failed.")
+    download_url: str | None = Field(description="Signed for this answer; null until the export is ready.")
+    download_url_expires_at: Timestamp | None
+
+    @classmethod
+    def of(cls, made: ProjectExport) -> Export:
+        export, download = made.export, made.download
+        return cls(
+            id=UUID(export.id),
+            project_id=UUID(export.project_id),
+            status=export.status,
+            trigger=export.trigger,
+            created_at=export.created_at,
+            finished_at=export.finished_at,
+            expires_at=export.expires_at,
+            size_bytes=export.size_bytes,
+            progress=Progress.model_validate(export.progress, from_attributes=True),
+            error=export.error,
+            download_url=download.url if download else None,
+            download_url_expires_at=download.expires_at if download else None,
+        )
+
+
+class ExportResponse(BaseModel):
+    export: Export
+
+
+class ExportList(BaseModel):
+    items: list[Export]
+    next_cursor: NextCursor

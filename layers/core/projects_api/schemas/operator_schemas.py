@@ -1,0 +1,76 @@
+"""What operators' functions, which IAM guards, take and give."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
+
+from projects_api.entities import user
+from projects_api.entities.clock import in_utc
+from projects_api.entities.errors import InvalidInputError, summarize_validation_error
+from projects_api.entities.user import Scope
+from projects_api.schemas.field_types import FORBIDDEN_IN_NAMES, Timestamp, forbid
+
+
+class OperatorInput(BaseModel):
+    """What an operator gives."""
+
+    @classmethod
+    def of(cls, event: Any) -> Self:
+        """What the operator gave.
+
+        Raises:
+            InvalidInputError: It does not validate. Lambda logs that, so the text says where and why, and not what.
+        """
+        try:
+            return cls.model_validate(event)
+        except ValidationError as error:
+            raise InvalidInputError(summarize_validation_error(error), loc=("event",)) from None
+
+
+class NewUser(OperatorInput):
+    email: str
+    name: Annotated[str, forbid(FORBIDDEN_IN_NAMES)]
+
+
+class User(BaseModel):
+    user_id: UUID
+    email: str
+    name: str
+    created_at: Timestamp
+
+    @classmethod
+    def of(cls, user: user.User) -> User:
+        return cls(user_id=UUID(user.id), email=user.email, name=user.name, created_at=user.created_at)
+
+
+class NewApiKey(OperatorInput):
+    email: str
+    scopes: list[Scope]
+    expires_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = None
+
+
+class ApiKeyToRevoke(OperatorInput):
+    key_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+
+
+class ApiKey(BaseModel):
+    key_id: str
+    user_id: UUID
+    scopes: list[Scope]
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    revoked_at: Timestamp | None
+
+    @classmethod
+    def of(cls, key: user.ApiKey) -> ApiKey:
+        return cls(
+            key_id=key.id,
+            user_id=UUID(key.user_id),
+            scopes=sorted(key.scopes),
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            revoked_at=key.revoked_at,
+        )

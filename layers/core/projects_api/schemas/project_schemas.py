@@ -1,0 +1,95 @@
+"""Projects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from projects_api.entities.project import Membership, Role
+from projects_api.entities.resource import ResourceType
+from projects_api.schemas.field_types import FORBIDDEN_IN_NAMES, FORBIDDEN_IN_TEXTS, Id, Timestamp, forbid
+
+#: Bounds of the two free texts of a project, in characters, after trimming.
+NAME_LENGTH = 200
+DESCRIPTION_LENGTH = 2_000
+
+ProjectName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+    forbid(FORBIDDEN_IN_NAMES),
+    Field(
+        description="Not blank, and without control characters. The space around it is cut off.",
+        examples=["Card fraud"],
+        json_schema_extra={"pattern": rf"^[^{FORBIDDEN_IN_NAMES}]*[^\s{FORBIDDEN_IN_NAMES}][^{FORBIDDEN_IN_NAMES}]*$"},
+    ),
+]
+Description = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_LENGTH),
+    forbid(FORBIDDEN_IN_TEXTS),
+    Field(
+        description="Of control characters, it may hold tabs and line breaks. The space around it is cut off.",
+        examples=["Which card payments are fraudulent?"],
+        json_schema_extra={"pattern": f"^[^{FORBIDDEN_IN_TEXTS}]*$"},
+    ),
+]
+
+
+class NewProject(BaseModel):
+    name: ProjectName
+    description: Description | None = None
+
+
+class ProjectUpdate(BaseModel):
+    name: ProjectName
+    description: Description | None = Field(None, description="Left out, it stays as it was.")
+
+
+class Project(BaseModel):
+    id: Id
+    name: str = Field(examples=["Card fraud"])
+    description: str = Field(examples=["Which card payments are fraudulent?"])
+    status: Literal["active"]
+    dataset_count: int
+    experiment_count: int
+    model_count: int
+    deployment_count: int
+    report_count: int
+    member_count: int
+    created_at: Timestamp
+    updated_at: Timestamp
+    role: Role = Field(description="The caller's.")
+
+    @classmethod
+    def of(cls, membership: Membership) -> Project:
+        project = membership.project
+        counts = {f"{type_}_count": project.counts.get(type_, 0) for type_ in ResourceType}
+        return cls(
+            id=UUID(project.id),
+            name=project.name,
+            description=project.description,
+            status="active",
+            member_count=project.member_count,
+            created_at=project.created_at,
+            updated_at=project.updated_at,
+            role=membership.role,
+            **counts,
+        )
+
+
+class ProjectResponse(BaseModel):
+    project: Project
+
+
+class CreatedProjectResponse(BaseModel):
+    project_id: Id
+    project: Project
+
+
+class ProjectList(BaseModel):
+    items: list[Project]
+    total: int
+    limit: int
+    offset: int

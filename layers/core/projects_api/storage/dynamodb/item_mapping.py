@@ -1,0 +1,215 @@
+"""The nouns as items of the table, and back: the one place that knows an item's attributes."""
+
+import json
+from datetime import UTC, datetime
+
+from projects_api.entities.clock import parse, sortable
+from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
+from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UserId
+from projects_api.entities.project import Member, Project, Role
+from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.entities.user import ApiKey, Email, Scope, User
+from projects_api.storage.dynamodb import keys
+from projects_api.storage.dynamodb.keys import Item, number, text
+
+#: How many bytes of a project's item its deletion frees. In a partition of 10 GB no item may grow (DynamoDB, "Item
+#: collection size limit"), and without this a project that is full could not be marked as deleted.
+PADDING = 128
+
+
+def project_to_item(project: Project) -> Item:
+    item = keys.project(project.id) | {
+        "id": text(project.id),
+        "name": text(project.name),
+        "description": text(project.description),
+        "owner_id": text(project.owner_id),
+        "created_at": text(sortable(project.created_at)),
+        "updated_at": text(sortable(project.updated_at)),
+        "member_count": number(project.member_count),
+        "revision": number(project.revision),
+        "pending_work": text(keys.pending_work("DUE", project.id)),
+        "due_at": text(sortable(project.created_at)),
+        "padding": text("." * PADDING),
+    }
+    item |= {count_attribute(type_): number(project.counts.get(type_, 0)) for type_ in ResourceType}
+    if project.idempotency_key:
+        item["idempotency_key"] = text(project.idempotency_key)
+    return item
+
+
+def project_from_item(item: Item) -> Project:
+    return Project(
+        id=ProjectId(item["id"]["S"]),
+        name=item["name"]["S"],
+        description=item["description"]["S"],
+        owner_id=UserId(item["owner_id"]["S"]),
+        created_at=parse(item["created_at"]["S"]),
+        updated_at=parse(item["updated_at"]["S"]),
+        counts={type_: int(item[count_attribute(type_)]["N"]) for type_ in ResourceType},
+        member_count=int(item["member_count"]["N"]),
+        revision=int(item["revision"]["N"]),
+        latest_export_id=ExportId(item["latest_export_id"]["S"]) if "latest_export_id" in item else None,
+        deleted_at=parse(item["deleted_at"]["S"]) if "deleted_at" in item else None,
+        idempotency_key=item["idempotency_key"]["S"] if "idempotency_key" in item else None,
+    )
+
+
+def count_attribute(type_: ResourceType) -> str:
+    return f"{type_}_count"
+
+
+def member_to_item(project_id: ProjectId, member: Member) -> Item:
+    return keys.member(project_id, member.user_id) | {
+        "user_id": text(member.user_id),
+        "email": text(member.email),
+        "name": text(member.name),
+        "role": text(member.role),
+        "created_at": text(sortable(member.created_at)),
+        "time_key": text(keys.member_time_key(member.role, member.created_at, member.user_id)),
+    }
+
+
+def member_from_item(item: Item) -> Member:
+    return Member(
+        user_id=UserId(item["user_id"]["S"]),
+        email=Email(item["email"]["S"]),
+        name=item["name"]["S"],
+        role=Role(item["role"]["S"]),
+        created_at=parse(item["created_at"]["S"]),
+    )
+
+
+def membership_to_item(project: Project, member: Member) -> Item:
+    return keys.membership(member.user_id, project.created_at, project.id) | {"role": text(member.role)}
+
+
+def resource_to_item(project_id: ProjectId, resource: Resource) -> Item:
+    """A resource's item; a deleted one keeps only what tells that it was deleted, and is in no index."""
+    item = keys.resource(project_id, resource.type, resource.id) | {
+        "id": text(resource.id),
+        "type": text(resource.type),
+        "timestamp": text(sortable(resource.timestamp)),
+        "version": text(resource.version),
+    }
+    if resource.deleted:
+        return item | {"deleted": {"BOOL": True}}
+    item |= {
+        "name": text(resource.name),
+        "fields": text(json.dumps(resource.fields, ensure_ascii=False, separators=(",", ":"))),
+        "time_key": text(keys.resource_time_key(resource.timestamp, resource.type, resource.id)),
+        "type_time_key": text(keys.resource_type_time_key(resource.timestamp, resource.type, resource.id)),
+    }
+    if resource.artifact:
+        item |= {
+            "artifact_key": text(resource.artifact.key),
+            "artifact_content_type": text(resource.artifact.content_type),
+        }
+    return item
+
+
+def resource_from_item(item: Item) -> Resource:
+    deleted, artifact = "deleted" in item, None
+    if "artifact_key" in item:
+        artifact = Artifact(item["artifact_key"]["S"], item["artifact_content_type"]["S"])
+    return Resource(
+        id=ResourceId(item["id"]["S"]),
+        type=ResourceType(item["type"]["S"]),
+        name="" if deleted else item["name"]["S"],
+        timestamp=parse(item["timestamp"]["S"]),
+        version=item["version"]["S"],
+        fields={} if deleted else json.loads(item["fields"]["S"]),
+        artifact=artifact,
+        deleted=deleted,
+    )
+
+
+def export_to_item(export: Export) -> Item:
+    """A new export's item: pending, and work to be done."""
+    item = keys.export(export.project_id, export.id) | {
+        "id": text(export.id),
+        "project_id": text(export.project_id),
+        "status": text(export.status),
+        "trigger": text(export.trigger),
+        "created_at": text(sortable(export.created_at)),
+        "expires_at": number(int(export.expires_at.timestamp())),
+    }
+    if export.stalled_at:
+        item["pending_work"] = text(keys.pending_work("EXPORT", export.project_id))
+        item["due_at"] = text(sortable(export.stalled_at))
+    return item
+
+
+def export_from_item(item: Item) -> Export:
+    def count(name: str) -> int:
+        return int(item[name]["N"]) if name in item else 0
+
+    return Export(
+        id=ExportId(item["id"]["S"]),
+        project_id=ProjectId(item["project_id"]["S"]),
+        status=ExportStatus(item["status"]["S"]),
+        trigger=Trigger(item["trigger"]["S"]),
+        created_at=parse(item["created_at"]["S"]),
+        expires_at=datetime.fromtimestamp(count("expires_at"), UTC),
+        revision=count("revision"),
+        finished_at=parse(item["finished_at"]["S"]) if "finished_at" in item else None,
+        size_bytes=count("size_bytes") if "size_bytes" in item else None,
+        progress=Progress(*(count(name) for name in PROGRESS)),
+        error=item["error"]["S"] if "error" in item else None,
+        lease_until=parse(item["lease_until"]["S"]) if "lease_until" in item else None,
+        stalled_at=parse(item["due_at"]["S"]) if "pending_work" in item else None,
+    )
+
+
+PROGRESS = ("bytes_done", "bytes_total", "files_done", "files_total")
+
+
+def user_to_item(user: User) -> Item:
+    return keys.user(user.id) | {
+        "id": text(user.id),
+        "email": text(user.email),
+        "name": text(user.name),
+        "created_at": text(sortable(user.created_at)),
+    }
+
+
+def claim_to_item(user: User) -> Item:
+    """The claim on an email: it makes the email unique, and finds its user in one read."""
+    return user_to_item(user) | keys.email(user.email)
+
+
+def user_from_item(item: Item) -> User:
+    return User(
+        id=UserId(item["id"]["S"]),
+        email=Email(item["email"]["S"]),
+        name=item["name"]["S"],
+        created_at=parse(item["created_at"]["S"]),
+    )
+
+
+def api_key_to_item(key: ApiKey) -> Item:
+    item = keys.api_key(key.id) | {
+        "id": text(key.id),
+        "user_id": text(key.user_id),
+        "email": text(key.email),
+        "name": text(key.name),
+        "secret_sha256": text(key.secret_sha256),
+        "scopes": text(" ".join(sorted(key.scopes))),
+        "created_at": text(sortable(key.created_at)),
+    }
+    if key.expires_at:
+        item["valid_until"] = text(sortable(key.expires_at))
+    return item
+
+
+def api_key_from_item(item: Item) -> ApiKey:
+    return ApiKey(
+        id=item["id"]["S"],
+        user_id=UserId(item["user_id"]["S"]),
+        email=Email(item["email"]["S"]),
+        name=item["name"]["S"],
+        secret_sha256=item["secret_sha256"]["S"],
+        scopes=frozenset(Scope(scope) for scope in item["scopes"]["S"].split()),
+        created_at=parse(item["created_at"]["S"]),
+        expires_at=parse(item["valid_until"]["S"]) if "valid_until" in item else None,
+        revoked_at=parse(item["revoked_at"]["S"]) if "revoked_at" in item else None,
+    )

@@ -1,0 +1,166 @@
+"""Has every function do all that it ever does, so that each of its permissions is used."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+
+from projects_api.domain import projects
+from projects_api.domain.exports import export_requests
+from projects_api.entities.errors import StorageUnavailableError
+from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.storage.dynamodb import member_store
+from projects_api.storage.dynamodb.export_store import Lease
+from projects_api.storage.s3 import archive_store, artifact_store, multipart_upload
+from tests.support.api_client import Client
+from tests.support.iam_requests import Request, queue_arn
+from tests.support.in_process_app import InProcessApp
+
+MIB = 1 << 20
+
+
+def tour(app: InProcessApp) -> None:
+    """Everything, with every function under its own policies."""
+    alice, bob = app.user("alice"), app.user("bob")
+    with patch.object(export_requests, "WAIT", 0.05), patch.object(export_requests, "FIRST_POLL_DELAY", 0.01):
+        project_id = _projects_and_members(app, alice, bob)
+        _artifacts(app, project_id)
+        _exports(app, alice, project_id)
+        _interrupted_exports(app, alice, project_id)
+        _export_of_a_deleted_project(app, alice)
+        _deletion(app, alice, project_id)
+        _lost_messages(app, alice)
+    key = app.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"]})
+    app.invoke("RevokeApiKey", {"key_id": key["key_id"]})
+    app.invoke("RegisterUser", {"email": alice.email, "name": "Again"})
+    _lambda_itself(app)
+    app.dead_letters()
+
+
+def _projects_and_members(app: InProcessApp, alice: Client, bob: Client) -> str:
+    project_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=str(uuid.uuid4()))["project_id"]
+    project = f"/api/projects/{project_id}"
+    alice.put(project, {"name": "m"})
+    alice.get(project)
+    alice.get("/api/projects?limit=1")
+    alice.get("/api/projects?sort_field=name")
+    for role in ("viewer", "editor"):
+        assert alice.post(f"{project}/members", {"email": bob.email, "role": role}).status in {200, 201}
+    alice.get(f"{project}/members")
+    assert alice.delete(f"{project}/members/{bob.user_id}").status == 200
+    assert alice.post(f"{project}/members", {"email": bob.email}).status == 201
+    return str(project_id)
+
+
+def _artifacts(app: InProcessApp, project_id: str) -> None:
+    for size, checksum in ((9 * MIB, "CRC32"), (10, "SHA256")):
+        artifact = app.store(project_id, f"models/{uuid.uuid4()}", bytes(size), ChecksumAlgorithm=checksum)
+        app.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
+    gone = str(uuid.uuid4())
+    for change in ("Dataset Created", "Dataset Updated", "Dataset Deleted"):
+        app.announce(change, project_id, {"id": gone, "name": "d"})
+    app.announce("Dataset Created", str(uuid.uuid4()), {"id": gone, "name": "d"})
+    app.process_queues()
+    with app.permissions.acting_as("AssembleExport"):  # an artifact of parts, whose checksums moto does not keep apart
+        pin = next(artifact_store.pins(ProjectId(project_id)))
+        artifact_store._combined_crc32(pin)
+
+
+def _exports(app: InProcessApp, alice: Client, project_id: str) -> None:
+    path = f"/api/projects/{project_id}"
+    alice.get(f"{path}/timeline")
+    alice.get(f"{path}/timeline?type=model")
+    export_id = alice.post(f"{path}/exports")["export"]["id"]
+    app.process_queues()
+    assert alice.post(f"{path}/exports")["export"]["status"] == "ready"
+    alice.get(f"{path}/exports")
+    alice.get(f"{path}/exports/{export_id}")
+    alice.get(f"{path}/export")
+    alice.put(path, {"name": "changed"})
+    alice.get(f"{path}/export")
+    app.process_queues()
+    small = alice.create("Small")
+    alice.get(f"/api/projects/{small}/export")
+    app.process_queues()
+    assert alice.get(f"/api/projects/{small}/export").body.startswith(b"PK")
+    for method, route in (("GET", "export"), ("POST", "exports")):
+        for key in app.objects(f"{small}/"):
+            app.s3.delete_object(Bucket=app.stack.exports, Key=key)
+        assert alice.request(method, f"/api/projects/{small}/{route}").status in {202, 307}  # it is made anew
+        app.process_queues()
+    alice.put(path, {"name": "changed again"})
+    app.invoke("ScheduleExports", {})
+    app.process_queues()
+
+
+def _interrupted_exports(app: InProcessApp, alice: Client, project_id: str) -> None:
+    """One that is cut off before its end, and gone on with beside an upload that is superfluous; one out of time."""
+    path, function = f"/api/projects/{project_id}", sys.modules["functions_assemble_export"]
+    alice.put(path, {"name": "interrupted"})
+    export_id = alice.post(f"{path}/exports")["export"]["id"]
+    message = {"project_id": project_id, "export_id": export_id}
+    with patch.object(multipart_upload.MultipartUpload, "complete", side_effect=StorageUnavailableError):
+        app.deliver([message], "AssembleExport")
+    key = archive_store.archive_key(ProjectId(project_id), ExportId(export_id))
+    boto3.client("s3").create_multipart_upload(Bucket=app.stack.exports, Key=key)
+    app.deliver([message], "AssembleExport")
+    resumed = alice.get(f"{path}/exports/{export_id}")["export"]
+    assert resumed["status"] == "ready", resumed
+    alice.put(path, {"name": "out of time"})
+    export_id = alice.post(f"{path}/exports")["export"]["id"]
+    with patch.object(function, "TIME_RESERVE", 10**9):
+        app.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
+    app.process_queues()
+
+
+def _export_of_a_deleted_project(app: InProcessApp, alice: Client) -> None:
+    project_id = alice.create("Short-lived")
+    export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    ready = Lease.mark_ready
+
+    def deleted_meanwhile(lease: Lease, **how: Any) -> None:
+        alice.delete(f"/api/projects/{project_id}")
+        ready(lease, **how)
+
+    with patch.object(Lease, "mark_ready", deleted_meanwhile):
+        app.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
+    app.process_queues()
+
+
+def _deletion(app: InProcessApp, alice: Client, project_id: str) -> None:
+    s3 = boto3.client("s3")
+    s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=f"projects/{project_id}/unfinished")
+    s3.create_multipart_upload(
+        Bucket=app.stack.exports, Key=archive_store.archive_key(ProjectId(project_id), ExportId(str(uuid.uuid4())))
+    )
+    with patch.object(member_store, "MEMBERS_PER_TRANSACTION", 1), patch.object(projects, "MAX_MEMBERS_REMOVED", 1):
+        assert alice.delete(f"/api/projects/{project_id}").status == 200
+    with patch.object(sys.modules["functions_purge_project"], "TIME_RESERVE", 10**9):
+        app.deliver([{"project_id": project_id}], "PurgeProject")
+    app.process_queues()
+    app.deliver([{"project_id": project_id}], "PurgeProject")
+    assert not app.items(project_id)
+
+
+def _lost_messages(app: InProcessApp, alice: Client) -> None:
+    with patch("projects_api.storage.sqs._send"):
+        exported, deleted = alice.create("Exported"), alice.create("Deleted")
+        alice.post(f"/api/projects/{exported}/exports")
+        alice.delete(f"/api/projects/{deleted}")
+    assert app.resume_stalled()["resumed"] > 1
+    app.process_queues()
+
+
+def _lambda_itself(app: InProcessApp) -> None:
+    """What Lambda does in a function's name: writes its logs, and receives from its queue."""
+    for function in app.stack.functions:
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+            stream = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/projects:log-stream:s"
+            assert app.permissions.permits(function, Request(action, stream))
+    for source in app.stack.sources:
+        for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
+            assert app.permissions.permits(source.function, Request(action, queue_arn(source.queue_url)))
