@@ -1,7 +1,7 @@
-"""How many events of one busy project are recorded in a second: one in a transaction, and as many as a batch holds.
+"""Throughput of recording events of one project: one event in a transaction, and a batch of ten.
 
-`make benchmark-events` runs both in turn on DynamoDB Local, with as many workers as the template has, and
-prints how often a transaction met another.
+`make benchmark-events` runs both sizes twice on DynamoDB Local, with as many workers as ``RecordResource`` has in
+template.yaml, and prints the number of transaction conflicts. Usage: ``python -m benchmarks.events [EVENTS]``.
 """
 
 import sys
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import batched
 from unittest import mock
 
-from benchmarks.machine import machine
+from benchmarks.machine import describe_machine
 from local.engines import engines
 from projects_api.domain import projects, resources, users
 from projects_api.domain.resources import Change, resource_from_event
@@ -22,14 +22,15 @@ from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller
 from projects_api.entities.resource import Resource, ResourceType
-from tests.support.in_process_app import in_process_app
+from tests.support.in_process_app import start_in_process_app
 
 WORKERS = 10
-EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-BATCHES = (1, 10)
+EVENT_COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+BATCH_SIZES = (1, 10)
 
 
-def event() -> Resource:
+def create_event() -> Resource:
+    """Return the event of a new model."""
     return resource_from_event(
         id=ResourceId(str(uuid.uuid4())),
         type=ResourceType.MODEL,
@@ -42,51 +43,55 @@ def event() -> Resource:
 
 
 @contextmanager
-def conflicts() -> Iterator[list[float]]:
-    """Every pause that a transaction made since another was in its way."""
+def collect_pauses() -> Iterator[list[float]]:
+    """Collect the pauses in seconds that transactions make before a retry, one for each conflict."""
     pauses: list[float] = []
     sleep = time.sleep
 
-    def slept(seconds: float) -> None:
+    def sleep_and_collect(seconds: float) -> None:
         pauses.append(seconds)
         sleep(seconds)
 
-    with mock.patch("time.sleep", slept):
+    with mock.patch("time.sleep", sleep_and_collect):
         yield pauses
 
 
-def recorded(project_id: ProjectId, batch: int) -> tuple[float, int, int]:
-    """Events a second, conflicts, and batches that the queue would have to deliver again."""
-    again = 0
+def measure(project_id: ProjectId, batch_size: int) -> tuple[float, int, int]:
+    """Record all events and return the events per second, the conflicts and the batches to deliver again."""
+    redelivered = 0
 
-    def record(some: tuple[Resource, ...]) -> None:
-        nonlocal again
+    def record(batch: tuple[Resource, ...]) -> None:
+        nonlocal redelivered
         while True:
             try:
-                resources.record(project_id, some)
+                resources.record(project_id, batch)
             except StorageUnavailableError:
-                again += 1
+                redelivered += 1
             else:
                 return
 
-    batches = list(batched([event() for _ in range(EVENTS)], batch, strict=False))
-    with conflicts() as met, ThreadPoolExecutor(WORKERS) as pool:
-        began = time.monotonic()
+    batches = list(batched([create_event() for _ in range(EVENT_COUNT)], batch_size, strict=False))
+    with collect_pauses() as pauses, ThreadPoolExecutor(WORKERS) as pool:
+        started = time.monotonic()
         list(pool.map(record, batches))
-        return EVENTS / (time.monotonic() - began), len(met), again
+        return EVENT_COUNT / (time.monotonic() - started), len(pauses), redelivered
 
 
 def main() -> None:
-    with engines() as serving, in_process_app(serving.environment):
+    """Measure each batch size twice, in turn, and print the results."""
+    with engines() as running_engines, start_in_process_app(running_engines.environment):
         user = users.register("owner@example.com", "Owner")
         owner = Caller(user.id, user.email, user.name)
-        print(machine())
-        for batch in BATCHES * 2:
+        print(describe_machine())
+        for batch_size in BATCH_SIZES * 2:
             project_id = projects.create(owner, name="Busy", description="", idempotency_key=None).id
-            rate, met, again = recorded(project_id, batch)
-            counted = projects.get(owner.user_id, project_id).project.counts[ResourceType.MODEL]
-            print(f"{batch:>3} a transaction: {rate:6.0f} events/s, {met} conflicts, {again} delivered again")
-            assert counted == EVENTS
+            rate, conflicts, redelivered = measure(project_id, batch_size)
+            recorded = projects.get(owner.user_id, project_id).project.counts[ResourceType.MODEL]
+            print(
+                f"{batch_size:>3} per transaction: {rate:6.0f} events/s, {conflicts} conflicts,"
+                f" {redelivered} batches delivered again"
+            )
+            assert recorded == EVENT_COUNT
 
 
 if __name__ == "__main__":

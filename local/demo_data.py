@@ -1,4 +1,8 @@
-"""The demo users and the demo project, put in through the doors that everybody uses."""
+"""Demo data of `make run`: two users, and a project with resources.
+
+The data is created as in production: users by the operators' functions, the project through the API, files in the
+artifacts bucket and resources by events on the bus.
+"""
 
 import io
 import json
@@ -11,52 +15,65 @@ from typing import Any
 import boto3
 import requests
 
-from local.function_runner import Functions
+from local.function_runner import FunctionRunner
 from local.stack import Stack
 
-PEOPLE = {"alice": "Alice Archer", "bob": "Bob Baker"}
-EVENTS_PATIENCE = 10
-TIMEOUT = 120  # in seconds; a machine that is busy takes its time to start the first functions
+#: Names of the demo users by nickname.
+USERS = {"alice": "Alice Archer", "bob": "Bob Baker"}
+
+#: How long to wait until the events are recorded, in seconds.
+EVENTS_TIMEOUT = 10
+
+#: The timeout of a request, in seconds. A busy machine needs time to start the first functions.
+REQUEST_TIMEOUT = 120
 
 
-def seed(base_url: str, stack: Stack, functions: Functions) -> dict[str, dict[str, str]]:
-    """Registers Alice and Bob with a key each, and gives Alice a project with resources.
+def seed_demo_data(base_url: str, stack: Stack, functions: FunctionRunner) -> dict[str, dict[str, str]]:
+    """Register Alice and Bob with an API key each, and create a project of Alice with resources.
+
+    Args:
+        base_url: The URL of the API.
+        stack: The running stack.
+        functions: The functions of the stack.
 
     Returns:
-        Per user: ``user_id``, ``email`` and ``api_key``.
+        For each nickname: ``user_id``, ``email`` and ``api_key``.
+
+    Raises:
+        requests.HTTPError: The project was not created.
     """
     users = {}
-    for nick, name in PEOPLE.items():
+    for nick, name in USERS.items():
         email = f"{nick}@example.com"
         user = functions.invoke("RegisterUser", {"email": email, "name": name})
         key = functions.invoke("CreateApiKey", {"email": email, "scopes": ["read", "write"]})
         users[nick] = {"user_id": user["user_id"], "email": email, "api_key": key["api_key"]}
-    api = requests.Session()
-    api.headers["Authorization"] = f"Bearer {users['alice']['api_key']}"
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {users['alice']['api_key']}"
     project = {"name": "Card fraud", "description": "Which card payments are fraudulent? A demo project."}
-    answer = api.post(f"{base_url}/api/projects", json=project, timeout=TIMEOUT)
-    answer.raise_for_status()
-    project_id = answer.json()["project_id"]
-    resources = _resources()
-    _store(stack, project_id, resources)
-    _announce(stack, project_id, resources)
-    for _ in range(EVENTS_PATIENCE * 20):
-        answer = api.get(f"{base_url}/api/projects/{project_id}/timeline", timeout=TIMEOUT)
-        if len(answer.json().get("events", [])) == len(resources):
+    response = session.post(f"{base_url}/api/projects", json=project, timeout=REQUEST_TIMEOUT)
+    response.raise_for_status()
+    project_id = response.json()["project_id"]
+    resources = _demo_resources()
+    _upload_files(stack, project_id, resources)
+    _publish_events(stack, project_id, resources)
+    for _ in range(EVENTS_TIMEOUT * 20):
+        response = session.get(f"{base_url}/api/projects/{project_id}/timeline", timeout=REQUEST_TIMEOUT)
+        if len(response.json().get("events", [])) == len(resources):
             break
         time.sleep(0.05)
     return users
 
 
-def _resources() -> list[dict[str, Any]]:
-    """The demo's dataset, experiment, model and report; those with a file have its bytes as ``file``."""
-    chance = random.Random(2026)  # noqa: S311 - the same demo each time
+def _demo_resources() -> list[dict[str, Any]]:
+    """Return a dataset, an experiment, a model and a report. Those with a file have its bytes as ``file``."""
+    generator = random.Random(2026)  # noqa: S311 - the same demo data each time
     rows = 2_000
     csv = io.StringIO()
     csv.write("amount,hour,country,fraud\n")
     for _ in range(rows):
-        amount, hour, country = chance.lognormvariate(3, 1), chance.randrange(24), chance.choice("DFNS")
-        csv.write(f"{amount:.2f},{hour},{country},{not chance.randrange(50):d}\n")
+        amount, hour, country = generator.lognormvariate(3, 1), generator.randrange(24), generator.choice("DFNS")
+        csv.write(f"{amount:.2f},{hour},{country},{not generator.randrange(50):d}\n")
     report = "# Card fraud\n\nGradient boosting finds 91 % of the fraud at a precision of 84 %.\n"
     return [
         {"type": "Dataset", "name": "transactions.csv", "rows": rows, "columns": 4,
@@ -64,13 +81,13 @@ def _resources() -> list[dict[str, Any]]:
         {"type": "Experiment", "name": "baseline", "status": "completed", "target_column": "fraud",
          "problem_type": "classification", "best_model_type": "gradient_boosting", "duration": 84.5},
         {"type": "Model", "name": "gradient-boosting.bin", "framework": "lightgbm",
-         "content_type": "application/octet-stream", "file": chance.randbytes(250_000)},
+         "content_type": "application/octet-stream", "file": generator.randbytes(250_000)},
         {"type": "Report", "name": "report.md", "content_type": "text/markdown", "file": report.encode()},
     ]  # fmt: skip
 
 
-def _store(stack: Stack, project_id: str, resources: list[dict[str, Any]]) -> None:
-    """Puts the files into the artifacts bucket, where S3 keeps their CRC-32s."""
+def _upload_files(stack: Stack, project_id: str, resources: list[dict[str, Any]]) -> None:
+    """Give every resource an id, and replace its ``file`` by an ``artifact`` in the bucket, with a CRC-32."""
     s3 = boto3.client("s3")
     for resource in resources:
         resource["id"] = str(uuid.uuid4())
@@ -82,8 +99,8 @@ def _store(stack: Stack, project_id: str, resources: list[dict[str, Any]]) -> No
         resource["artifact"] = {"key": key, "content_type": content_type}
 
 
-def _announce(stack: Stack, project_id: str, resources: list[dict[str, Any]]) -> None:
-    """Puts the events on the bus, as the services that own the resources do."""
+def _publish_events(stack: Stack, project_id: str, resources: list[dict[str, Any]]) -> None:
+    """Publish a "Created" event for each resource, as the services that own the resources do."""
     start = datetime.now(UTC) - timedelta(hours=len(resources))
     entries = []
     for number, resource in enumerate(resources):
@@ -101,4 +118,4 @@ def _announce(stack: Stack, project_id: str, resources: list[dict[str, Any]]) ->
                 "Detail": json.dumps(detail),
             }
         )
-    boto3.client("events").put_events(Entries=entries)  # type: ignore[arg-type]  # a dict is one
+    boto3.client("events").put_events(Entries=entries)  # type: ignore[arg-type]  # a TypedDict is a dict at run time

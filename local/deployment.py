@@ -1,4 +1,9 @@
-"""The stack of template.yaml, created in moto through CloudFormation."""
+"""Deployment of template.yaml to moto through CloudFormation.
+
+SAM's own translator turns the template into plain CloudFormation. moto's CloudFormation creates most resources. This
+module creates the types that moto's CloudFormation does not support by API calls, and sets the properties that it
+ignores.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +21,29 @@ from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 
 from local.stack import ACCOUNT, REGION, STACK, Stack
-from local.template import event_sources, function, functions, load_template, parameter, schedules
+from local.template import (
+    function_resources,
+    load_template,
+    parameter_value,
+    read_event_sources,
+    read_function,
+    read_schedules,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import LifecycleRuleTypeDef
 
-#: What moto's CloudFormation knows nothing of, so that it is created by calls, as the template says.
-CALLED = {
+#: Resource types that moto's CloudFormation does not support. They are created by API calls instead.
+CREATED_BY_CALLS = {
     "AWS::CloudWatch::Alarm",
     "AWS::S3::BucketPolicy",
     "AWS::SQS::QueuePolicy",
     "AWS::Scheduler::Schedule",
 }
 
-#: What is not AWS's on one machine: the gateway is SAM CLI's, the pumps stand for event sources and schedules, and
-#: functions are run from their folders, without versions, layers and leave.
-ELSEWHERE = {
+#: Resource types that are not created at all. SAM CLI's gateway replaces the API and the queue pollers replace event
+#: source mappings. Functions run from their folders, without layers, versions, aliases and permissions to invoke them.
+NOT_CREATED = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Stage",
     "AWS::Lambda::Alias",
@@ -43,63 +55,102 @@ ELSEWHERE = {
 
 
 def deploy(parameters: dict[str, str]) -> Stack:
-    """Creates what the template declares; AWS's endpoints and credentials are those of the environment.
+    """Create the resources of the template.
 
-    Where ``AWS_ENDPOINT_URL_DYNAMODB`` or ``AWS_ENDPOINT_URL_S3`` names another engine, the table and the buckets are
-    created there.
+    The endpoint and the credentials of AWS are those of the environment. If ``AWS_ENDPOINT_URL_DYNAMODB`` or
+    ``AWS_ENDPOINT_URL_S3`` is set, the table or the buckets are created at that endpoint.
+
+    Args:
+        parameters: The template parameters that differ from their defaults.
     """
-    declared = load_template()["Resources"]
-    transformed = _transformed()
-    _create(transformed, parameters)
-    described = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-    names = {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in described}
-    prepare_table(names["Table"])
+    resources = load_template()["Resources"]
+    _create_resources(_transform_template(), parameters)
+    descriptions = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    physical_ids = {resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "") for resource in descriptions}
+    prepare_table(physical_ids["Table"])
     for bucket in ("ArtifactsBucket", "ExportsBucket"):
-        _prepare_bucket(names[bucket], declared[bucket]["Properties"], parameters)
+        _prepare_bucket(physical_ids[bucket], resources[bucket]["Properties"], parameters)
     return Stack(
-        functions={name: function(name, names[name], one["Properties"]) for name, one in functions(declared)},
-        sources=list(event_sources(declared, names, parameters)),
-        schedules=list(schedules(declared, parameters)),
-        table=names["Table"],
+        functions={
+            name: read_function(name, physical_ids[name], resource["Properties"])
+            for name, resource in function_resources(resources)
+        },
+        event_sources=list(read_event_sources(resources, physical_ids, parameters)),
+        schedules=list(read_schedules(resources, parameters)),
+        table=physical_ids["Table"],
         bus=STACK,
-        artifacts=names["ArtifactsBucket"],
-        exports=names["ExportsBucket"],
+        artifacts=physical_ids["ArtifactsBucket"],
+        exports=physical_ids["ExportsBucket"],
     )
 
 
-def _transformed() -> dict[str, Any]:
-    """The template as CloudFormation's, with a stand-in for the code, which is run from its folders."""
+def read_resolved_properties() -> dict[str, Any]:
+    """Return the properties of the resources created by calls, by logical id, with their references resolved."""
+    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    return {output["OutputKey"]: ast.literal_eval(output["OutputValue"]) for output in stack["Outputs"]}
+
+
+def prepare_table(name: str) -> None:
+    """Set the time to live, which moto's CloudFormation ignores.
+
+    With another DynamoDB engine, create the table there first, as moto describes it.
+    """
+    dynamodb = boto3.client("dynamodb")
+    if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
+        moto = boto3.client("dynamodb", endpoint_url=_moto_endpoint("dynamodb"))
+        table = moto.describe_table(TableName=name)["Table"]
+
+        def describe_indexes(kind: str) -> list[dict[str, Any]]:
+            keys = ("IndexName", "KeySchema", "Projection")
+            return [{key: index[key] for key in keys} for index in table[kind]]  # type: ignore[literal-required]  # either kind of index
+
+        dynamodb.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=table["AttributeDefinitions"],
+            KeySchema=table["KeySchema"],
+            LocalSecondaryIndexes=describe_indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]  # plain dicts
+            GlobalSecondaryIndexes=describe_indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]  # plain dicts
+            # moto returns the value as its CloudFormation received it: as a string
+            DeletionProtectionEnabled=str(table.get("DeletionProtectionEnabled", False)).lower() == "true",
+        )
+    time_to_live = load_template()["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
+    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
+
+
+def _transform_template() -> dict[str, Any]:
+    """Return the template as plain CloudFormation, with an empty ZIP file as the code of functions and layers."""
     bucket, key = "deployment", "code.zip"
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("app.py", "")
-    s3 = boto3.client("s3", endpoint_url=_endpoint_of_moto("s3"))
+    s3 = boto3.client("s3", endpoint_url=_moto_endpoint("s3"))
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket=bucket, Key=key, Body=code.getvalue())
     template = copy.deepcopy(load_template())
     for resource in template["Resources"].values():
         for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
             resource["Properties"][name] = f"s3://{bucket}/{key}"
-    result: dict[str, Any] = transform(template, {}, ManagedPolicyLoader(boto3.client("iam")))
-    return result
+    transformed: dict[str, Any] = transform(template, {}, ManagedPolicyLoader(boto3.client("iam")))
+    return transformed
 
 
-def _create(template: dict[str, Any], parameters: dict[str, str]) -> None:
-    """Creates the transformed template's resources.
+def _create_resources(template: dict[str, Any], parameters: dict[str, str]) -> None:
+    """Create the resources of the transformed template.
 
-    What is elsewhere is a parameter here, for those that refer to it. What is created by calls is said as an output,
-    since moto resolves what stands there.
+    Resources that are not created become parameters, because others refer to them. The properties of resources created
+    by calls become outputs, because moto resolves the references in outputs.
     """
     resources = template["Resources"]
     for resource in resources.values():
         resource["Properties"].pop("Layers", None)
-    elsewhere = {name for name, resource in resources.items() if resource["Type"] in ELSEWHERE}
-    called = {name: resource for name, resource in resources.items() if resource["Type"] in CALLED}
+    not_created = {name for name, resource in resources.items() if resource["Type"] in NOT_CREATED}
+    created_by_calls = {name: resource for name, resource in resources.items() if resource["Type"] in CREATED_BY_CALLS}
     body = template | {
         "Parameters": template["Parameters"]
-        | {name: {"Type": "String", "Default": f"arn:aws:lambda:{REGION}:{ACCOUNT}:{name}"} for name in elsewhere},
-        "Resources": {name: resources[name] for name in resources.keys() - elsewhere - called.keys()},
-        "Outputs": {name: {"Value": resource["Properties"]} for name, resource in called.items()},
+        | {name: {"Type": "String", "Default": f"arn:aws:lambda:{REGION}:{ACCOUNT}:{name}"} for name in not_created},
+        "Resources": {name: resources[name] for name in resources.keys() - not_created - created_by_calls.keys()},
+        "Outputs": {name: {"Value": resource["Properties"]} for name, resource in created_by_calls.items()},
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -109,23 +160,17 @@ def _create(template: dict[str, Any], parameters: dict[str, str]) -> None:
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
-    for name, properties in resolved_outputs().items():
-        _call(name, called[name]["Type"], properties)
+    for name, properties in read_resolved_properties().items():
+        _create_by_call(name, created_by_calls[name]["Type"], properties)
 
 
-def resolved_outputs() -> dict[str, Any]:
-    """The properties of what was created by calls."""
-    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {output["OutputKey"]: ast.literal_eval(output["OutputValue"]) for output in stack["Outputs"]}
-
-
-def _call(name: str, type_: str, properties: dict[str, Any]) -> None:
-    """Creates a resource that moto's CloudFormation does not know."""
+def _create_by_call(name: str, type_: str, properties: dict[str, Any]) -> None:
+    """Create a resource of a type that moto's CloudFormation does not support."""
     match type_:
         case "AWS::CloudWatch::Alarm":
             boto3.client("cloudwatch").put_metric_alarm(AlarmName=name, **properties)
         case "AWS::S3::BucketPolicy":
-            pass  # it denies what does not come over TLS, and moto, which knows no such condition, would deny all
+            pass  # it denies requests without TLS; moto does not know that condition and would deny all requests
         case "AWS::SQS::QueuePolicy":
             for url in properties["Queues"]:
                 policy = json.dumps(properties["PolicyDocument"])
@@ -136,47 +181,28 @@ def _call(name: str, type_: str, properties: dict[str, Any]) -> None:
             raise KeyError(type_)
 
 
-def _endpoint_of_moto(service: str) -> str:
-    """Where moto serves, also where another engine is set: over HTTP, or in this process in AWS's place."""
+def _moto_endpoint(service: str) -> str:
+    """Return the endpoint of moto, even if the service has another engine.
+
+    That is ``AWS_ENDPOINT_URL`` for moto's server. In-process moto intercepts requests to AWS's own endpoint.
+    """
     return os.environ.get("AWS_ENDPOINT_URL", f"https://{service}.{REGION}.amazonaws.com")
 
 
-def prepare_table(name: str) -> None:
-    """Sets what moto's CloudFormation leaves out, and creates the table where DynamoDB is another engine."""
-    dynamodb = boto3.client("dynamodb")
-    if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
-        moto = boto3.client("dynamodb", endpoint_url=_endpoint_of_moto("dynamodb"))
-        made = moto.describe_table(TableName=name)["Table"]
-
-        def indexes(kind: str) -> list[dict[str, Any]]:
-            kept = ("IndexName", "KeySchema", "Projection")
-            return [{key: index[key] for key in kept} for index in made[kind]]  # type: ignore[literal-required]  # of the two
-
-        dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=made["AttributeDefinitions"],
-            KeySchema=made["KeySchema"],
-            LocalSecondaryIndexes=indexes("LocalSecondaryIndexes"),  # type: ignore[arg-type]  # of dicts
-            GlobalSecondaryIndexes=indexes("GlobalSecondaryIndexes"),  # type: ignore[arg-type]  # of dicts
-            # moto keeps what its CloudFormation was given: a text
-            DeletionProtectionEnabled=str(made.get("DeletionProtectionEnabled", False)).lower() == "true",
-        )
-    expiry = load_template()["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
-    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
-
-
 def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str, str]) -> None:
-    """Sets what moto's CloudFormation leaves out, and creates the bucket where S3 is another engine."""
+    """Set versioning and the lifecycle rules, which moto's CloudFormation ignores.
+
+    With another S3 engine, create the bucket there first.
+    """
     s3 = boto3.client("s3")
     if "AWS_ENDPOINT_URL_S3" in os.environ:
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     if "VersioningConfiguration" in properties:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
     rules: list[LifecycleRuleTypeDef] = []
-    for declared in properties["LifecycleConfiguration"]["Rules"]:
-        rule = {name: value for name, value in declared.items() if name not in {"Id", "ExpirationInDays"}}
-        if "ExpirationInDays" in declared:
-            rule["Expiration"] = {"Days": int(parameter(declared["ExpirationInDays"]["Ref"], parameters))}
-        rules.append(cast("LifecycleRuleTypeDef", rule | {"ID": declared["Id"], "Filter": {"Prefix": ""}}))
+    for declared_rule in properties["LifecycleConfiguration"]["Rules"]:
+        rule = {name: value for name, value in declared_rule.items() if name not in {"Id", "ExpirationInDays"}}
+        if "ExpirationInDays" in declared_rule:
+            rule["Expiration"] = {"Days": int(parameter_value(declared_rule["ExpirationInDays"]["Ref"], parameters))}
+        rules.append(cast("LifecycleRuleTypeDef", rule | {"ID": declared_rule["Id"], "Filter": {"Prefix": ""}}))
     s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})

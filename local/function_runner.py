@@ -1,8 +1,10 @@
-"""The functions, run as Lambda runs them.
+"""Runner of the Lambda functions on one machine, in execution environments like Lambda's.
 
-Each runs in processes of its own, as Lambda's execution environments are: with its own environment variables, one
-event at a time, kept for the next event, and ended when one takes longer than the function's timeout. They are forked
-from a process that has the libraries imported already, so that a new one takes a fraction of a second.
+An execution environment is a process that runs one function, with the function's environment variables and one event
+at a time. It is kept for the next event, and killed when an invocation exceeds the function's timeout. Environments are
+forked from a server process that has imported the libraries, so a new one starts in a fraction of a second.
+
+See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.
 """
 
 import contextlib
@@ -22,15 +24,17 @@ from typing import Any
 
 from local.stack import ROOT, Function
 
-#: How many events of one function are under way at once, at most.
-CONCURRENCY = 16
+#: The most execution environments of one function.
+MAX_ENVIRONMENTS = 16
 
-#: How many seconds starting an environment may take, before the function's own timeout begins, and how much longer
-#: than that its answer may be on its way: the machine may be busy.
-START_UP, GRACE = 60, 5
+#: How long an execution environment may take to start, in seconds. The function's timeout does not include it.
+START_TIMEOUT = 60
 
-#: What every environment has imported before it is born.
-LIBRARIES = [
+#: How many seconds a response may take beyond the function's timeout, because the machine may be busy.
+RESPONSE_GRACE = 5
+
+#: Modules that the fork server imports before it forks execution environments.
+PRELOADED_MODULES = [
     "botocore.session",
     "botocore.retries.standard",
     "pydantic",
@@ -43,20 +47,27 @@ LIBRARIES = [
 
 
 class FunctionError(Exception):
-    """A function failed, or took longer than it may.
+    """A function raised an exception, exceeded its timeout or its process ended.
 
     Attributes:
-        answer: What Lambda answers then: ``errorType`` and ``errorMessage``.
+        response: The payload that Lambda returns for it: ``errorType`` and ``errorMessage``.
     """
 
     def __init__(self, function: str, kind: str, message: str) -> None:
         super().__init__(f"{function}: {kind}: {message}")
-        self.answer = {"errorType": kind, "errorMessage": message}
+        self.response = {"errorType": kind, "errorMessage": message}
 
 
 @dataclass
 class Context:
-    """What a handler gets as its context; the names are Lambda's."""
+    """The context object of an invocation, with Lambda's names.
+
+    Attributes:
+        function_name: The name of the function.
+        memory_limit_in_mb: The memory limit of the function.
+        deadline: The monotonic time at which the invocation times out.
+        aws_request_id: The id of the invocation.
+    """
 
     function_name: str
     memory_limit_in_mb: int
@@ -65,14 +76,20 @@ class Context:
 
     @property
     def invoked_function_arn(self) -> str:
+        """The ARN of the function."""
         return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the invocation times out."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
 def load_app(folder: Path) -> Any:
-    """The module ``app`` of a function's folder, under a name of its own."""
+    """Import ``app.py`` of a function's folder, under a module name of its own.
+
+    Raises:
+        FileNotFoundError: The folder has no ``app.py``.
+    """
     sys.path.insert(0, str(folder))
     try:
         spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
@@ -86,113 +103,136 @@ def load_app(folder: Path) -> Any:
     return module
 
 
-class Environment:
-    """A process that runs one function, once it has started."""
+class ExecutionEnvironment:
+    """A process that runs one function. It takes events after `wait_until_ready`.
 
-    def __init__(self, function: Function, log: Path) -> None:
-        spawner = multiprocessing.get_context("forkserver")
-        self._connection, theirs = spawner.Pipe()
-        self._process = spawner.Process(target=_serve, args=(function, theirs, log), daemon=True)
+    Args:
+        function: The function.
+        log_file: The file to which the function's output is appended.
+    """
+
+    def __init__(self, function: Function, log_file: Path) -> None:
+        forkserver = multiprocessing.get_context("forkserver")
+        self._connection, child_connection = forkserver.Pipe()
+        self._process = forkserver.Process(
+            target=_run_environment, args=(function, child_connection, log_file), daemon=True
+        )
         self._process.start()
-        theirs.close()
+        child_connection.close()
         self._function = function
 
-    def start(self) -> None:
-        """Waits until it can take events; one that can't is not alive."""
+    def wait_until_ready(self) -> None:
+        """Wait until the handler is imported. Kill the process if that fails or takes longer than ``START_TIMEOUT``."""
         try:
-            if self._connection.poll(START_UP):
+            if self._connection.poll(START_TIMEOUT):
                 self._connection.recv()
                 return
         except (EOFError, OSError):
             pass
-        self.end()
+        self.kill()
 
     def invoke(self, event: Any) -> Any:
-        """What the handler returns.
+        """Call the handler with an event and return its response.
 
         Raises:
-            FunctionError: It raised, or took too long; in the latter case the environment is gone.
+            FunctionError: The handler raised an exception, exceeded its timeout or its process ended. After the latter
+                two the environment is dead.
         """
         try:
             self._connection.send(event)
-            in_time = self._connection.poll(self._function.timeout + GRACE)
-            answer, error = self._connection.recv() if in_time else (None, ("Sandbox.Timedout", "it took too long"))
+            in_time = self._connection.poll(self._function.timeout + RESPONSE_GRACE)
+            response, error = (
+                self._connection.recv()
+                if in_time
+                else (None, ("Sandbox.Timedout", f"The function exceeded its timeout of {self._function.timeout} s."))
+            )
         except (EOFError, OSError):
-            in_time, answer, error = False, None, ("Runtime.ExitError", "it died")
+            in_time, response, error = False, None, ("Runtime.ExitError", "The function's process ended.")
         if not in_time:
-            self.end()
+            self.kill()
         if error:
             raise FunctionError(self._function.name, *error)
-        return answer
+        return response
 
     @property
     def alive(self) -> bool:
+        """Whether the process is running."""
         return self._process.is_alive()
 
-    def end(self) -> None:
+    def kill(self) -> None:
+        """Kill the process and wait until it has ended."""
         self._process.kill()
         self._process.join()
 
 
-def _serve(function: Function, connection: Connection, log: Path) -> None:
-    """What an environment does: import the handler, then call it with one event after the other."""
-    output = log.open("a", buffering=1)
+def _run_environment(function: Function, connection: Connection, log_file: Path) -> None:
+    """Run the process of an execution environment: import the handler, then call it with one event after another."""
+    output = log_file.open("a", buffering=1)
     os.dup2(output.fileno(), sys.stdout.fileno())
     os.dup2(output.fileno(), sys.stderr.fileno())
     os.environ.update(function.environment, AWS_LAMBDA_FUNCTION_NAME=function.name)
     sys.path.insert(0, str(ROOT / "layers" / "core"))
     handler = load_app(function.folder).handler
-    connection.send(True)
+    connection.send("ready")
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             event = connection.recv()
             context = Context(function.name, function.memory, time.monotonic() + function.timeout)
             try:
-                answer, error = json.loads(json.dumps(handler(event, context))), None
-            except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its answer
+                response, error = json.loads(json.dumps(handler(event, context))), None
+            except Exception as exception:  # noqa: BLE001 - Lambda reports any exception of a handler to the caller
                 traceback.print_exc()
-                answer, error = None, (type(raised).__name__, str(raised))
-            connection.send((answer, error))
+                response, error = None, (type(exception).__name__, str(exception))
+            connection.send((response, error))
 
 
-class Functions:
-    """All functions of a stack.
+class FunctionRunner:
+    """The functions of a stack, each with its pool of execution environments.
 
-    An event runs in an environment that is idle, or is the first to become so. Where none is idle another is started,
-    but one at a time of each function: a start takes more of the machine than answering ten requests.
+    An event runs in the first environment that is idle. If none is idle, a new one is started, up to
+    ``MAX_ENVIRONMENTS`` for each function. Each function starts one environment at a time, because a start costs as
+    much as ten requests.
+
+    Args:
+        functions: The functions by logical id.
+        log_file: The file to which the output of all functions is appended.
     """
 
-    def __init__(self, functions: dict[str, Function], log: Path) -> None:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(LIBRARIES)
+    def __init__(self, functions: dict[str, Function], log_file: Path) -> None:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED_MODULES)
         self._functions = functions
-        self._log = log
-        self._idle: dict[str, list[Environment]] = {name: [] for name in functions}
-        self._all: dict[str, set[Environment]] = {name: set() for name in functions}
+        self._log_file = log_file
+        self._idle: dict[str, list[ExecutionEnvironment]] = {name: [] for name in functions}
+        self._all: dict[str, set[ExecutionEnvironment]] = {name: set() for name in functions}
         self._starting: set[str] = set()
         self._changed = threading.Condition()
 
     def invoke(self, name: str, event: Any) -> Any:
-        """What the function's handler returns for an event.
+        """Invoke a function by its logical id and return its response.
 
         Raises:
-            FunctionError: It raised, or took too long.
+            FunctionError: The function failed or exceeded its timeout.
         """
-        environment = self._take(name) or self._start(name)
+        environment = self._take_idle(name) or self._start(name)
         try:
             return environment.invoke(event)
         finally:
-            self._give_back(name, environment)
+            self._release(name, environment)
 
-    def run(self, deployed_as: str, event: Any) -> tuple[Any, bool]:
-        """What Lambda's API answers for a function by its name there, and whether that is an error."""
-        (name,) = (name for name, function in self._functions.items() if function.deployed_as == deployed_as)
+    def invoke_by_physical_name(self, physical_name: str, event: Any) -> tuple[Any, bool]:
+        """Invoke a function by its name in Lambda, as Lambda's API does.
+
+        Returns:
+            The payload of the response, and whether it is an error.
+        """
+        (name,) = (name for name, function in self._functions.items() if function.physical_name == physical_name)
         try:
             return self.invoke(name, event), False
         except FunctionError as error:
-            return error.answer, True
+            return error.response, True
 
-    def _take(self, name: str) -> Environment | None:
-        """An environment that is idle; or none, and one is to be started."""
+    def _take_idle(self, name: str) -> ExecutionEnvironment | None:
+        """Wait for an idle environment, or return None if the caller is to start one."""
         with self._changed:
             self._changed.wait_for(lambda: self._idle[name] or self._may_start(name))
             if self._idle[name]:
@@ -201,20 +241,21 @@ class Functions:
             return None
 
     def _may_start(self, name: str) -> bool:
-        return name not in self._starting and len(self._all[name]) < CONCURRENCY
+        return name not in self._starting and len(self._all[name]) < MAX_ENVIRONMENTS
 
-    def _start(self, name: str) -> Environment:
+    def _start(self, name: str) -> ExecutionEnvironment:
         try:
-            environment = Environment(self._functions[name], self._log)
+            environment = ExecutionEnvironment(self._functions[name], self._log_file)
             self._all[name].add(environment)
-            environment.start()
+            environment.wait_until_ready()
         finally:
             with self._changed:
                 self._starting.discard(name)
                 self._changed.notify_all()
         return environment
 
-    def _give_back(self, name: str, environment: Environment) -> None:
+    def _release(self, name: str, environment: ExecutionEnvironment) -> None:
+        """Return an environment to the pool, or remove it if it is dead."""
         with self._changed:
             if environment.alive:
                 self._idle[name].append(environment)
@@ -222,7 +263,8 @@ class Functions:
                 self._all[name].discard(environment)
             self._changed.notify_all()
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """Kill all execution environments."""
         for environments in self._all.values():
             for environment in list(environments):
-                environment.end()
+                environment.kill()

@@ -1,7 +1,7 @@
-"""The API over HTTP: SAM CLI's own gateway, with the template's routes, events and authorizer.
+"""The HTTP API: SAM CLI's gateway with the routes, events and authorizer of template.yaml.
 
-``LocalApigwService`` is what ``sam local start-api`` stands on. It is not a public interface, which is why aws-sam-cli
-is pin_artifacts to one version.
+``LocalApigwService`` is the server of ``sam local start-api``. It is not a public interface, so aws-sam-cli is pinned
+to one version. It behaves like a REST API, so this module corrects what an HTTP API does differently.
 """
 
 import json
@@ -18,116 +18,140 @@ from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.apigw.service_error_responses import ServiceErrorResponses
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from local.function_runner import FunctionError, Functions
+from local.function_runner import FunctionError, FunctionRunner
 from local.stack import ROOT
 
 logger = logging.getLogger(__name__)
 
-#: How many bytes a body may have (API Gateway, "Quotas for configuring and running an HTTP API").
-PAYLOAD = 10 << 20
+#: The largest request body, in bytes (API Gateway, "Quotas for configuring and running an HTTP API").
+MAX_BODY_SIZE = 10 << 20
 
-#: How many bytes of JSON an event may have, headers and body and all (Lambda, "Lambda quotas": 6 MB for a request).
-EVENT = 6 << 20
+#: The largest event, in bytes of JSON with headers and body (Lambda, "Lambda quotas": 6 MB for a request).
+MAX_EVENT_SIZE = 6 << 20
 
-#: What is answered where a request is over either. AWS says of the second what it is, and not how the gateway puts it.
-TOO_LARGE = '{"message":"Request Entity Too Large"}'
+#: The response body for a request over either limit. AWS does not document the gateway's response to a large event.
+TOO_LARGE_BODY = '{"message":"Request Entity Too Large"}'
 
-#: What SAM CLI answers in a refusing authorizer's name.
-REFUSED = ServiceErrorResponses._LAMBDA_AUTHORIZER_NOT_AUTHORIZED
+#: The response body of SAM CLI when the authorizer denies a request.
+SAM_CLI_DENIED_BODY = ServiceErrorResponses._LAMBDA_AUTHORIZER_NOT_AUTHORIZED
 
-#: What SAM CLI warns of though it is as it should be: that we have an authorizer, that it refuses, and redirects.
-USUAL = ("does not guarantee 100% fidelity", "Lambda authorizer failed to invoke", "Lambda returned empty body")
+#: Warnings of SAM CLI about normal operation: that there is an authorizer, that it denies a request, and redirects.
+EXPECTED_WARNINGS = (
+    "does not guarantee 100% fidelity",
+    "Lambda authorizer failed to invoke",
+    "Lambda returned empty body",
+)
 
-#: Runs a function, by its name in the template, with an event.
+#: Invokes a function by its logical id with an event and returns the response.
 type Invoke = Callable[[str, Any], Any]
 
 
-class Runner:
-    """What ``LocalApigwService`` runs functions with: ours instead of containers."""
+class LambdaRunner:
+    """The runner that ``LocalApigwService`` invokes functions with. It needs no containers, unlike SAM CLI's own.
+
+    Args:
+        invoke: Invokes the function.
+    """
 
     def __init__(self, invoke: Invoke) -> None:
         self._invoke = invoke
 
     def is_debugging(self) -> bool:
+        """Return whether a debugger is attached to the functions, which is never so."""
         return False
 
     def invoke(self, function_identifier: str, event: str, *, stdout: Any, **_: Any) -> None:
-        stdout.write_str(json.dumps(self._answer(function_identifier, event)))
+        """Invoke a function and write its response to ``stdout`` as JSON."""
+        stdout.write_str(json.dumps(self._respond(function_identifier, event)))
 
-    def _answer(self, function: str, event: str) -> Any:
-        asked = json.loads(event)
-        if asked.get("type") == "REQUEST":  # of an authorizer, which API Gateway shows no body
-            asked.pop("body", None)
-        elif len(event.encode()) > EVENT:
-            return {"statusCode": 413, "headers": {"Content-Type": "application/json"}, "body": TOO_LARGE}
+    def _respond(self, function: str, event_json: str) -> Any:
+        event = json.loads(event_json)
+        if event.get("type") == "REQUEST":  # an authorizer's event: API Gateway does not send it the body
+            event.pop("body", None)
+        elif len(event_json.encode()) > MAX_EVENT_SIZE:
+            return {"statusCode": 413, "headers": {"Content-Type": "application/json"}, "body": TOO_LARGE_BODY}
         try:
-            return self._invoke(function, asked)
+            return self._invoke(function, event)
         except FunctionError as error:
             logger.warning("%s", error)
             return {"statusCode": 500, "body": json.dumps({"message": "Internal Server Error"})}
 
 
-def create_app(invoke: Invoke, port: int = 0) -> flask.Flask:
-    """The API as a WSGI application, whose functions ``invoke`` runs."""
-    stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
-    api = ApiProvider(stacks).api
-    api.binary_media_types_set = {"*/*"}  # a body need not be UTF-8
-    service = LocalApigwService(api, Runner(invoke), port=port, host="127.0.0.1")
-    service.create()
-    app: flask.Flask = service._app
-    app.config["MAX_CONTENT_LENGTH"] = PAYLOAD
-    app.before_request(_only_what_is_declared)
-    app.after_request(_forbidden)
-    app.register_error_handler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large)
-    for status in (404, 405):
-        app.register_error_handler(status, _not_found)
-    return app
-
-
-def _is_unusual(record: logging.LogRecord) -> bool:
-    return not any(usual in record.getMessage() for usual in USUAL)
-
-
-for _name in ("samcli.lib.providers.api_collector", "samcli.local.apigw.local_apigw_service"):
-    logging.getLogger(_name).addFilter(_is_unusual)
-
-
-class _RequestHandler(WSGIRequestHandler):
-    def log_request(self, *_: Any) -> None:
-        """Nothing: the functions log each request."""
-
-
 class Gateway:
-    """Serves the API on ``http://127.0.0.1:port`` until it is ended."""
+    """A server of the API on ``http://127.0.0.1:port``. It runs until `stop` is called.
 
-    def __init__(self, functions: Functions, port: int) -> None:
+    Args:
+        functions: The functions of the stack.
+        port: The port to listen on, or 0 for a free one.
+
+    Attributes:
+        port: The port that the server listens on.
+    """
+
+    def __init__(self, functions: FunctionRunner, port: int) -> None:
         self._server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, create_app(functions.invoke, port), threaded=True, request_handler=_RequestHandler
+            "127.0.0.1", port, create_app(functions.invoke, port), threaded=True, request_handler=_SilentRequestHandler
         )
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """Stop serving."""
         self._server.shutdown()
 
 
-def _not_found(*_: Any) -> flask.Response:
-    """What an HTTP API answers where it has no route; ``LocalApigwService`` answers as a REST API does."""
+def create_app(invoke: Invoke, port: int = 0) -> flask.Flask:
+    """Return the API as a WSGI application.
+
+    Args:
+        invoke: Invokes a function.
+        port: The port in the ``X-Forwarded-Port`` header of events.
+    """
+    stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
+    api = ApiProvider(stacks).api
+    api.binary_media_types_set = {"*/*"}  # a body may be other than UTF-8
+    service = LocalApigwService(api, LambdaRunner(invoke), port=port, host="127.0.0.1")
+    service.create()
+    app: flask.Flask = service._app
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_SIZE
+    app.before_request(_reject_undeclared_routes)
+    app.after_request(_replace_denied_body)
+    app.register_error_handler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_response)
+    for status in (404, 405):
+        app.register_error_handler(status, _not_found_response)
+    return app
+
+
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    return not any(warning in record.getMessage() for warning in EXPECTED_WARNINGS)
+
+
+for _logger_name in ("samcli.lib.providers.api_collector", "samcli.local.apigw.local_apigw_service"):
+    logging.getLogger(_logger_name).addFilter(_is_unexpected)
+
+
+class _SilentRequestHandler(WSGIRequestHandler):
+    def log_request(self, *_: Any) -> None:
+        """Log nothing, because the functions log each request."""
+
+
+def _reject_undeclared_routes() -> flask.Response | None:
+    """Reject what Flask accepts and API Gateway does not: HEAD for GET, OPTIONS for any route, and a trailing slash."""
+    undeclared = flask.request.method in {"HEAD", "OPTIONS"} or flask.request.path.endswith("/")
+    return _not_found_response() if undeclared else None
+
+
+def _replace_denied_body(response: flask.Response) -> flask.Response:
+    """Replace the body for a denied request by that of an HTTP API. ``LocalApigwService`` sends that of a REST API."""
+    if response.status_code == HTTPStatus.FORBIDDEN and response.get_json(silent=True) == SAM_CLI_DENIED_BODY:
+        response.set_data('{"message":"Forbidden"}')
+    return response
+
+
+def _not_found_response(*_: Any) -> flask.Response:
+    """Return an HTTP API's response for an unknown route. ``LocalApigwService`` sends that of a REST API."""
     return flask.Response('{"message":"Not Found"}', status=404, mimetype="application/json")
 
 
-def _too_large(*_: Any) -> flask.Response:
-    return flask.Response(TOO_LARGE, status=413, mimetype="application/json")
-
-
-def _forbidden(answer: flask.Response) -> flask.Response:
-    """What an HTTP API answers for an authorizer that refuses; ``LocalApigwService`` answers as a REST API does."""
-    if answer.status_code == HTTPStatus.FORBIDDEN and answer.get_json(silent=True) == REFUSED:
-        answer.set_data('{"message":"Forbidden"}')
-    return answer
-
-
-def _only_what_is_declared() -> flask.Response | None:
-    """Flask adds HEAD to what answers GET, OPTIONS to all, and takes a slash at the end; API Gateway does not."""
-    undeclared = flask.request.method in {"HEAD", "OPTIONS"} or flask.request.path.endswith("/")
-    return _not_found() if undeclared else None
+def _too_large_response(*_: Any) -> flask.Response:
+    return flask.Response(TOO_LARGE_BODY, status=413, mimetype="application/json")

@@ -1,4 +1,8 @@
-"""AWS's APIs from memory: moto's server, in a process of its own."""
+"""moto's server in a process of its own: the AWS APIs, served from memory.
+
+The module also patches moto where it is unsuitable for a local stack: its DynamoDB is not thread-safe, it copies all
+objects to list their versions, and its Lambda needs Docker.
+"""
 
 import contextlib
 import io
@@ -11,103 +15,115 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
-#: Runs a function, by its name in Lambda, with an event; answers what it returned, and whether that is an error.
-type Run = Callable[[str, Any], tuple[Any, bool]]
+#: Invokes a function by its name in Lambda with an event. Returns the payload and whether it is an error.
+type Invoke = Callable[[str, Any], tuple[Any, bool]]
 
 
 class MotoServer:
-    """Serves AWS's APIs on a free port, to this machine alone where no host is given, until it or this process ends."""
+    """A server of the AWS APIs on a free port. It runs until `stop` is called or this process ends.
+
+    Args:
+        host: The address to listen on. By default, only this machine reaches the server.
+    """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        spawner = multiprocessing.get_context("spawn")
-        self._connection, theirs = spawner.Pipe()
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, server_connection = spawn.Pipe()
         self._invocations = Listener()
-        self._process = spawner.Process(target=_serve, args=(theirs, self._invocations.address, host), daemon=True)
+        self._process = spawn.Process(
+            target=_serve, args=(server_connection, self._invocations.address, host), daemon=True
+        )
         self._process.start()
-        theirs.close()
+        server_connection.close()
 
-    def run_functions(self, run: Run) -> None:
-        """Runs in this process what is invoked through Lambda's API."""
+    def handle_invocations(self, invoke: Invoke) -> None:
+        """Run invocations of Lambda's API in this process, each in a thread, through ``invoke``."""
 
-        def answer(asked: Connection) -> None:
-            with asked:
-                asked.send(run(*asked.recv()))
+        def handle(connection: Connection) -> None:
+            with connection:
+                connection.send(invoke(*connection.recv()))
 
         def accept() -> None:
             while True:
-                threading.Thread(target=answer, args=(self._invocations.accept(),), daemon=True).start()
+                threading.Thread(target=handle, args=(self._invocations.accept(),), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
 
-    def endpoint(self) -> str:
-        """Its URL, once it serves."""
+    def wait_for_endpoint(self) -> str:
+        """Wait until the server listens and return its URL. Can be called once.
+
+        Raises:
+            EOFError: The server's process ended before it listened.
+        """
         host, port = self._connection.recv()
         return f"http://{host}:{port}"
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """Kill the server's process."""
         self._process.kill()
 
 
-def one_call_at_a_time() -> None:
-    """Makes moto's DynamoDB take one call after another: its tables break when two threads change them at once."""
-    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - only a process that serves AWS wants it
+def patch_dynamodb_locking() -> None:
+    """Make moto's DynamoDB process one call at a time, because two threads corrupt its tables."""
+    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - only a process that serves AWS needs it
 
-    unguarded, lock = DynamoHandler.call_action, threading.Lock()
+    call_action, lock = DynamoHandler.call_action, threading.Lock()
 
-    def guarded(handler: DynamoHandler) -> Any:
+    def call_with_lock(handler: DynamoHandler) -> Any:
         with lock:
-            return unguarded(handler)
+            return call_action(handler)
 
-    DynamoHandler.call_action = guarded
+    DynamoHandler.call_action = call_with_lock
 
 
-def list_without_bytes() -> None:
-    """Makes moto list the versions of objects without a copy of all bytes of a bucket, which it is slow to free again.
+def patch_version_listing() -> None:
+    """Make moto list the versions of objects without copying their bytes, which fills the disk.
 
-    What is deleted while it is listed is left out, and not taken for an error.
+    An object deleted while it is listed is left out. Without the patch it is an error.
     """
     from moto.s3.models import FakeKey  # noqa: PLC0415 - as above
     from moto.s3.utils import _VersionedKeyStore  # noqa: PLC0415 - as above
 
-    def copied(key: FakeKey, _: Any) -> FakeKey:
-        listed = FakeKey.__new__(FakeKey)
-        known = {"_etag": key.etag.strip('"'), "_value_buffer": io.BytesIO(), "multipart": None, "disposed": True}
-        listed.__dict__ |= key.__dict__ | known
-        return listed
+    def copy_without_bytes(key: FakeKey, _: Any) -> FakeKey:
+        copy = FakeKey.__new__(FakeKey)
+        replaced = {"_etag": key.etag.strip('"'), "_value_buffer": io.BytesIO(), "multipart": None, "disposed": True}
+        copy.__dict__ |= key.__dict__ | replaced
+        return copy
 
-    def lists(store: _VersionedKeyStore) -> Iterator[tuple[str, list[Any]]]:
+    def iterate_existing(store: _VersionedKeyStore) -> Iterator[tuple[str, list[Any]]]:
         return ((name, versions) for name in dict(store) if (versions := store.getlist(name)))
 
-    FakeKey.__deepcopy__ = copied
-    _VersionedKeyStore.iterlists = lists
+    FakeKey.__deepcopy__ = copy_without_bytes
+    _VersionedKeyStore.iterlists = iterate_existing
 
 
-def _invoke_through(address: Any) -> None:
-    """Makes moto's Lambda run functions where ``address`` leads, for which it would want Docker."""
+def _patch_lambda_invoke(address: Any) -> None:
+    """Make moto's Lambda send invocations to the listener at ``address``. By itself it runs functions in Docker."""
     from moto.awslambda.models import LambdaFunction  # noqa: PLC0415 - as above
 
     def invoke(function: LambdaFunction, body: str, _: Any, response_headers: dict[str, str]) -> bytes:
-        with Client(address) as asked:
-            asked.send((function.function_name, json.loads(body or "{}")))
-            answer, failed = asked.recv()
+        with Client(address) as connection:
+            connection.send((function.function_name, json.loads(body or "{}")))
+            payload, failed = connection.recv()
         if failed:
             response_headers["x-amz-function-error"] = "Unhandled"
-        return json.dumps(answer).encode()
+        return json.dumps(payload).encode()
 
     LambdaFunction.invoke = invoke
 
 
-def _serve(connection: Connection, invocations: Any, host: str) -> None:
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process wants it
+def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
+    """Run the server's process: serve until the parent process ends."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process needs it
 
-    one_call_at_a_time()
-    list_without_bytes()
-    _invoke_through(invocations)
+    patch_dynamodb_locking()
+    patch_version_listing()
+    _patch_lambda_invoke(invocations_address)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to act on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
     connection.send(server.get_host_and_port())
     with contextlib.suppress(EOFError):
-        connection.recv()  # nothing comes; it ends when the other process does
+        connection.recv()  # the parent sends nothing: this returns when the parent ends

@@ -1,4 +1,4 @@
-"""Writes the OpenAPI document from the handlers' own declarations: `make openapi`."""
+"""Generation of the OpenAPI document from the declarations of the handlers. `make openapi` runs it."""
 
 import json
 import tomllib
@@ -13,46 +13,46 @@ from local.stack import ROOT
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, SCHEMAS
 
 DESCRIPTION = """\
-Projects of a machine-learning platform: their members, their timeline and their export.
+The Projects API of a machine-learning platform: projects, their members, their timelines, and exports as ZIP archives.
 
-Every request bears an API key, as an operator issued it: `Authorization: Bearer <api key>`.
-Errors are JSON, and say what is wrong and what to do.
+Authenticate every request with an API key that an operator issued: `Authorization: Bearer <api key>`.
+Errors are JSON documents that say what is wrong and what to do.
 Unknown fields and query parameters are ignored.
 """
 TAGS = [
-    Tag(name="Projects", description="What a caller owns or was added to."),
-    Tag(name="Members", description="Who is in a project, and what they may do."),
-    Tag(name="Timeline", description="What a project holds, by time."),
-    Tag(name="Exports", description="All of a project in one ZIP."),
-    Tag(name="Documentation", description="This document, without a key."),
+    Tag(name="Projects", description="The projects that the caller owns or is a member of."),
+    Tag(name="Members", description="The members of a project and their roles."),
+    Tag(name="Timeline", description="The resources of a project, by time."),
+    Tag(name="Exports", description="Archives of a project as ZIP files."),
+    Tag(name="Documentation", description="This document. It requires no API key."),
 ]
-KEY = HTTPBearer(description="An API key, as an operator issued it: `prj_…`.", bearerFormat="prj_<id>_<secret>")
+KEY = HTTPBearer(description="An API key that an operator issued: `prj_…`.", bearerFormat="prj_<id>_<secret>")
 
-#: Where the document is read, and where the function that serves it finds it.
-PLACES = (ROOT / "docs" / "openapi.json", ROOT / "functions" / "get_openapi" / "openapi.json")
+#: The files that contain the document: one for readers, one for the function that serves it.
+OUTPUT_PATHS = (ROOT / "docs" / "openapi.json", ROOT / "functions" / "get_openapi" / "openapi.json")
 
 
-def document() -> str:
-    """The document of all functions, as JSON."""
+def build_document() -> str:
+    """Return the document of all routes as JSON."""
     merged: dict[str, Any] = {}
     for path in sorted((ROOT / "functions").glob("*/app.py")):
         module = load_app(path.parent)
         if hasattr(module, "api"):
-            _merge(merged, _declared(module.api, path.parent.name))
+            _merge(merged, _declarations(module.api, path.parent.name))
         elif hasattr(module, "OPENAPI_PATHS"):
             _merge(merged, {"paths": module.OPENAPI_PATHS})
     _merge(merged, {"components": {"schemas": SCHEMAS}})
-    _forget_unused(merged)
+    _remove_unused_schemas(merged)
     merged["paths"] = dict(sorted(merged["paths"].items()))
     for kind, components in merged["components"].items():
         merged["components"][kind] = dict(sorted(components.items()))
     return json.dumps(merged, indent=2) + "\n"
 
 
-def _declared(api: Any, name: str) -> dict[str, Any]:
-    """What one function declares; its operation is named as it is."""
+def _declarations(api: Any, name: str) -> dict[str, Any]:
+    """Return the document of one function. The name of the function becomes the operation id."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    declared: dict[str, Any] = json.loads(
+    declarations: dict[str, Any] = json.loads(
         api.get_openapi_json_schema(
             title="Projects API",
             version=version,
@@ -64,28 +64,28 @@ def _declared(api: Any, name: str) -> dict[str, Any]:
         ),
         parse_float=lambda text: int(float(text)) if float(text).is_integer() else float(text),  # 500, not 500.0
     )
-    for path in declared["paths"].values():
+    for path in declarations["paths"].values():
         for operation in path.values():
             operation["operationId"] = name
             for parameter in operation.get("parameters", []):
-                _as_sent(parameter)
-            del operation["responses"]["500"]  # Powertools' own, and not as we give it
-            _share_errors(operation["responses"], declared["components"].setdefault("responses", {}))
-    return declared
+                _describe_as_sent(parameter)
+            del operation["responses"]["500"]  # Powertools adds a 500 response that differs from ours
+            _share_errors(operation["responses"], declarations["components"].setdefault("responses", {}))
+    return declarations
 
 
-def _share_errors(answers: dict[str, Any], shared: dict[str, Any]) -> None:
-    """Puts what many operations answer into the document once."""
-    for status in {str(int(status)) for status in PROJECT_ERRORS | BODY_TOO_LARGE} & set(answers):
+def _share_errors(responses: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Move the error responses that operations have in common to ``shared``, and sort the responses by status."""
+    for status in {str(int(status)) for status in PROJECT_ERRORS | BODY_TOO_LARGE} & set(responses):
         name = HTTPStatus(int(status)).phrase.title().replace(" ", "")
-        shared[name], answers[status] = answers[status], {"$ref": f"#/components/responses/{name}"}
-    in_order = sorted(answers.items())
-    answers.clear()
-    answers.update(in_order)
+        shared[name], responses[status] = responses[status], {"$ref": f"#/components/responses/{name}"}
+    in_order = sorted(responses.items())
+    responses.clear()
+    responses.update(in_order)
 
 
-def _as_sent(parameter: dict[str, Any]) -> None:
-    """Describes a parameter as it is on its way: never null, and a header with its capitals."""
+def _describe_as_sent(parameter: dict[str, Any]) -> None:
+    """Describe a parameter as clients send it: never null, and a header name with capitals."""
     schema = parameter["schema"]
     schema.pop("description", None)
     kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
@@ -103,8 +103,8 @@ def _merge(into: dict[str, Any], part: dict[str, Any]) -> None:
             raise ValueError(f"Two functions declare {name} differently")
 
 
-def _forget_unused(document: dict[str, Any]) -> None:
-    """Removes the schemas that nothing refers to: Powertools adds some of its own."""
+def _remove_unused_schemas(document: dict[str, Any]) -> None:
+    """Remove the schemas without a reference. Powertools adds some of its own."""
     schemas = document["components"]["schemas"]
     while unused := set(schemas) - {reference.rpartition("/")[2] for reference in _references(document)}:
         for name in unused:
@@ -123,8 +123,8 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def main() -> None:
-    for place in PLACES:
-        place.write_text(document())
+    for path in OUTPUT_PATHS:
+        path.write_text(build_document())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Event source mappings: poll a queue and invoke its function with what arrives."""
+"""Stand-in for Lambda's event source mappings: polls a queue and invokes its function with the messages."""
 
 import contextlib
 import logging
@@ -9,74 +9,62 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.function_runner import FunctionError, Functions
-from local.stack import REGION, Source
+from local.function_runner import FunctionError, FunctionRunner
+from local.stack import REGION, EventSource
 
 logger = logging.getLogger(__name__)
 
-#: How long a receive waits for messages, in seconds: the longest that SQS takes.
-LONG_POLL = 20
+#: How long a receive waits for messages, in seconds: the maximum of SQS.
+LONG_POLL_SECONDS = 20
+
+#: The most messages of one receive: the maximum of SQS.
+MAX_RECEIVE = 10
 
 
-def poll_queue(source: Source, functions: Functions, ended: threading.Event) -> None:
-    """Receives messages and has the function work on them, as Lambda's event source mapping does, until the end.
+def poll_queue(source: EventSource, functions: FunctionRunner, stopping: threading.Event) -> None:
+    """Receive messages and invoke the function with them, until ``stopping`` is set.
 
-    One receives for all, since moto may give two who wait the same message.
+    Messages that the function processed are deleted. The others return to the queue after their visibility timeout.
+    A single thread receives for all invocations, because moto may give the same message to two waiting receivers.
     """
     sqs = boto3.client("sqs")
-    arn = sqs.get_queue_attributes(QueueUrl=source.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    free = threading.Semaphore(source.concurrency)
+    queue_arn = sqs.get_queue_attributes(QueueUrl=source.queue_url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    free_slots = threading.Semaphore(source.concurrency)
 
-    def work_on(messages: list[Any]) -> None:
+    def process(messages: list[Any]) -> None:
         try:
-            with _warned(source, ended):
-                failed = _failed(source, functions, [sqs_record(message, arn) for message in messages])
+            with _log_aws_errors(source, stopping):
+                failed_ids = _invoke(source, functions, [sqs_record(message, queue_arn) for message in messages])
                 for message in messages:
-                    if message["MessageId"] not in failed:
+                    if message["MessageId"] not in failed_ids:
                         sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
         finally:
-            free.release()
+            free_slots.release()
 
-    while not ended.is_set():
-        free.acquire()
+    while not stopping.is_set():
+        free_slots.acquire()
         messages: list[Any] = []
-        with _warned(source, ended):
+        with _log_aws_errors(source, stopping):
             messages = sqs.receive_message(
                 QueueUrl=source.queue_url,
-                MaxNumberOfMessages=min(source.batch_size, 10),
-                WaitTimeSeconds=LONG_POLL,
+                MaxNumberOfMessages=min(source.batch_size, MAX_RECEIVE),
+                WaitTimeSeconds=LONG_POLL_SECONDS,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             ).get("Messages", [])
         if messages:
-            threading.Thread(target=work_on, args=(messages,), daemon=True).start()
+            threading.Thread(target=process, args=(messages,), daemon=True).start()
         else:
-            free.release()
+            free_slots.release()
 
 
-@contextlib.contextmanager
-def _warned(source: Source, ended: threading.Event) -> Iterator[None]:
-    """Warns of what SQS can't do, and rests for a second before it is asked again."""
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        if not ended.is_set():
-            logger.warning("queue of %s: %s", source.function, error)
-        ended.wait(1)
+def sqs_record(message: Any, queue_arn: str) -> dict[str, Any]:
+    """Return a received message as the record that Lambda passes to a function.
 
-
-def _failed(source: Source, functions: Functions, records: list[dict[str, Any]]) -> set[str]:
-    """The messages that are to be delivered again, by their ids."""
-    try:
-        answer = functions.invoke(source.function, {"Records": records})
-    except FunctionError as error:
-        logger.warning("%s", error)
-        return {record["messageId"] for record in records}
-    return {failure["itemIdentifier"] for failure in (answer or {}).get("batchItemFailures", [])}
-
-
-def sqs_record(message: Any, arn: str) -> dict[str, Any]:
-    """A received message as Lambda hands it to a function."""
+    See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
+    """
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -85,6 +73,27 @@ def sqs_record(message: Any, arn: str) -> dict[str, Any]:
         "messageAttributes": {},
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
-        "eventSourceARN": arn,
+        "eventSourceARN": queue_arn,
         "awsRegion": REGION,
     }
+
+
+@contextlib.contextmanager
+def _log_aws_errors(source: EventSource, stopping: threading.Event) -> Iterator[None]:
+    """Log an error of SQS and wait a second before the next call."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        if not stopping.is_set():
+            logger.warning("queue of %s: %s", source.function, error)
+        stopping.wait(1)
+
+
+def _invoke(source: EventSource, functions: FunctionRunner, records: list[dict[str, Any]]) -> set[str]:
+    """Invoke the function with a batch and return the ids of the messages that failed."""
+    try:
+        response = functions.invoke(source.function, {"Records": records})
+    except FunctionError as error:
+        logger.warning("%s", error)
+        return {record["messageId"] for record in records}
+    return {failure["itemIdentifier"] for failure in (response or {}).get("batchItemFailures", [])}

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler on one machine: invoke a function whenever its expression is due."""
+"""Stand-in for EventBridge Scheduler: invokes a function each time its schedule expression is due."""
 
 import logging
 import re
@@ -8,18 +8,21 @@ from datetime import UTC, datetime, timedelta
 
 from croniter import croniter
 
-from local.function_runner import FunctionError, Functions
+from local.function_runner import FunctionError, FunctionRunner
 from local.stack import Schedule
 
 logger = logging.getLogger(__name__)
 
 
-def run_schedule(schedule: Schedule, functions: Functions, ended: threading.Event) -> None:
-    """Calls the function whenever the expression says so, until the end."""
+def run_schedule(schedule: Schedule, functions: FunctionRunner, stopping: threading.Event) -> None:
+    """Invoke the schedule's function each time it is due, until ``stopping`` is set.
+
+    A failed invocation is logged and not retried.
+    """
     while True:
-        due = next_time(schedule.expression, datetime.now(UTC))
-        while datetime.now(UTC) < due:
-            if ended.wait(min(1.0, max(0.0, due.timestamp() - time.time()))):
+        due_at = next_time(schedule.expression, datetime.now(UTC))
+        while datetime.now(UTC) < due_at:
+            if stopping.wait(min(1.0, max(0.0, due_at.timestamp() - time.time()))):
                 return
         try:
             functions.invoke(schedule.function, {})
@@ -28,18 +31,21 @@ def run_schedule(schedule: Schedule, functions: Functions, ended: threading.Even
 
 
 def next_time(expression: str, after: datetime) -> datetime:
-    """When a ``rate(…)`` or ``cron(…)`` of EventBridge Scheduler's is next due.
+    """Return the first time after ``after`` at which a schedule expression is due.
+
+    The year of a cron expression is ignored. The syntax is that of
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The expression is neither ``rate(...)`` nor ``cron(...)``.
     """
     if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
         return after + timedelta(**{f"{rate[2]}s": int(rate[1])})
     if cron := re.fullmatch(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) \S+\)", expression):
         minute, hour, day, month, weekday = cron.groups()
-        # EventBridge counts the days of the week from 1, Sunday; cron from 0
+        # EventBridge numbers the days of the week from 1 (Sunday), cron from 0
         weekday = re.sub(r"(?<![#\d])\d", lambda digit: str(int(digit[0]) - 1), weekday)
-        usual = " ".join((minute, hour, day.replace("?", "*"), month, weekday.replace("?", "*")))
-        due: datetime = croniter(usual, after).get_next(datetime)
-        return due
-    raise ValueError(f"'{expression}' is no rate(…) or cron(…) of EventBridge Scheduler")
+        unix_cron = " ".join((minute, hour, day.replace("?", "*"), month, weekday.replace("?", "*")))
+        due_at: datetime = croniter(unix_cron, after).get_next(datetime)
+        return due_at
+    raise ValueError(f"'{expression}' is not a schedule expression. Use rate(...) or cron(...).")

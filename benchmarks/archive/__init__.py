@@ -1,4 +1,4 @@
-"""Archives of what lies in S3: assembled inside of it, against ZIP makers piped into a multipart upload.
+"""Benchmark of archives: assembled in S3, against ZIP libraries that stream through a process into a multipart upload.
 
-`make benchmark-archive` runs all of it on SeaweedFS and writes the table into docs/benchmarks/archive.md.
+`make benchmark-archive` runs it on SeaweedFS and writes docs/benchmarks/archive.md.
 """

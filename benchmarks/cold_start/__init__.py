@@ -1,4 +1,4 @@
-"""How long a function takes to start, in the built artifact, against a bare client and against the usual handler.
+"""Benchmark of cold starts: each function as built, against a bare client and a typical handler.
 
-`make benchmark-cold-start` runs all of it and writes the tables into docs/benchmarks/cold_start.md.
+`make benchmark-cold-start` runs it and writes docs/benchmarks/cold_start.md.
 """

@@ -1,4 +1,4 @@
-"""Starts everything in turn, and writes the tables: `make benchmark-cold-start`."""
+"""The program of `make benchmark-cold-start`: starts every function in turn and writes the results."""
 
 import argparse
 import compileall
@@ -16,48 +16,59 @@ from pathlib import Path
 
 import botocore
 
-from benchmarks.machine import machine
+from benchmarks.machine import describe_machine
 from local.stack import ROOT
 from local.template import load_template
-from tests.support.moto_server_app import moto_server_app
-from tests.support.sample_events import events
+from tests.support.moto_server_app import start_moto_server_app
+from tests.support.sample_events import load_sample_events
 
 HERE = Path(__file__).parent
 BUILD = ROOT / ".aws-sam" / "build"
 LAYER = BUILD / "CoreLayer" / "python"
-TABLES = ROOT / "docs" / "benchmarks" / "cold_start.md"
+RESULTS_FILE = ROOT / "docs" / "benchmarks" / "cold_start.md"
 MIB = 1 << 20
 
-#: What the issue of starting asks of each function.
-MOST_OF_BARE, LEAST_OF_USUAL = 1.8, 2.5
+BARE_CLIENT = "bare client"
+TYPICAL_HANDLER = "typical handler"
 
-#: What the two references stand on, as `pip install` leaves it but for the bytecode.
-PACKAGES = (
+#: The limits of the benchmark: the most that a function's start may take relative to the bare client's, and the least
+#: that the typical handler's start must take relative to the function's.
+MAX_RATIO_TO_BARE_CLIENT = 1.8
+MIN_SPEEDUP_OVER_TYPICAL_HANDLER = 2.5
+
+#: The packages that the two references need. They are copied from this environment without bytecode.
+REFERENCE_PACKAGES = (
     "annotated_types", "aws_lambda_powertools", "aws_xray_sdk", "boto3", "botocore", "dateutil", "jmespath", "pydantic",
     "pydantic_core", "s3transfer", "six.py", "typing_extensions.py", "typing_inspection", "urllib3", "wrapt",
 )  # fmt: skip
 
-#: Events whose repeats are answered alike, one for each function that is measured when it is warm.
-REPEATABLE = (
-    "authorize/a_valid_key", "list_projects/an_owner", "get_project/a_member", "update_project/an_editor",
-    "create_project/a_name_and_a_description", "list_members/a_member", "add_member/another_role",
-    "get_timeline/a_member", "start_export/a_project_that_has_not_changed", "list_exports/a_member",
-    "get_export/a_ready_one", "get_archive/as_curl_asks", "record_resource/a_batch_with_a_repeat",
-    "get_openapi/without_a_key", "get_docs/without_a_key",
+#: The events for the measurement of warm functions, one per function. Each has the same response every time.
+REPEATABLE_EVENTS = (
+    "authorize/valid_key", "list_projects/caller_is_owner", "get_project/caller_is_editor",
+    "update_project/caller_is_editor", "create_project/name_and_description", "list_members/caller_is_member",
+    "add_member/changed_role", "get_timeline/caller_is_member", "start_export/unchanged_project",
+    "list_exports/caller_is_member", "get_export/ready_export", "get_archive/accept_any",
+    "record_resource/repeated_event", "get_openapi/no_key", "get_docs/no_key",
 )  # fmt: skip
 
-#: What a function is started with, as Lambda's runtime client does it: it imports the module and takes the handler.
-START = "import os, importlib; importlib.import_module('app').handler; os.write(1, b'.')"
+#: What a process runs to start a function, as Lambda's runtime client does: import the module and look up the handler.
+START_PROGRAM = "import os, importlib; importlib.import_module('app').handler; os.write(1, b'.')"
 
 
 @dataclass(frozen=True)
-class Starter:
-    """Something that can be started: where its code is, in the order of ``PYTHONPATH``, and its environment."""
+class Startable:
+    """A function or a reference whose start is measured.
+
+    Attributes:
+        path: The folders for ``PYTHONPATH``, in order.
+        variables: The environment variables that it needs in addition to the usual ones.
+    """
 
     path: tuple[Path, ...]
     variables: dict[str, str]
 
     def environment(self) -> dict[str, str]:
+        """Return all environment variables of the process."""
         return {
             "PYTHONPATH": ":".join(map(str, self.path)),
             "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's file system is read-only
@@ -73,154 +84,176 @@ class Starter:
         }
 
     def start(self, python: Path) -> float:
-        """The seconds from the start of the process until its handler is ready."""
-        began = time.perf_counter()
-        with subprocess.Popen([python, "-c", START], env=self.environment(), stdout=subprocess.PIPE) as process:
+        """Start a process and return the seconds until its handler is ready."""
+        started = time.perf_counter()
+        with subprocess.Popen([python, "-c", START_PROGRAM], env=self.environment(), stdout=subprocess.PIPE) as process:
             assert process.stdout
-            ready = process.stdout.read(1)
-            took = time.perf_counter() - began
-        assert ready == b".", "it did not start"
-        return took
+            signal = process.stdout.read(1)
+            duration = time.perf_counter() - started
+        assert signal == b".", "the process did not start"
+        return duration
 
 
-def functions() -> dict[str, Starter]:
-    """The functions as they are built, each with the environment variables that the template gives it."""
-    found = {}
+def functions() -> dict[str, Startable]:
+    """Return the built functions by name, with the environment variables that the template declares for each."""
+    startables = {}
     for name, resource in load_template()["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
-            given = resource["Properties"].get("Environment", {}).get("Variables", {})
-            variables = dict.fromkeys(given, "https://sqs.eu-west-1.amazonaws.com/1/q")
-            found[name] = Starter((BUILD / name, LAYER), variables | {"ARCHIVE_RETENTION_DAYS": "7"})
-    return found
+            declared = resource["Properties"].get("Environment", {}).get("Variables", {})
+            variables = dict.fromkeys(declared, "https://sqs.eu-west-1.amazonaws.com/1/q")
+            startables[name] = Startable((BUILD / name, LAYER), variables | {"ARCHIVE_RETENTION_DAYS": "7"})
+    return startables
 
 
-def references(folder: Path) -> dict[str, Starter]:
-    """A bare client, with bytecode, and the usual handler, without."""
-    installed = Path(botocore.__file__).parents[1]
+def create_references(folder: Path) -> dict[str, Startable]:
+    """Copy the packages into ``folder`` and return the bare client, with bytecode, and the typical handler, without."""
+    site_packages = Path(botocore.__file__).parents[1]
     for name in ("compiled", "plain"):
         (folder / name).mkdir()
-        for package in PACKAGES:
-            if (installed / package).is_dir():
+        for package in REFERENCE_PACKAGES:
+            if (site_packages / package).is_dir():
                 shutil.copytree(
-                    installed / package, folder / name / package, ignore=shutil.ignore_patterns("__pycache__")
+                    site_packages / package, folder / name / package, ignore=shutil.ignore_patterns("__pycache__")
                 )
             else:
-                shutil.copy(installed / package, folder / name / package)
+                shutil.copy(site_packages / package, folder / name / package)
     compileall.compile_dir(
         folder / "compiled", quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
     return {
-        "a bare client": Starter((HERE / "bare", folder / "compiled"), {}),
-        "the usual handler": Starter((HERE / "usual", folder / "plain"), {}),
+        BARE_CLIENT: Startable((HERE / "bare", folder / "compiled"), {}),
+        TYPICAL_HANDLER: Startable((HERE / "typical", folder / "plain"), {}),
     }
 
 
-def cold(starters: dict[str, Starter], python: Path, runs: int) -> dict[str, float]:
-    """The median of the seconds that each takes to start; they take turns, and the first round does not count."""
-    took: dict[str, list[float]] = {name: [] for name in starters}
+def measure_cold_starts(startables: dict[str, Startable], python: Path, runs: int) -> dict[str, float]:
+    """Return the median seconds that each start takes. They take turns, and the first round is a warm-up."""
+    durations: dict[str, list[float]] = {name: [] for name in startables}
     for number in range(runs + 1):
-        for name, starter in starters.items():
-            seconds = starter.start(python)
+        for name, startable in startables.items():
+            seconds = startable.start(python)
             if number:
-                took[name].append(seconds)
-    return {name: statistics.median(seconds) for name, seconds in took.items()}
+                durations[name].append(seconds)
+    return {name: statistics.median(seconds) for name, seconds in durations.items()}
 
 
-def cold_table(medians: dict[str, float]) -> list[str]:
-    bare, usual = medians["a bare client"], medians["the usual handler"]
-    lines = ["| function | ready after | ÷ a bare client | the usual handler ÷ it |", "|---|---:|---:|---:|"]
+def cold_start_table(medians: dict[str, float]) -> list[str]:
+    """Return the lines of the Markdown table of cold starts."""
+    bare, typical = medians[BARE_CLIENT], medians[TYPICAL_HANDLER]
+    lines = [f"| function | ready after | ÷ {BARE_CLIENT} | {TYPICAL_HANDLER} ÷ function |", "|---|---:|---:|---:|"]
     for name, seconds in medians.items():
-        lines.append(f"| {name} | {seconds * 1000:.0f} ms | {seconds / bare:.2f} | {usual / seconds:.2f} |")
+        lines.append(f"| {name} | {seconds * 1000:.0f} ms | {seconds / bare:.2f} | {typical / seconds:.2f} |")
     return lines
 
 
-def missed(medians: dict[str, float]) -> list[str]:
-    """The functions that are slower than they may be."""
-    bare, usual = medians["a bare client"], medians["the usual handler"]
+def find_slow_functions(medians: dict[str, float]) -> list[str]:
+    """Return the functions that exceed the limits."""
+    bare, typical = medians[BARE_CLIENT], medians[TYPICAL_HANDLER]
     return [
         name
         for name, seconds in medians.items()
-        if name in functions() and (seconds > MOST_OF_BARE * bare or usual < LEAST_OF_USUAL * seconds)
+        if name in functions()
+        and (seconds > MAX_RATIO_TO_BARE_CLIENT * bare or typical < MIN_SPEEDUP_OVER_TYPICAL_HANDLER * seconds)
     ]
 
 
 def warm_table(python: Path, times: int) -> list[str]:
-    """What functions take for a request themselves, when they have started, with the stack on moto's server."""
-    lines = ["| function | event | the first time | then |", "|---|---|---:|---:|"]
-    by_name = {str(event): event for event in events()}
-    with moto_server_app() as app:
-        for name in REPEATABLE:
-            event = by_name[name]
-            starter = functions()[event.function]
+    """Measure warm functions, with the stack on moto's server, and return the lines of the Markdown table."""
+    lines = ["| function | event | first invocation | median of the others |", "|---|---|---:|---:|"]
+    events_by_name = {str(event): event for event in load_sample_events()}
+    with start_moto_server_app() as app:
+        for name in REPEATABLE_EVENTS:
+            event = events_by_name[name]
+            startable = functions()[event.function]
             variables = app.stack.functions[event.function].environment
-            environment = starter.environment() | variables | {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
-            command = [python, HERE / "warm.py", event.path, str(times)]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-            took = json.loads(done.stdout)
-            lines.append(f"| {event.function} | {event.path.stem} | {took['first']:.1f} ms | {took['median']:.2f} ms |")
+            environment = startable.environment() | variables | {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+            command: list[str | Path] = [python, HERE / "warm.py", event.path, str(times)]
+            process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            milliseconds = json.loads(process.stdout)
+            lines.append(
+                f"| {event.function} | {event.path.stem} | {milliseconds['first']:.1f} ms |"
+                f" {milliseconds['median']:.2f} ms |"
+            )
     return lines
 
 
-def size(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def sizes_table() -> list[str]:
-    parts = {one.name: size(one) for one in LAYER.iterdir() if one.is_dir() and one.suffix != ".dist-info"}
-    largest = sorted(parts, key=parts.__getitem__, reverse=True)[:6]
-    whole = sum(size(BUILD / name) for name in functions())
+def size_table() -> list[str]:
+    """Return the lines of the Markdown table of sizes: the layer, its largest packages and all functions."""
+    packages = {
+        package.name: folder_size(package)
+        for package in LAYER.iterdir()
+        if package.is_dir() and package.suffix != ".dist-info"
+    }
+    largest = sorted(packages, key=packages.__getitem__, reverse=True)[:6]
+    functions_size = sum(folder_size(BUILD / name) for name in functions())
     return [
-        "| unzipped | size |",
+        "| content | size, unzipped |",
         "|---|---:|",
-        f"| the layer | {size(LAYER) / MIB:.1f} MiB |",
-        *[f"| of it {name} | {parts[name] / MIB:.1f} MiB |" for name in largest],
-        f"| all {len(functions())} functions together | {whole / MIB:.2f} MiB |",
+        f"| the layer | {folder_size(LAYER) / MIB:.1f} MiB |",
+        *[f"| in the layer: {name} | {packages[name] / MIB:.1f} MiB |" for name in largest],
+        f"| all {len(functions())} functions together | {functions_size / MIB:.2f} MiB |",
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15, help="how often each is started")
-    parser.add_argument("--times", type=int, default=200, help="how often each event is answered")
-    parser.add_argument("--print", action="store_true", help="write nothing")
-    given = parser.parse_args()
+    """Measure starts, warm invocations and sizes, and write docs/benchmarks/cold_start.md.
+
+    Raises:
+        SystemExit: A function exceeds the limits.
+    """
+    parser = argparse.ArgumentParser(description="Measure how fast every function starts.")
+    parser.add_argument("--runs", type=int, default=15, help="starts of each function")
+    parser.add_argument("--times", type=int, default=200, help="invocations of each warm function")
+    parser.add_argument("--print", action="store_true", help="print the results and write no file")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        venv.create(Path(folder) / "venv", with_pip=False, symlinks=True)  # no packages of this machine's Python
+        venv.create(Path(folder) / "venv", with_pip=False, symlinks=True)  # a Python without installed packages
         python = Path(folder) / "venv" / "bin" / "python"
-        medians = cold(references(Path(folder)) | functions(), python, given.runs)
-        warm = warm_table(python, given.times)
+        medians = measure_cold_starts(create_references(Path(folder)) | functions(), python, arguments.runs)
+        warm = warm_table(python, arguments.times)
     text = "\n".join(
         [
             "# Cold starts",
             "",
-            f"TakenLease on {machine()}, from what `make build` builds; `make benchmark-cold-start` takes them anew.",
+            f"Measured on {describe_machine()}, with the output of `make build`.",
+            "Run `make benchmark-cold-start` to repeat the measurement.",
             "",
-            "From the start of the process until its handler is ready, its clients included, where no bytecode can be",
-            f"written, as on Lambda: medians of {given.runs} starts, taken in turn. A bare client is",
-            '`boto3.client("dynamodb")` and nothing else, with boto3 as `pip` unpacks it, and with bytecode. The usual',
-            "handler is Powertools' validating resolver, Logger, Metrics and Tracer, a pydantic model and",
-            "`boto3.resource`, without bytecode.",
+            "The time from the start of a process until the handler and its clients are ready. Python cannot write",
+            f"bytecode, as on Lambda. The figures are medians of {arguments.runs} starts. The functions take turns.",
+            "There are two references:",
             "",
-            *cold_table(medians),
+            '- *bare client*: `boto3.client("dynamodb")` and nothing else, with boto3 as `pip` unpacks it,',
+            "  with bytecode.",
+            "- *typical handler*: Powertools' validating resolver, Logger, Metrics and Tracer, a pydantic model and",
+            "  `boto3.resource`, without bytecode.",
             "",
-            "## Warm",
+            *cold_start_table(medians),
             "",
-            "What a function itself takes for an event of `events/`, without what it waits for AWS.",
+            "## Warm invocations",
+            "",
+            "The time that a function itself needs for an event of `events/`, without the time it waits for AWS.",
             "",
             *warm,
             "",
             "## Sizes",
             "",
-            *sizes_table(),
+            *size_table(),
         ]
     )
     print(text)
-    if not given.print:
-        TABLES.parent.mkdir(exist_ok=True)
-        TABLES.write_text(text + "\n")
-    if slow := missed(medians):
+    if not arguments.print:
+        RESULTS_FILE.parent.mkdir(exist_ok=True)
+        RESULTS_FILE.write_text(text + "\n")
+    if slow_functions := find_slow_functions(medians):
         raise SystemExit(
-            f"Slower than {MOST_OF_BARE} bare clients, or not {LEAST_OF_USUAL} times as fast as usual: {slow}"
+            f"These functions take over {MAX_RATIO_TO_BARE_CLIENT} times as long to start as the bare client, or are"
+            f" less than {MIN_SPEEDUP_OVER_TYPICAL_HANDLER} times as fast as the typical handler:"
+            f" {', '.join(slow_functions)}"
         )
 
 

@@ -1,7 +1,7 @@
-"""Answers one event time and again, as a program of its own, and prints what the function itself took, in milliseconds.
+"""Program that invokes a function many times with one event and prints the function's own time in milliseconds as JSON.
 
-Called as ``python warm.py EVENT.json TIMES`` with what the function needs on ``PYTHONPATH``. The wait for AWS is left
-out: from when a request is handed to the network until its answer is there.
+Usage: ``python warm.py EVENT.json TIMES``, with the function's code on ``PYTHONPATH``. Time spent waiting for AWS is
+excluded: from sending a request until its response has arrived.
 """
 
 import json
@@ -13,45 +13,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import handler
+from app import handler  # type: ignore[import-not-found]  # the function's folder is on PYTHONPATH at run time only
 from botocore.httpsession import URLLib3Session
 
-waited = 0.0
+seconds_waited = 0.0
 _send = URLLib3Session.send
 
 
-def _timed(session: URLLib3Session, request: Any) -> Any:
-    global waited  # noqa: PLW0603 - one process measures one function
-    began = time.perf_counter()
+def _send_and_time(session: URLLib3Session, request: Any) -> Any:
+    global seconds_waited  # noqa: PLW0603 - one process measures one function
+    started = time.perf_counter()
     try:
         return _send(session, request)
     finally:
-        waited += time.perf_counter() - began
+        seconds_waited += time.perf_counter() - started
 
 
 @dataclass
 class Context:
+    """The context object of an invocation, with Lambda's names."""
+
     function_name: str = "function"
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:function"
     aws_request_id: str = "00000000-0000-0000-0000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the invocation times out."""
         return 10_000
 
 
 def main() -> None:
-    global waited
-    URLLib3Session.send = _timed
-    event, took = json.loads(Path(sys.argv[1]).read_text()), []
-    answers = os.dup(sys.stdout.fileno())
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the function's log
+    """Invoke the function and print the time of the first invocation and the median of the others."""
+    global seconds_waited
+    URLLib3Session.send = _send_and_time  # type: ignore[method-assign, assignment]  # patched for this process
+    event, durations = json.loads(Path(sys.argv[1]).read_text()), []
+    results = os.dup(sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the function's log
     for _ in range(int(sys.argv[2])):
-        waited, began = 0.0, time.perf_counter()
-        answer = handler(event, Context())
-        took.append(time.perf_counter() - began - waited)
-        assert answer.get("statusCode", 200) in range(200, 300), answer
-    os.write(answers, json.dumps({"first": took[0] * 1000, "median": statistics.median(took[1:]) * 1000}).encode())
+        seconds_waited, started = 0.0, time.perf_counter()
+        response = handler(event, Context())
+        durations.append(time.perf_counter() - started - seconds_waited)
+        assert response.get("statusCode", 200) in range(200, 300), response
+    milliseconds = {"first": durations[0] * 1000, "median": statistics.median(durations[1:]) * 1000}
+    os.write(results, json.dumps(milliseconds).encode())
 
 
 if __name__ == "__main__":

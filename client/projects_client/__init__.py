@@ -1,1 +1,1 @@
-"""The command line of the Projects API. ``main`` is where it starts, ``commands`` what it can do."""
+"""Python client of the Projects API, with the ``projects`` command in the ``cli`` subpackage."""

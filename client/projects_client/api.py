@@ -1,4 +1,4 @@
-"""The Projects API over HTTP: requests that are tried again, and answers that become data or failures."""
+"""HTTP client of the Projects API, with retries and errors that end in an exit code."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -28,18 +28,18 @@ type Json = dict[str, Any]
 
 USER_AGENT = f"projects-client/{version('projects-client')}"
 
-#: How long to wait for a connection, and for an answer, in seconds: a function may take 29.
+#: Timeouts for connecting and for the response, in seconds. The API's functions time out after 29 seconds.
 TIMEOUT = (5, 35)
 
-#: Statuses that may be another one in a moment.
-TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+#: Statuses of failures that a retry may resolve.
+RETRYABLE_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 
-#: The most that one page holds: of projects, of members, of events, of exports.
-PROJECTS_PAGE, MEMBERS_PAGE, EVENTS_PAGE, EXPORTS_PAGE = 500, 100, 1000, 100
+#: Maximum page sizes of the API's lists.
+MAX_PROJECTS_PAGE, MAX_MEMBERS_PAGE, MAX_EVENTS_PAGE, MAX_EXPORTS_PAGE = 500, 100, 1000, 100
 
 
-class _Patience(Retry):
-    """Passes over a ``Retry-After`` that is neither seconds nor a date (RFC 9110, 10.2.3)."""
+class _LenientRetry(Retry):
+    """Retry policy that ignores a ``Retry-After`` header that is neither seconds nor a date (RFC 9110, 10.2.3)."""
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         try:
@@ -48,31 +48,31 @@ class _Patience(Retry):
             return None
 
 
-#: Every request may be repeated: the API's writes are idempotent, and ``create`` sends an Idempotency-Key.
-RETRY: Final = _Patience(
+#: Retries every method: the API's writes are idempotent, and ``create`` sends an Idempotency-Key.
+RETRY_POLICY: Final = _LenientRetry(
     total=4,
     connect=2,
     read=2,
-    other=0,  # TLS, which fails for ever where it fails
+    other=0,  # TLS errors are permanent
     backoff_factor=0.5,
     backoff_jitter=0.25,
     backoff_max=8,
-    status_forcelist=TRY_AGAIN,
+    status_forcelist=RETRYABLE_STATUSES,
     allowed_methods=None,
     raise_on_status=False,
     retry_after_max=30,
 )
 
-_BAD_URL = "'{}' is not the URL of an API: give one as https://host or http://host:port."
+_INVALID_URL = "'{}' is not a valid API URL. Use https://host or http://host:port."
 
-#: What the API says of its routes, and what to say of them here.
-_HINTS = {
+#: Hints in the API's errors that name a route, with the hint that names the command instead.
+_COMMAND_HINTS = {
     "GET /api/projects lists yours.": "`projects list` shows yours.",
     "GET …/members lists its members.": "`projects members list` shows its members.",
-    "POST …/exports starts a new one.": "`projects export` makes a new one.",
+    "POST …/exports starts a new one.": "`projects export` starts a new one.",
 }
 
-_FAILURES: dict[int, type[CommandError]] = {
+_ERRORS_BY_STATUS: dict[int, type[CommandError]] = {
     HTTPStatus.BAD_REQUEST: InvalidInputError,
     HTTPStatus.FORBIDDEN: NotAllowedError,
     HTTPStatus.NOT_FOUND: NotFoundError,
@@ -81,8 +81,8 @@ _FAILURES: dict[int, type[CommandError]] = {
 }
 
 
-class _Bearer(AuthBase):
-    """Sends the API key; as ``auth``, because a ``.netrc`` would take the place of a mere header."""
+class _BearerAuth(AuthBase):
+    """Authentication with an API key; requests lets credentials of ``.netrc`` replace a plain header."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -92,35 +92,136 @@ class _Bearer(AuthBase):
         return request
 
 
-class Api:
-    """The API, as somebody with a key.
+class ApiClient:
+    """Client of the Projects API with one API key.
 
-    Every method raises a ``CommandError`` when the API does not do what was asked.
+    Every method that sends a request raises a ``CommandError`` when the request fails.
+
+    Args:
+        url: Base URL of the API, such as ``https://host`` or ``http://host:port``.
+        key: API key.
+
+    Raises:
+        InvalidInputError: ``url`` is not an HTTP URL.
     """
 
     def __init__(self, url: str, key: str) -> None:
-        if not _is_url(url):
-            raise InvalidInputError(_BAD_URL.format(url))
+        if not _is_http_url(url):
+            raise InvalidInputError(_INVALID_URL.format(url))
         self._url = url.rstrip("/")
         self._session = requests.Session()
-        self._session.auth = _Bearer(key)
+        self._session.auth = _BearerAuth(key)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
+            self._session.mount(scheme, HTTPAdapter(max_retries=RETRY_POLICY))
 
     def get(self, path: str, **query: Any) -> Json:
-        return self._ask("GET", path, query=query)
+        """Send a GET request; ``path`` follows ``/api/projects``."""
+        return self._send("GET", path, query=query)
 
     def post(self, path: str, body: Json | None = None, *, headers: dict[str, str] | None = None) -> Json:
-        return self._ask("POST", path, body=body, headers=headers)
+        """Send a POST request; ``path`` follows ``/api/projects``."""
+        return self._send("POST", path, body=body, headers=headers)
 
     def put(self, path: str, body: Json) -> Json:
-        return self._ask("PUT", path, body=body)
+        """Send a PUT request; ``path`` follows ``/api/projects``."""
+        return self._send("PUT", path, body=body)
 
     def delete(self, path: str) -> Json:
-        return self._ask("DELETE", path)
+        """Send a DELETE request; ``path`` follows ``/api/projects``."""
+        return self._send("DELETE", path)
 
-    def _ask(
+    def find_project(self, id_or_name: str) -> Json:
+        """Return the project with an id, or the only project with a name.
+
+        Names match exactly, or else without regard to case.
+
+        Raises:
+            NotFoundError: The caller has no such project.
+            ConflictError: Several projects have the name; the text lists their ids.
+            NotAllowedError: The API key has no read scope.
+        """
+        if is_id(id_or_name):
+            project: Json = self.get(f"/{id_or_name}")["project"]
+            return project
+        name = id_or_name.strip()
+        try:
+            candidates = list(self.iterate_projects(search=name))
+        except NotAllowedError as error:
+            raise NotAllowedError(f"{error} Or give the project's id: looking up a name needs read access.") from None
+        same_letters = [project for project in candidates if project["name"].casefold() == name.casefold()]
+        matches = [project for project in same_letters if project["name"] == name] or same_letters
+        match matches:
+            case [project]:
+                return project
+            case []:
+                suggestions = ", ".join(f"'{project['name']}'" for project in candidates[:3])
+                raise NotFoundError(
+                    f"You have no project named '{name}'. "
+                    + (f"Did you mean {suggestions}?" if suggestions else "`projects list` shows your projects.")
+                )
+        ids = ", ".join(project["id"] for project in matches)
+        raise ConflictError(f"You have {len(matches)} projects named '{name}'. Give the id of one of them: {ids}.")
+
+    def find_project_id(self, id_or_name: str) -> str:
+        """Return the id of a project; only a name needs a request.
+
+        Raises:
+            CommandError: As ``find_project`` raises for a name.
+        """
+        return id_or_name if is_id(id_or_name) else str(self.find_project(id_or_name)["id"])
+
+    def get_export(self, project_id: str, export_id: str) -> Json:
+        """Return the API's response for an export.
+
+        Raises:
+            InvalidInputError: ``export_id`` is not a UUID.
+            NotFoundError: The project has no such export.
+        """
+        if not is_id(export_id):
+            raise InvalidInputError(f"'{export_id}' is not the id of an export. `projects exports list` shows the ids.")
+        return self.get(f"/{project_id}/exports/{export_id}")
+
+    def iterate_projects(self, **query: Any) -> Iterator[Json]:
+        """Yield all projects that match a query, page by page."""
+        yield from self._iterate_items("", MAX_PROJECTS_PAGE, query)
+
+    def iterate_members(self, project_id: str) -> Iterator[Json]:
+        """Yield all members of a project, the owner first."""
+        yield from self._iterate_items(f"/{project_id}/members", MAX_MEMBERS_PAGE, {})
+
+    def read_cursor_list(self, path: str, items: str, *, limit: int | None, page_size: int, **query: Any) -> Json:
+        """Read a list with cursors, and return it in the shape of one page.
+
+        Args:
+            path: Path of the list, after ``/api/projects``.
+            items: Name of the field that holds the entries of a page.
+            limit: Maximum number of entries; None reads the whole list.
+            page_size: Maximum number of entries of one request.
+            query: Further query parameters.
+
+        Returns:
+            The last page, with the entries of all pages.
+        """
+        entries: list[Json] = []
+        cursor = None
+        while True:
+            page_limit = page_size if limit is None else min(limit - len(entries), page_size)
+            page = self.get(path, **query, limit=page_limit, cursor=cursor)
+            entries += page[items]
+            cursor = page["next_cursor"]
+            if cursor is None or len(entries) == limit:
+                return page | {items: entries}
+
+    def _iterate_items(self, path: str, page_size: int, query: Json) -> Iterator[Json]:
+        offset, has_more = 0, True
+        while has_more:
+            page = self.get(path, **query, limit=page_size, offset=offset)
+            yield from page["items"]
+            offset += len(page["items"])
+            has_more = bool(page["items"]) and offset < page["total"]
+
+    def _send(
         self,
         method: str,
         path: str,
@@ -130,7 +231,7 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> Json:
         try:
-            answer = self._session.request(
+            response = self._session.request(
                 method,
                 f"{self._url}/api/projects{path}",
                 params=query,
@@ -141,128 +242,48 @@ class Api:
             )
         except requests.exceptions.SSLError as error:
             raise InvalidInputError(
-                f"{self._url} can't be asked over TLS: {reason(error)}. If it serves plain HTTP, give http://."
+                f"The TLS connection to {self._url} failed: {describe_failure(error)}. "
+                "If the API serves plain HTTP, use http:// in the URL."
             ) from None
         except UnicodeError:
-            raise InvalidInputError("An argument is no text: give it in UTF-8.") from None
+            raise InvalidInputError("An argument is not valid text. Pass arguments as UTF-8.") from None
         except requests.exceptions.InvalidURL:
-            raise InvalidInputError(_BAD_URL.format(self._url)) from None
+            raise InvalidInputError(_INVALID_URL.format(self._url)) from None
         except requests.RequestException as error:
             raise UnavailableError(
-                f"{self._url} does not answer: {reason(error)}. Is the URL right, and the API up?"
+                f"{self._url} does not respond: {describe_failure(error)}. Check the URL, and that the API is running."
             ) from None
-        repeated = bool(answer.raw.retries and answer.raw.retries.history)
-        if method == "DELETE" and answer.status_code == HTTPStatus.NOT_FOUND and repeated:
-            return {"ok": True}  # what was tried first has done it, and its answer was lost
+        is_retry = bool(response.raw.retries and response.raw.retries.history)
+        if method == "DELETE" and response.status_code == HTTPStatus.NOT_FOUND and is_retry:
+            return {"ok": True}  # an earlier attempt deleted the resource, and its response was lost
         try:
-            content = answer.json()
+            content = response.json()
         except ValueError:
             content = None
-        if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES or not isinstance(content, dict):
-            raise self._failure(answer.status_code, content)
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES or not isinstance(content, dict):
+            raise self._create_error(response.status_code, content)
         return content
 
-    def _failure(self, status: int, content: Any) -> CommandError:
-        """What a refusal means. The gateway says ``message`` where the API's functions say ``detail``."""
+    def _create_error(self, status: int, content: Any) -> CommandError:
+        """Return the error for a response. API Gateway sends ``message``, and the API's functions send ``detail``."""
         detail = content.get("detail") if isinstance(content, dict) else None
         if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not detail):
             return NotAuthenticatedError(
-                "The API does not take this key: it is wrong, expired or revoked. "
+                "The API rejects this key: it is wrong, expired or revoked. "
                 "Check PROJECTS_API_KEY, or ask an operator for a new key."
             )
-        if status in TRY_AGAIN:
-            return UnavailableError(f"The API answered {status}, again and again. {_sentence(detail)}".strip())
-        if detail and status in _FAILURES:
-            return _FAILURES[status](_sentence(detail))
+        if status in RETRYABLE_STATUSES:
+            return UnavailableError(f"The API keeps returning status {status}. {_format_detail(detail)}".strip())
+        if detail and status in _ERRORS_BY_STATUS:
+            return _ERRORS_BY_STATUS[status](_format_detail(detail))
         return InvalidInputError(
-            f"{self._url} answered {status}, not as the Projects API does. Check PROJECTS_API_URL."
+            f"{self._url} returned status {status}, which is not a response of the Projects API. "
+            "Check PROJECTS_API_URL."
         )
-
-    # ------------------------------------------------------------------ what more than one command asks
-
-    def project(self, id_or_name: str) -> Json:
-        """The project with an id, or else the only one with a name; names compare without regard to case.
-
-        Raises:
-            NotFoundError: There is none for the caller.
-            ConflictError: There are several; the text lists their ids.
-            NotAllowedError: The API key may not read.
-        """
-        if is_id(id_or_name):
-            found: Json = self.get(f"/{id_or_name}")["project"]
-            return found
-        wanted = id_or_name.strip()
-        try:
-            similar = list(self.projects(search=wanted))
-        except NotAllowedError as error:
-            raise NotAllowedError(f"{error} Or give the project's id: a name has to be looked up.") from None
-        named = [project for project in similar if project["name"].casefold() == wanted.casefold()]
-        same = [project for project in named if project["name"] == wanted] or named
-        match same:
-            case [project]:
-                return project
-            case []:
-                hint = ", ".join(f"'{project['name']}'" for project in similar[:3])
-                raise NotFoundError(
-                    f"You have no project named '{wanted}'. "
-                    + (f"Did you mean {hint}?" if hint else "`projects list` shows those you have.")
-                )
-        ids = ", ".join(project["id"] for project in same)
-        raise ConflictError(f"You have {len(same)} projects named '{wanted}': give the id of one of them ({ids}).")
-
-    def export(self, project_id: str, export_id: str) -> Json:
-        """An export of a project, as the API answers it.
-
-        Raises:
-            InvalidInputError: ``export_id`` is none.
-            NotFoundError: There is no such export.
-        """
-        if not is_id(export_id):
-            raise InvalidInputError(f"'{export_id}' is no export's id. `projects exports list` shows them.")
-        return self.get(f"/{project_id}/exports/{export_id}")
-
-    def project_id(self, id_or_name: str) -> str:
-        """The id alone, which asks the API only where a name is given."""
-        return id_or_name if is_id(id_or_name) else str(self.project(id_or_name)["id"])
-
-    def projects(self, **query: Any) -> Iterator[Json]:
-        """All projects that match, page by page."""
-        yield from self._by_offset("", PROJECTS_PAGE, query)
-
-    def members(self, project_id: str) -> Iterator[Json]:
-        """All members of a project, the owner first."""
-        yield from self._by_offset(f"/{project_id}/members", MEMBERS_PAGE, {})
-
-    def _by_offset(self, path: str, limit: int, query: Json) -> Iterator[Json]:
-        offset, more = 0, True
-        while more:
-            page = self.get(path, **query, limit=limit, offset=offset)
-            yield from page["items"]
-            offset += len(page["items"])
-            more = bool(page["items"]) and offset < page["total"]
-
-    def by_cursor(self, path: str, items: str, *, limit: int | None, most: int, **query: Any) -> Json:
-        """All that a list with cursors holds, or the first ``limit``, as one page; ``most`` is what one may hold."""
-        found: list[Json] = []
-        cursor = None
-        while True:
-            wanted = most if limit is None else min(limit - len(found), most)
-            page = self.get(path, **query, limit=wanted, cursor=cursor)
-            found += page[items]
-            cursor = page["next_cursor"]
-            if cursor is None or len(found) == limit:
-                return page | {items: found}
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # of a host or a port that is none
-        return False
 
 
 def is_id(text: str) -> bool:
+    """Return whether ``text`` is a UUID, as all ids of the API are."""
     try:
         UUID(text)
     except ValueError:
@@ -270,30 +291,40 @@ def is_id(text: str) -> bool:
     return True
 
 
-def reason(error: BaseException) -> str:
-    """Why a request got no answer, in the words of the operating system where it has any."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, requests.Timeout | TimeoutError):
-            return "it took too long"
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror.lower()
-        inner = getattr(seen, "reason", None) or next((one for one in seen.args if isinstance(one, Exception)), None)
-        seen = inner if isinstance(inner, BaseException) else seen.__cause__ or seen.__context__
-    return "the connection broke"
+def describe_failure(error: BaseException) -> str:
+    """Return why a request got no response, in the operating system's words if it reports a reason."""
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, requests.Timeout | TimeoutError):
+            return "the request timed out"
+        if isinstance(current, OSError) and current.strerror:
+            return current.strerror.lower()
+        inner = getattr(current, "reason", None) or next(
+            (arg for arg in current.args if isinstance(arg, Exception)), None
+        )
+        current = inner if isinstance(inner, BaseException) else current.__cause__ or current.__context__
+    return "the connection was lost"
 
 
-def _sentence(detail: Any) -> str:
-    """The API's ``detail`` as one text; of input that does not validate, each part with its place."""
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # invalid host or port
+        return False
+
+
+def _format_detail(detail: Any) -> str:
+    """Return the API's ``detail`` as text; each validation error starts with the name of its field."""
     if not isinstance(detail, list):
         text = str(detail or "")
-        for of_routes, of_commands in _HINTS.items():
-            text = text.replace(of_routes, of_commands)
+        for route_hint, command_hint in _COMMAND_HINTS.items():
+            text = text.replace(route_hint, command_hint)
         return text
-    return " ".join(f"{_place(one)}{one['msg']}".rstrip(".") + "." for one in detail)
+    return " ".join(f"{_field_prefix(error)}{error['msg']}".rstrip(".") + "." for error in detail)
 
 
-def _place(error: Json) -> str:
-    """Where an error is, unless its message names that already."""
-    where = ".".join(str(part) for part in error["loc"][1:])
-    return "" if not where or f"'{where}'" in error["msg"] else f"{where}: "
+def _field_prefix(error: Json) -> str:
+    """Return the field of a validation error with a colon, or nothing if its message names the field."""
+    field = ".".join(str(part) for part in error["loc"][1:])
+    return "" if not field or f"'{field}'" in error["msg"] else f"{field}: "

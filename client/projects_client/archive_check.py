@@ -1,4 +1,4 @@
-"""An archive, checked against its own manifest."""
+"""Verification of an archive against its own manifest."""
 
 import json
 import zipfile
@@ -8,57 +8,68 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from projects_client.errors import DamagedError
+from projects_client.errors import DamagedArchiveError
 
 MANIFEST = "manifest.json"
-CHUNK = 1 << 20
+
+#: Bytes read from an archive in one call.
+CHUNK_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What was found to be as the manifest says."""
+class CheckedArchive:
+    """Contents of an archive that matches its manifest.
+
+    Attributes:
+        files: Number of files that the manifest lists.
+        bytes: Total uncompressed size of these files.
+    """
 
     files: int
     bytes: int
 
 
-def check(path: Path, advance: Callable[[int], None] = lambda _: None) -> Checked:
-    """Reads every file of an archive and compares its size and CRC-32 with the manifest's.
+def check_archive(path: Path, on_progress: Callable[[int], None] = lambda _: None) -> CheckedArchive:
+    """Read every file of an archive, and compare its size and CRC-32 with the manifest.
 
     Args:
-        advance: Is told how many bytes more were read.
+        path: The archive.
+        on_progress: Called after each read with the number of bytes that were read.
+
+    Returns:
+        The number and the total size of the files.
 
     Raises:
-        DamagedError: It is no archive of a project, or something in it is missing, too much or different.
+        DamagedArchiveError: The file is not an archive of a project, or does not match its manifest.
     """
     try:
-        with zipfile.ZipFile(path) as opened:
-            files = json.loads(opened.read(MANIFEST))["files"]
-            _check_names(opened.namelist(), [MANIFEST, *(file["path"] for file in files)])
-            total = sum(_check_file(opened, file, advance) for file in files)
+        with zipfile.ZipFile(path) as archive:
+            files = json.loads(archive.read(MANIFEST))["files"]
+            _check_names(archive.namelist(), [MANIFEST, *(file["path"] for file in files)])
+            total = sum(_check_file(archive, file, on_progress) for file in files)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise DamagedError(f"{path} is no archive, or is damaged: {str(error).rstrip('.')}.") from None
+        raise DamagedArchiveError(f"{path} is damaged or is not a ZIP archive: {str(error).rstrip('.')}.") from None
     except (KeyError, TypeError, ValueError):
-        raise DamagedError(f"{path} is not the archive of a project: no {MANIFEST} lists its files.") from None
-    return Checked(len(files), total)
+        raise DamagedArchiveError(f"{path} is not an archive of a project: it has no valid {MANIFEST}.") from None
+    return CheckedArchive(len(files), total)
 
 
-def _check_names(found: list[str], listed: list[str]) -> None:
-    if missing := sorted(set(listed) - set(found)):
-        raise DamagedError(f"The archive lacks '{missing[0]}', which its manifest lists.")
-    if sorted(found) != sorted(listed):
-        raise DamagedError("The archive holds files that its manifest does not list.")
+def _check_names(names: list[str], listed_names: list[str]) -> None:
+    if missing := sorted(set(listed_names) - set(names)):
+        raise DamagedArchiveError(f"The archive does not contain '{missing[0]}', which its manifest lists.")
+    if sorted(names) != sorted(listed_names):
+        raise DamagedArchiveError("The archive contains files that its manifest does not list.")
 
 
-def _check_file(opened: zipfile.ZipFile, file: dict[str, Any], advance: Callable[[int], None]) -> int:
+def _check_file(archive: zipfile.ZipFile, file: dict[str, Any], on_progress: Callable[[int], None]) -> int:
     name, crc32, size = file["path"], 0, 0
-    with opened.open(name) as content:
-        while chunk := content.read(CHUNK):
+    with archive.open(name) as content:
+        while chunk := content.read(CHUNK_SIZE):
             crc32 = zlib.crc32(chunk, crc32)
             size += len(chunk)
-            advance(len(chunk))
+            on_progress(len(chunk))
     if size != file["size"]:
-        raise DamagedError(f"'{name}' has {size} bytes, its manifest says {file['size']}.")
+        raise DamagedArchiveError(f"'{name}' has {size} bytes, but the manifest states {file['size']}.")
     if crc32 != int(file["crc32"], 16):
-        raise DamagedError(f"'{name}' has the CRC-32 {crc32:08x}, its manifest says {file['crc32']}.")
+        raise DamagedArchiveError(f"'{name}' has the CRC-32 {crc32:08x}, but the manifest states {file['crc32']}.")
     return size

@@ -1,7 +1,8 @@
-"""A download that survives a broken line, an expired URL, and the end of this program.
+"""Resumable download of an archive.
 
-Beside ``FILE`` there are, until it is whole and checked, ``FILE.part`` with the bytes so far and ``FILE.part.json``
-with what they are a part of. Whoever starts again goes on from there, if it is still the same archive.
+A download survives a lost connection, an expired URL, and the end of the program. Until the archive is complete and
+checked, ``FILE.part`` holds the bytes downloaded so far, and ``FILE.part.json`` identifies the archive that these bytes
+belong to. The next run resumes from ``FILE.part`` if the archive is still the same.
 """
 
 import json
@@ -15,168 +16,193 @@ from typing import BinaryIO
 
 import requests
 
-from projects_client.api import RETRY, TRY_AGAIN, USER_AGENT, reason
+from projects_client.api import RETRY_POLICY, RETRYABLE_STATUSES, USER_AGENT, describe_failure
 from projects_client.errors import CommandError, UnavailableError
 
-CHUNK = 1 << 18
+#: Bytes written to the part in one call.
+CHUNK_SIZE = 1 << 18
+
+#: Timeouts for connecting and for each read, in seconds.
 TIMEOUT = (5, 30)
 
-#: How often a download may fail in a row without a byte more, and how long it rests before it goes on, in seconds.
-FAILURES = 5
-FIRST_REST, LONGEST_REST = 0.5, 8.0
+#: Failures in a row, without a byte in between, that end a download.
+MAX_FAILURES = 5
+
+#: First and longest pause between two attempts, in seconds.
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What a part is a part of: an export, and the object that is its archive."""
+class PartOrigin:
+    """Export, and object in S3, that a part belongs to: the content of ``FILE.part.json``.
+
+    Attributes:
+        export_id: Id of the export.
+        etag: ETag of the archive.
+        size: Size of the archive in bytes.
+    """
 
     export_id: str
     etag: str
     size: int
 
 
-class _BrokenOffError(Exception):
-    """The line broke, or the server failed; the same URL may do later."""
+class _TransferError(Exception):
+    """Failure of the connection or the storage, after which the same URL may still work.
 
-    rest: float | None = None
+    Attributes:
+        retry_after: Seconds that the storage wants clients to wait.
+    """
+
+    retry_after: float | None = None
 
 
-class _NotLetInError(Exception):
-    """The URL is of no use any more: signed too long ago, most likely."""
+class _UrlRejectedError(Exception):
+    """Response of the storage to a URL that is no longer valid, most likely because it has expired."""
 
 
-class _AnotherObjectError(Exception):
-    """What the URL leads to is not what the part is of."""
+class _ObjectChangedError(Exception):
+    """Object that differs from the one that the part belongs to."""
 
 
 class Download:
-    """One archive on its way to a file.
+    """Download of one archive to a file.
 
     Args:
-        sign: Asks for a URL of the archive, signed afresh. What it raises ends the download.
-        tell: Is told how many bytes are there.
+        export_id: Id of the export.
+        size: Size of the archive in bytes.
+        target: File to write.
+        sign_url: Returns a new signed URL of the archive. Its errors end the download.
+        on_progress: Called with the number of bytes downloaded so far.
+
+    Attributes:
+        part: File that holds the downloaded bytes until ``finish`` renames it.
+        part_is_foreign: Whether the part existed, and was not written by a download.
+        resumed_at: Number of bytes that an earlier run downloaded; 0 if this run starts from the beginning.
+        starts_over: Whether the part existed, and belongs to another archive.
     """
 
     def __init__(
-        self, export_id: str, size: int, target: Path, *, sign: Callable[[], str], tell: Callable[[int], None]
+        self,
+        export_id: str,
+        size: int,
+        target: Path,
+        *,
+        sign_url: Callable[[], str],
+        on_progress: Callable[[int], None],
     ) -> None:
         self.part = target.with_name(f"{target.name}.part")
-        self._note = target.with_name(f"{target.name}.part.json")
+        self._origin_file = target.with_name(f"{target.name}.part.json")
         self._target = target
         self._export_id, self._size = export_id, size
-        self._sign, self._tell = sign, tell
+        self._sign_url, self._on_progress = sign_url, on_progress
         self._session = requests.Session()
-        self._session.auth = lambda request: request  # no .netrc: the URL says who may
+        self._session.auth = lambda request: request  # without credentials from .netrc: the URL is signed
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
-        #: Whether what is called as the part was not written by a download.
-        self.part_is_foreign = self.part.exists() and not self._note.exists()
-        self._origin = self._read_note()
-        #: From which byte on this download goes; 0 where it starts anew.
-        self.resumed_at = self._have()
-        #: Whether there was a part, and of another archive.
+        self.part_is_foreign = self.part.exists() and not self._origin_file.exists()
+        self._origin = self._read_origin()
+        self.resumed_at = self._count_bytes()
         self.starts_over = self._origin is None and self.part.exists()
 
     def run(self) -> None:
-        """Gets what is missing.
+        """Download the missing bytes.
 
         Raises:
-            UnavailableError: It failed again and again.
+            UnavailableError: The download failed ``MAX_FAILURES`` times in a row.
+            CommandError: The part can't be written.
         """
-        url, failures = self._sign(), 0
-        while (have := self._have()) < self._size:
-            self._tell(have)
+        url, failures = self._sign_url(), 0
+        while (size := self._count_bytes()) < self._size:
+            self._on_progress(size)
             if failures:
-                time.sleep(0 if failures == 1 else min(FIRST_REST * 2 ** (failures - 2), LONGEST_REST))
+                time.sleep(0 if failures == 1 else min(FIRST_BACKOFF * 2 ** (failures - 2), MAX_BACKOFF))
             try:
-                self._get(url, have)
-            except _AnotherObjectError:
-                self._forget()
-                why = "the archive changes while it is read"
-            except _NotLetInError as error:
-                url, why = self._sign(), str(error)
-            except _BrokenOffError as error:
-                why = str(error)
-                time.sleep(error.rest or 0)
+                self._fetch(url, size)
+            except _ObjectChangedError:
+                self.discard()
+                cause = "the archive changed during the download"
+            except _UrlRejectedError as error:
+                url, cause = self._sign_url(), str(error)
+            except _TransferError as error:
+                cause = str(error)
+                time.sleep(error.retry_after or 0)
             else:
                 continue
-            failures = 1 if self._have() > have else failures + 1
-            if failures == FAILURES:
+            failures = 1 if self._count_bytes() > size else failures + 1
+            if failures == MAX_FAILURES:
                 raise UnavailableError(
-                    f"The download broke off {FAILURES} times in a row: {why}. The same command goes on from here."
+                    f"The download failed {MAX_FAILURES} times in a row: {cause}. Run the same command again to resume."
                 )
-        self._tell(have)
+        self._on_progress(size)
 
     def finish(self) -> None:
-        """Gives the file its name; it is on the disk when that is there."""
-        with self.part.open("rb+") as written:
-            os.fsync(written.fileno())
+        """Flush the part to the disk and rename it to the target."""
+        with self.part.open("rb+") as part:
+            os.fsync(part.fileno())
         self.part.replace(self._target)
-        self._note.unlink(missing_ok=True)
+        self._origin_file.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Removes what was downloaded."""
-        self._forget()
-
-    def _get(self, url: str, have: int) -> None:
-        asked = {"Range": f"bytes={have}-", "If-Match": self._origin.etag} if self._origin and have else {}
-        try:
-            with self._session.get(url, headers=asked, stream=True, timeout=TIMEOUT) as answer:
-                self._judge(answer, have)
-                with self.part.open("ab" if answer.status_code == HTTPStatus.PARTIAL_CONTENT else "wb") as part:
-                    self._copy(answer, part)
-        except requests.RequestException as error:
-            raise _BrokenOffError(reason(error)) from None
-        except OSError as error:
-            raise CommandError(f"{self.part}: {error.strerror}. The same command goes on from there.") from None
-
-    def _judge(self, answer: requests.Response, have: int) -> None:
-        """Lets through only what continues the part, or starts it."""
-        status = answer.status_code
-        if status in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
-            raise _AnotherObjectError
-        if status in TRY_AGAIN:
-            broken = _BrokenOffError(f"the storage answered {status}")
-            broken.rest = RETRY.get_retry_after(answer.raw)
-            raise broken
-        if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-            raise _NotLetInError(f"the storage answered {status}")
-        etag = answer.headers.get("ETag", "")
-        if status == HTTPStatus.PARTIAL_CONTENT:
-            if self._origin is None or etag != self._origin.etag:
-                raise _AnotherObjectError
-            if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                raise _BrokenOffError("the storage sent another range than the one it was asked for")
-            return
-        self.part.unlink(missing_ok=True)  # before the note, which would say of its bytes what is not so
-        self._origin = Origin(self._export_id, etag, self._size)
-        self._note.write_text(json.dumps(asdict(self._origin)) + "\n")
-
-    def _copy(self, answer: requests.Response, part: BinaryIO) -> None:
-        have = part.tell()
-        for chunk in answer.iter_content(CHUNK):
-            part.write(chunk)
-            have += len(chunk)
-            self._tell(have)
-        if have > self._size:
-            self._forget()
-            raise _BrokenOffError("the storage sent more than the archive has")
-
-    def _have(self) -> int:
-        """How many bytes of this very archive are there."""
-        return self.part.stat().st_size if self._origin and self.part.exists() else 0
-
-    def _read_note(self) -> Origin | None:
-        """What the part is of, where that is this archive."""
-        try:
-            origin = Origin(**json.loads(self._note.read_text()))
-            if not (origin.etag.isascii() and origin.etag.isprintable()):
-                return None
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # somebody has written into it
-            return None
-        whole = self.part.exists() and self.part.stat().st_size <= self._size
-        return origin if whole and (origin.export_id, origin.size) == (self._export_id, self._size) else None
-
-    def _forget(self) -> None:
+        """Remove the part and its origin file."""
         self._origin = None
         self.part.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._origin_file.unlink(missing_ok=True)
+
+    def _fetch(self, url: str, offset: int) -> None:
+        headers = {"Range": f"bytes={offset}-", "If-Match": self._origin.etag} if self._origin and offset else {}
+        try:
+            with self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+                self._check_response(response, offset)
+                with self.part.open("ab" if response.status_code == HTTPStatus.PARTIAL_CONTENT else "wb") as part:
+                    self._write_body(response, part)
+        except requests.RequestException as error:
+            raise _TransferError(describe_failure(error)) from None
+        except OSError as error:
+            raise CommandError(f"{self.part}: {error.strerror}. Run the same command again to resume.") from None
+
+    def _check_response(self, response: requests.Response, offset: int) -> None:
+        """Accept a response only if its body continues the part, or starts a new one."""
+        status = response.status_code
+        if status in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
+            raise _ObjectChangedError
+        if status in RETRYABLE_STATUSES:
+            failure = _TransferError(f"the storage returned status {status}")
+            failure.retry_after = RETRY_POLICY.get_retry_after(response.raw)
+            raise failure
+        if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            raise _UrlRejectedError(f"the storage returned status {status}")
+        etag = response.headers.get("ETag", "")
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            if self._origin is None or etag != self._origin.etag:
+                raise _ObjectChangedError
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                raise _TransferError("the storage sent a different range than requested")
+            return
+        self.part.unlink(missing_ok=True)  # first, or the new origin would describe the old bytes
+        self._origin = PartOrigin(self._export_id, etag, self._size)
+        self._origin_file.write_text(json.dumps(asdict(self._origin)) + "\n")
+
+    def _write_body(self, response: requests.Response, part: BinaryIO) -> None:
+        size = part.tell()
+        for chunk in response.iter_content(CHUNK_SIZE):
+            part.write(chunk)
+            size += len(chunk)
+            self._on_progress(size)
+        if size > self._size:
+            self.discard()
+            raise _TransferError("the storage sent more bytes than the archive has")
+
+    def _count_bytes(self) -> int:
+        """Return the size of the part, or 0 if it belongs to another archive."""
+        return self.part.stat().st_size if self._origin and self.part.exists() else 0
+
+    def _read_origin(self) -> PartOrigin | None:
+        """Return the origin of the part, or None if the part does not belong to this archive."""
+        try:
+            origin = PartOrigin(**json.loads(self._origin_file.read_text()))
+            if not (origin.etag.isascii() and origin.etag.isprintable()):
+                return None
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # the file is missing or was edited
+            return None
+        part_fits = self.part.exists() and self.part.stat().st_size <= self._size
+        return origin if part_fits and (origin.export_id, origin.size) == (self._export_id, self._size) else None

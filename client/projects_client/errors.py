@@ -1,55 +1,66 @@
-"""What can go wrong, and which exit code says so. The README lists them for those who write scripts."""
+"""Errors of the client, each with the exit code of the ``projects`` command.
+
+The README lists the exit codes.
+"""
 
 from typing import ClassVar
 
 
 class CommandError(Exception):
-    """The base of all; its text is one sentence for the user, and says what to do."""
+    """Base class of the client's errors.
 
-    code: ClassVar[int] = 1
+    The text of an error is written for users: a sentence that says what is wrong, and what to do.
+
+    Attributes:
+        exit_code: The exit code of the ``projects`` command.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class InvalidInputError(CommandError):
-    """Typer ends with the same code where the command line itself is wrong."""
+    """Invalid value, with the exit code that Typer uses for an invalid command line."""
 
-    code = 2
+    exit_code = 2
 
 
 class NotAuthenticatedError(CommandError):
-    """The API key is missing, wrong, expired or revoked."""
+    """API key or AWS credentials that are missing, wrong, expired or revoked."""
 
-    code = 3
+    exit_code = 3
 
 
 class NotAllowedError(CommandError):
-    """The role in the project, the key's scope, or IAM does not let the caller do this."""
+    """Operation that the project role, the scope of the API key, or IAM does not allow."""
 
-    code = 4
+    exit_code = 4
 
 
 class NotFoundError(CommandError):
-    code = 5
+    """Resource that does not exist, or that the caller may not see."""
+
+    exit_code = 5
 
 
 class ConflictError(CommandError):
-    """It contradicts what is: in the API, among names, or on the disk."""
+    """Conflict with data in the API, with another project of the same name, or with an existing file."""
 
-    code = 6
+    exit_code = 6
 
 
 class UnavailableError(CommandError):
-    """The network or the service failed, and went on failing when it was tried again."""
+    """Network or service failure that outlasted all retries."""
 
-    code = 7
+    exit_code = 7
 
 
 class ExportFailedError(CommandError):
-    """The service could not make the archive."""
+    """Export that the service could not create."""
 
-    code = 8
+    exit_code = 8
 
 
-class DamagedError(CommandError):
-    """An archive is not what its manifest says."""
+class DamagedArchiveError(CommandError):
+    """Archive that does not match its manifest."""
 
-    code = 9
+    exit_code = 9

@@ -1,4 +1,4 @@
-"""The functions that only IAM may invoke, found by the name of their stack."""
+"""Invocation of the functions for operators, which authorize their caller by IAM instead of an API key."""
 
 import json
 from typing import Any
@@ -12,22 +12,28 @@ from projects_client.errors import (
     UnavailableError,
 )
 
-REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-UNKNOWN_CALLER = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+ACCESS_DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+INVALID_CREDENTIALS_CODES = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+}
 
 
-def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
-    """What a function answers.
+def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Invoke a function of a stack and return its result.
 
     Args:
-        stack: The CloudFormation stack that it is in.
-        function: Its name in the template.
+        stack: Name of the CloudFormation stack.
+        function: Logical id of the function in the template.
+        event: Event to pass to the function.
 
     Raises:
-        CommandError: AWS or the function refuses; the text says why.
+        CommandError: The call failed in AWS or in the function; the text says why.
     """
     try:
-        import boto3  # noqa: PLC0415 - only operators need it
+        import boto3  # noqa: PLC0415 - only operators install boto3
         from botocore.config import Config  # noqa: PLC0415 - as above
         from botocore.exceptions import (  # noqa: PLC0415 - as above
             BotoCoreError,
@@ -38,54 +44,55 @@ def invoke(stack: str, function: str, event: dict[str, Any]) -> dict[str, Any]:
         )
     except ImportError:
         raise CommandError(
-            "Operators' commands need boto3: pip install boto3, or in the repository: pip install './cli[operators]'."
+            "Operator commands need boto3. Run: pip install boto3, or in the repository: "
+            "pip install './client[cli,operators]'."
         ) from None
     try:
-        session = _in_a_region(boto3.Session())
-        described = session.client(
+        session = _require_region(boto3.Session())
+        resource = session.client(
             "cloudformation", config=Config(retries={"mode": "standard"})
         ).describe_stack_resource(StackName=stack, LogicalResourceId=function)["StackResourceDetail"]
-        # not repeated: a key whose answer was lost would be one that nobody knows of
-        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
-        answer = session.client("lambda", config=once).invoke(
-            FunctionName=described["PhysicalResourceId"], Payload=json.dumps(event).encode()
+        # no retries: a new API key whose response is lost would exist without anybody knowing it
+        no_retries = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        response = session.client("lambda", config=no_retries).invoke(
+            FunctionName=resource["PhysicalResourceId"], Payload=json.dumps(event).encode()
         )
-        content: dict[str, Any] = json.loads(answer["Payload"].read())
+        result: dict[str, Any] = json.loads(response["Payload"].read())
     except ClientError as error:
-        raise _refused(error.response["Error"], stack, function) from None
+        raise _translate_aws_error(error.response["Error"], stack, function) from None
     except NoCredentialsError:
-        raise NotAuthenticatedError("AWS does not know who you are: sign in, or set AWS_PROFILE.") from None
+        raise NotAuthenticatedError("There are no AWS credentials. Sign in, or set AWS_PROFILE.") from None
     except (PartialCredentialsError, ProfileNotFound) as error:
         raise NotAuthenticatedError(f"{error}. Sign in, or set AWS_PROFILE.") from None
-    except ValueError as error:  # of an endpoint
-        raise InvalidInputError(f"{error}. Is AWS_ENDPOINT_URL right?") from None
+    except ValueError as error:  # invalid endpoint
+        raise InvalidInputError(f"{error}. Check AWS_ENDPOINT_URL.") from None
     except BotoCoreError as error:
-        raise UnavailableError(f"AWS does not answer: {error}") from None
-    if "FunctionError" in answer:
-        raise _failed(content)
-    return content
+        raise UnavailableError(f"AWS does not respond: {error}") from None
+    if "FunctionError" in response:
+        raise _translate_function_error(result)
+    return result
 
 
-def _in_a_region(session: Any) -> Any:
-    if not session.region_name:  # an empty one would be missed by nobody before the request is signed
-        raise InvalidInputError("Say in which region the stack is: set AWS_DEFAULT_REGION.")
+def _require_region(session: Any) -> Any:
+    if not session.region_name:  # botocore accepts an empty region until it signs a request
+        raise InvalidInputError("The region of the stack is not set. Set AWS_DEFAULT_REGION.")
     return session
 
 
-def _refused(error: Any, stack: str, function: str) -> CommandError:
+def _translate_aws_error(error: Any, stack: str, function: str) -> CommandError:
     code, message = error.get("Code", ""), error.get("Message", "")
-    if code in REFUSED:
-        return NotAllowedError(f"IAM does not let you do this. {message}")
-    if code in UNKNOWN_CALLER:
-        return NotAuthenticatedError(f"AWS does not take your credentials. {message}")
+    if code in ACCESS_DENIED_CODES:
+        return NotAllowedError(f"IAM does not allow this. {message}")
+    if code in INVALID_CREDENTIALS_CODES:
+        return NotAuthenticatedError(f"AWS rejects your credentials. {message}")
     if code in {"ValidationError", "ResourceNotFoundException"}:
-        return NotFoundError(f"There is no function {function} in a stack named '{stack}': give --stack. {message}")
-    return UnavailableError(f"AWS answered {code}. {message}")
+        return NotFoundError(f"There is no function {function} in a stack named '{stack}'. Set --stack. {message}")
+    return UnavailableError(f"AWS returned the error {code}. {message}")
 
 
-def _failed(content: dict[str, Any]) -> CommandError:
-    """What the function raised, by the name of its error, which tells what kind it is."""
-    kind, message = content.get("errorType", ""), content.get("errorMessage", "")
+def _translate_function_error(payload: dict[str, Any]) -> CommandError:
+    """Return the error for an exception of the function, chosen by the name of the exception's class."""
+    kind, message = payload.get("errorType", ""), payload.get("errorMessage", "")
     if kind.endswith("NotFoundError"):
         return NotFoundError(message)
     if kind == "InvalidInputError":

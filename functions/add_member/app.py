@@ -1,4 +1,4 @@
-"""POST /api/projects/{project_id}/members: adds a member, or changes a member's role."""
+"""POST /api/projects/{project_id}/members: add a member, or change a member's role."""
 
 from http import HTTPStatus
 
@@ -9,7 +9,6 @@ from projects_api.api.parameters import ProjectPath
 from projects_api.api.resolver import Api
 from projects_api.domain import members
 from projects_api.entities.errors import OwnerRoleError
-from projects_api.entities.ids import ProjectId
 from projects_api.schemas.member_schemas import Member, MemberResponse, NewMember
 
 api = Api()
@@ -17,8 +16,8 @@ api = Api()
 
 @api.post(
     "/api/projects/<project_id>/members",
-    summary="Add a member, or change a role",
-    description="Only the owner may.",
+    summary="Add a member or change a role",
+    description="Adds a registered user, or changes the role of a member. Only the owner may do this.",
     tags=["Members"],
     responses=response(201, "The member was added.")
     | response(200, "The role was changed.")
@@ -27,11 +26,11 @@ api = Api()
     | conflict_response(owner=OwnerRoleError()),
 )
 def add_member(project_id: ProjectPath, body: NewMember) -> Response[MemberResponse]:
-    member, added = members.add(api.caller.user_id, ProjectId(str(project_id)), email=body.email, role=body.role)
+    member, added = members.add(api.caller.user_id, project_id, email=body.email, role=body.role)
     return Response(
         status_code=HTTPStatus.CREATED if added else HTTPStatus.OK,
         content_type="application/json",
-        body=MemberResponse(member=Member.of(member)),
+        body=MemberResponse(member=Member.from_entity(member)),
     )
 
 

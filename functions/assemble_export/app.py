@@ -1,4 +1,4 @@
-"""Assembles the archive of an export, off a queue, and says on the bus how it ended."""
+"""The export worker: assembles archives from queue messages and publishes the outcomes on the event bus."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.sqs_batch import process_batch
 from projects_api.telemetry import Metric, count
 
-#: How long before its end a run hands on to the next, in milliseconds: longer than S3 takes to copy the largest part.
+#: A run hands over to the next this many milliseconds before its timeout. S3 copies the largest part in less time.
 TIME_RESERVE = 120_000
 
 logger = Logger()
@@ -21,7 +21,7 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Takes a batch of an SQS queue; answers with the messages to deliver again."""
+    """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
 
     def assemble(body: str) -> None:
         message = json.loads(body)
@@ -36,9 +36,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
             )
         except OutOfTimeError:
             recovery.send_again(project_id, export_id)
-        finished = finalization.finalize_export(project_id, export_id)
-        if finished:
-            count(Metric.EXPORTS_READY if finished.status is ExportStatus.READY else Metric.EXPORTS_FAILED)
-        logger.info("worked on an export", extra={"ended": finished.status if finished else None})
+        export = finalization.finalize_export(project_id, export_id)
+        if export:
+            count(Metric.EXPORTS_READY if export.status is ExportStatus.READY else Metric.EXPORTS_FAILED)
+        logger.info("Export run ended", extra={"status": export.status if export else None})
 
     return process_batch(event, context, assemble)

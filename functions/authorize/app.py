@@ -1,4 +1,4 @@
-"""The authorizer: lets in who bears a valid API key, and tells the functions who that is."""
+"""The Lambda authorizer: accepts valid API keys and passes the user to the functions of the routes."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Takes an HTTP API's authorizer request in format 2.0; answers with a simple response."""
-    telemetry.identify(event)
-    scheme, _, text = str((event.get("identitySource") or [""])[0]).partition(" ")
+    """Return a simple response to an HTTP API authorizer event in payload format 2.0."""
+    telemetry.append_request_keys(event)
+    scheme, _, credentials = str((event.get("identitySource") or [""])[0]).partition(" ")
     with deadline.within(context.get_remaining_time_in_millis() / 1000):
-        key = users.authenticate(text.strip()) if scheme.lower() == "bearer" else None
+        key = users.authenticate(credentials.strip()) if scheme.lower() == "bearer" else None
     if key is None:
-        logger.info("refused")
+        logger.info("API key rejected")
         telemetry.count(Metric.KEYS_REJECTED)
         return {"isAuthorized": False}
     return {

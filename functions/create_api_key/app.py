@@ -1,4 +1,7 @@
-"""Issues an API key. Only IAM can invoke it: ``{"email": "ada@example.com", "scopes": ["read", "write"]}``."""
+"""The operator function that issues an API key.
+
+Example event: ``{"email": "ada@example.com", "scopes": ["read", "write"]}``
+"""
 
 from typing import Any
 
@@ -13,8 +16,8 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Responses with the key and, this once, its text as ``api_key``."""
-    wanted = NewApiKey.of(event)
-    key, text = users.create_api_key(wanted.email, frozenset(wanted.scopes), wanted.expires_at)
-    logger.info("issued", extra={"key_id": key.id, "user_id": key.user_id})
-    return ApiKey.of(key).model_dump(mode="json") | {"api_key": text}
+    """Return the key, with the secret text as ``api_key``. No other function returns this text."""
+    request = NewApiKey.from_event(event)
+    key, text = users.create_api_key(request.email, frozenset(request.scopes), request.expires_at)
+    logger.info("API key issued", extra={"key_id": key.id, "user_id": key.user_id})
+    return ApiKey.from_entity(key).model_dump(mode="json") | {"api_key": text}

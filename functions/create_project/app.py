@@ -1,4 +1,4 @@
-"""POST /api/projects: a new project, which the caller owns."""
+"""POST /api/projects: create a project."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -20,20 +20,23 @@ api = Api()
 @api.post(
     "/api/projects",
     summary="Create a project",
-    description="The caller owns it.",
+    description="Creates a project. The caller becomes its owner.",
     tags=["Projects"],
-    responses=response(201, "It was created.", headers=location_header("Of the project.")) | ERRORS | BODY_TOO_LARGE,
+    responses=response(201, "The project was created.", headers=location_header("The URL of the project."))
+    | ERRORS
+    | BODY_TOO_LARGE,
 )
 def create_project(body: NewProject, idempotency_key: IdempotencyKey = None) -> Response[CreatedProjectResponse]:
     project = projects.create(
         api.caller, name=body.name, description=body.description or "", idempotency_key=idempotency_key
     )
     logger.append_keys(project_id=project.id)
+    membership = Membership(project, Role.OWNER)
     return Response(
         status_code=HTTPStatus.CREATED,
         content_type="application/json",
         headers={"Location": f"/api/projects/{project.id}"},
-        body=CreatedProjectResponse(project_id=UUID(project.id), project=Project.of(Membership(project, Role.OWNER))),
+        body=CreatedProjectResponse(project_id=UUID(project.id), project=Project.from_membership(membership)),
     )
 
 

@@ -1,4 +1,4 @@
-"""GET /api/projects/{project_id}/export: the archive of the project as it is now."""
+"""GET /api/projects/{project_id}/export: download the archive of the project in its current state."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -20,12 +20,12 @@ from projects_api.domain.exports import export_requests
 from projects_api.domain.exports.export_requests import ProjectExport
 from projects_api.entities.errors import ConflictError
 from projects_api.entities.export import ExportStatus
-from projects_api.entities.ids import ProjectId
 from projects_api.schemas.export_schemas import Export, ExportResponse
 from projects_api.storage.s3 import archive_store
 
-#: The largest archive that is answered itself: a function's answer is at most 6 MB, and base64 takes a third more.
-INLINE_BYTES = 4 << 20
+#: The maximum size of an archive in the response body. A response is at most 6 MB, and base64 adds a third:
+#: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_INLINE_BYTES = 4 << 20
 
 api = Api()
 
@@ -33,73 +33,80 @@ api = Api()
 @api.get(
     "/api/projects/<project_id>/export",
     summary="Download the archive",
-    description="The project as it is now, in one ZIP. It is made if it has changed since it was made last.\n\n"
-    "A script in a web page can't follow the redirect to a larger archive: it asks for `application/json` until "
-    "it is answered 200, and has the browser open the `download_url`. So does `/api/docs`, unless told otherwise.",
+    description="Returns the project in its current state as one ZIP file. A new archive is built if the project has "
+    "changed since the last export.\n\n"
+    "Scripts in a web page can't follow the redirect to a large archive. They send `Accept: application/json`, retry "
+    "until the status is 200, and let the browser open the `download_url`. By default, `/api/docs` also requests JSON.",
     tags=["Exports"],
     responses=response(
         200,
-        "The archive; or the export, with the archive's URL, where application/json is asked for.",
+        "The archive. With `Accept: application/json`, the export with the URL of the archive.",
         content=json_content("ExportResponse")
         | {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     )
     | response(
         202,
-        "Where application/json is asked for: the export, which is not ready yet.",
-        headers=RETRY_AFTER | location_header("Of the export."),
+        "With `Accept: application/json`: the export, which is not ready yet.",
+        headers=RETRY_AFTER | location_header("The URL of the export."),
         content=json_content("ExportResponse"),
     )
     | response(
         302,
-        "To the archive, where it is larger than 4 MiB.",
-        headers=location_header("Of the archive, signed."),
+        "A redirect to the archive, which is larger than 4 MiB.",
+        headers=location_header("The signed URL of the archive."),
         content={},
     )
     | response(
-        307, "To this route again: the archive is not ready yet.", headers=location_header("Of this route."), content={}
+        307,
+        "A redirect to this route, because the archive is not ready yet.",
+        headers=location_header("The URL of this route."),
+        content={},
     )
     | PROJECT_ERRORS
     | conflict_response(failed=ConflictError("The export failed. The artifact models/m.bin is missing.")),
 )
-def get_archive(  # type: ignore[no-untyped-def] # a declared answer would be turned into JSON, and an archive is none
+def get_archive(  # type: ignore[no-untyped-def] # a declared type would be serialized as JSON
     project_id: ProjectPath,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ):
-    started = export_requests.start(api.caller.user_id, ProjectId(str(project_id)))
-    if _asks_for_json(accept):
-        return _described(started)
-    return _downloaded(export_requests.wait(started))
+    started = export_requests.start(api.caller.user_id, project_id)
+    if _requests_json(accept):
+        return _export_response(started)
+    return _archive_response(export_requests.wait(started))
 
 
-def _asks_for_json(accept: str) -> bool:
+def _requests_json(accept: str) -> bool:
     return any(part.partition(";")[0].strip().lower() == "application/json" for part in accept.split(","))
 
 
-def _described(made: ProjectExport) -> Response[Any]:
-    answer = ExportResponse(export=Export.of(made)).model_dump(mode="json")
-    if made.download:
-        return Response(HTTPStatus.OK, "application/json", answer)
-    poll = f"/api/projects/{made.project.id}/exports/{made.export.id}"
-    return Response(HTTPStatus.ACCEPTED, "application/json", answer, {"Location": poll, "Retry-After": "1"})
+def _export_response(project_export: ProjectExport) -> Response[Any]:
+    body = ExportResponse(export=Export.from_project_export(project_export)).model_dump(mode="json")
+    if project_export.download:
+        return Response(HTTPStatus.OK, "application/json", body)
+    export_path = f"/api/projects/{project_export.project.id}/exports/{project_export.export.id}"
+    return Response(HTTPStatus.ACCEPTED, "application/json", body, {"Location": export_path, "Retry-After": "1"})
 
 
-def _downloaded(made: ProjectExport) -> Response[Any]:
-    export = made.export
+def _archive_response(project_export: ProjectExport) -> Response[Any]:
+    export = project_export.export
     if export.status is ExportStatus.FAILED:
         raise ConflictError(f"The export failed. {export.error}")
-    if made.download is None:
-        return _redirected(HTTPStatus.TEMPORARY_REDIRECT, api.current_event.path)
-    if (export.size_bytes or 0) > INLINE_BYTES:
-        return _redirected(HTTPStatus.FOUND, made.download.url)
+    if project_export.download is None:
+        return _redirect(HTTPStatus.TEMPORARY_REDIRECT, api.current_event.path)
+    if (export.size_bytes or 0) > MAX_INLINE_BYTES:
+        return _redirect(HTTPStatus.FOUND, project_export.download.url)
     return Response(
         HTTPStatus.OK,
         archive_store.CONTENT_TYPE,
-        export_requests.read(made),
-        {"Content-Disposition": archive_store.content_disposition(made.project.name), "Cache-Control": "no-store"},
+        export_requests.read(project_export),
+        {
+            "Content-Disposition": archive_store.content_disposition(project_export.project.name),
+            "Cache-Control": "no-store",
+        },
     )
 
 
-def _redirected(status: HTTPStatus, location: str) -> Response[Any]:
+def _redirect(status: HTTPStatus, location: str) -> Response[Any]:
     return Response(status, headers={"Location": location, "Cache-Control": "no-store"})
 
 

@@ -1,4 +1,4 @@
-"""GET /api/docs: a page that shows the OpenAPI document and tries its requests. Its assets come with it."""
+"""GET /api/docs: an HTML page that shows the OpenAPI document and sends requests. All assets are inline."""
 
 import base64
 from functools import cache
@@ -14,11 +14,11 @@ OPENAPI_PATHS = {
     "/api/docs": {
         "get": {
             "tags": ["Documentation"],
-            "summary": "Show this document",
+            "summary": "Show this document as a web page",
             "operationId": "get_docs",
             "security": [],
             "responses": {
-                "200": {"description": "A page for people.", "content": {"text/html": {"schema": {"type": "string"}}}}
+                "200": {"description": "An HTML page.", "content": {"text/html": {"schema": {"type": "string"}}}}
             },
         }
     }
@@ -29,12 +29,12 @@ HERE = Path(__file__).parent
 
 @cache
 def page() -> StaticPage:
-    """The page, with Swagger UI as Powertools brings it, and leave to run just that."""
-    # Powertools is found without being imported: this function needs nothing else of it.
-    found = find_spec("aws_lambda_powertools")
-    if found is None or found.origin is None:
+    """Build the page from the Swagger UI of Powertools. Its content security policy allows only its own scripts."""
+    # locating Powertools without importing it keeps the cold start short
+    spec = find_spec("aws_lambda_powertools")
+    if spec is None or spec.origin is None:
         raise FileNotFoundError("aws_lambda_powertools")
-    swagger_ui = Path(found.origin).parent / "event_handler" / "openapi" / "swagger_ui"
+    swagger_ui = Path(spec.origin).parent / "event_handler" / "openapi" / "swagger_ui"
     parts = {
         "swagger_style": (swagger_ui / "swagger-ui.min.css").read_text(),
         "swagger_script": (swagger_ui / "swagger-ui-bundle.min.js").read_text(),
@@ -55,10 +55,10 @@ def page() -> StaticPage:
 
 
 def _hash(text: str) -> str:
-    """How a content security policy names an inline text (CSP Level 3, section 2.3.1)."""
+    """Return the hash source of an inline text for a content security policy (CSP Level 3, section 2.3.1)."""
     return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Responses a request of an HTTP API in payload format 2.0."""
+    """Respond to an HTTP API event in payload format 2.0."""
     return page().respond(event)

@@ -1,6 +1,6 @@
 "use strict";
 
-// An archive lies in S3, where the scripts of this page may not go; who follows a link may.
+// The scripts of this page may not request the archive from S3, but a user may follow a link to it.
 const archiveLink = {
   wrapComponents: {
     responseBody: (ResponseBody, { React: { createElement } }) => (props) => {
@@ -15,7 +15,7 @@ function downloadUrl(content) {
   try {
     return JSON.parse(content).export.download_url;
   } catch {
-    return null; // most answers are of no export
+    return null; // most responses contain no export
   }
 }
 
@@ -26,17 +26,17 @@ const docs = SwaggerUIBundle({
   displayRequestDuration: true,
   tryItOutEnabled: true,
   plugins: [archiveLink],
-  validatorUrl: null, // it would send the document to somebody else
+  validatorUrl: null, // the default validator would send the document to a third party
 });
 
-// The key stays in this page: it is neither stored nor put into the address.
+// The key is kept in memory only: never in storage or in the URL.
 const field = document.getElementById("api-key");
 field.addEventListener("input", () => {
   const key = field.value.trim();
   if (key) docs.preauthorizeApiKey("ApiKey", key);
   else docs.authActions.logout(["ApiKey"]);
   field.form.querySelector("output").textContent = key
-    ? "Requests that you try bear this key; reload the page to forget it."
-    : "Without a key, requests are answered with 401.";
+    ? "Requests use this key. Reload the page to clear it."
+    : "Requests without a key fail with status 401.";
 });
 field.form.addEventListener("submit", (event) => event.preventDefault());

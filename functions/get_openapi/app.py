@@ -1,4 +1,4 @@
-"""GET /api/openapi.json: the OpenAPI document, written beside this file by `make openapi`."""
+"""GET /api/openapi.json: the OpenAPI document, which `make openapi` writes to this folder."""
 
 from pathlib import Path
 from typing import Any
@@ -26,5 +26,5 @@ document = StaticPage(Path(__file__).with_name("openapi.json").read_text(), "app
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Responses a request of an HTTP API in payload format 2.0."""
+    """Respond to an HTTP API event in payload format 2.0."""
     return document.respond(event)

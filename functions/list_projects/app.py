@@ -1,4 +1,4 @@
-"""GET /api/projects: the projects that the caller owns or was added to."""
+"""GET /api/projects: list the caller's projects."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -23,17 +23,22 @@ class SortDirection(StrEnum):
 @api.get(
     "/api/projects",
     summary="List projects",
-    description="Those that the caller owns or was added to.",
+    description="Lists the projects that the caller owns or is a member of.",
     tags=["Projects"],
-    responses=response(200, "A page of them, and how many there are.") | ERRORS,
+    responses=response(200, "A page of the projects, and their total number.") | ERRORS,
 )
 def list_projects(
-    limit: Annotated[int, Query(ge=1, le=500, description="The most to return.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=500, description="The maximum number of items to return.")] = 50,
     offset: Offset = 0,
-    search: Annotated[str, Query(description="A part of a name or description, in any case.")] = "",
-    sort_field: Annotated[SortField, Query(description="What to sort by; ties break by id.")] = SortField.CREATED_AT,
+    search: Annotated[
+        str,
+        Query(description="Return only projects with this text in their name or description. Case is ignored."),
+    ] = "",
+    sort_field: Annotated[
+        SortField, Query(description="The field to sort by. Ties are sorted by id.")
+    ] = SortField.CREATED_AT,
     sort_direction: Annotated[
-        SortDirection, Query(description="desc is newest, last or most first.")
+        SortDirection, Query(description="`desc` lists the newest, the largest or the alphabetically last first.")
     ] = SortDirection.DESC,
 ) -> ProjectList:
     page = projects.list_page(
@@ -44,7 +49,7 @@ def list_projects(
         sort_field=sort_field,
         descending=sort_direction is SortDirection.DESC,
     )
-    items = [Project.of(membership) for membership in page.memberships]
+    items = [Project.from_membership(membership) for membership in page.memberships]
     return ProjectList(items=items, total=page.total, limit=limit, offset=offset)
 
 

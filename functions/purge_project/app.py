@@ -1,4 +1,4 @@
-"""Removes what a deleted project left, off a queue."""
+"""The purge worker: deletes the files and records of deleted projects."""
 
 import json
 from typing import Any
@@ -10,26 +10,28 @@ from projects_api.domain.purge import PurgeIncompleteError, purge_project, send_
 from projects_api.entities.ids import ProjectId
 from projects_api.sqs_batch import process_batch
 
-#: How long before its end a run hands on to the next, in milliseconds, and how long that waits, in seconds.
+#: A run hands over to the next this many milliseconds before its timeout.
 TIME_RESERVE = 20_000
-PAUSE = 5
+
+#: The delay of the message for the next run, in seconds.
+RESEND_DELAY = 5
 
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Takes a batch of an SQS queue; answers with the messages to deliver again."""
+    """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
 
     def purge(body: str) -> None:
         project_id = ProjectId(json.loads(body)["project_id"])
         logger.append_keys(project_id=project_id)
         try:
             purge_project(project_id, should_continue=lambda: context.get_remaining_time_in_millis() > TIME_RESERVE)
-        except PurgeIncompleteError as rest:
-            send_again(project_id, delay=PAUSE)
-            logger.info("purged in part", extra={"rest": str(rest)})
+        except PurgeIncompleteError as error:
+            send_again(project_id, delay=RESEND_DELAY)
+            logger.info("Purge incomplete", extra={"reason": str(error)})
         else:
-            logger.info("purged")
+            logger.info("Purge completed")
 
     return process_batch(event, context, purge)

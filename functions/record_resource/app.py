@@ -1,7 +1,7 @@
-"""Records what sibling services say of their resources: EventBridge events, off a queue.
+"""The event worker: records the EventBridge events of other services about their resources.
 
-What can't ever be recorded is put aside in the dead-letter queue with its reason. What fails for now is left in the
-queue, which delivers it again, and at last puts it aside as well.
+A rejected event goes to the dead-letter queue together with the reason. SQS redelivers an event whose recording failed
+temporarily, and finally moves it to the dead-letter queue too.
 """
 
 from collections import defaultdict
@@ -29,64 +29,66 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Takes a batch of an SQS queue; answers with the messages to deliver again."""
-    outcomes = record_together(record["body"] for record in event["Records"])
+    """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
+    outcomes = record_by_project(record["body"] for record in event["Records"])
 
-    def work(body: str) -> None:
+    def process_message(body: str) -> None:
         if body not in outcomes:
             record(body)
         elif error := outcomes[body]:
             raise StorageUnavailableError from error
 
-    return process_batch(event, context, work)
+    return process_batch(event, context, process_message)
 
 
-def record_together(bodies: Iterable[str]) -> dict[str, StorageUnavailableError | None]:
-    """Records the events of one project in one transaction: all change its counts, and those can change once at a time.
+def record_by_project(bodies: Iterable[str]) -> dict[str, StorageUnavailableError | None]:
+    """Record the events of each project in one transaction, which avoids conflicts on the project's counts.
 
     Returns:
-        By its body, what keeps an event from being recorded for now, or None where it is recorded. What is not in here
-        is to be recorded by itself, so that one event that can't be keeps no other back.
+        The outcome by message body: None for a recorded event, or the temporary error after which SQS must redeliver
+        the event. The caller records the events without an outcome one by one, because one rejected event fails the
+        whole transaction.
     """
     projects: dict[ProjectId, dict[str, Resource]] = defaultdict(dict)
     for body in bodies:
-        with suppress(Exception):  # met again by itself, where it keeps no other back
+        with suppress(Exception):  # the event is parsed again and rejected on its own
             project_id, resource = parse(body)
             projects[project_id][body] = resource
     outcomes: dict[str, StorageUnavailableError | None] = {}
     for project_id, events in projects.items():
-        for some in batched(events, RESOURCES_PER_TRANSACTION, strict=False):
-            if len(some) > 1:
+        for batch in batched(events, RESOURCES_PER_TRANSACTION, strict=False):
+            if len(batch) > 1:
                 with suppress(ConflictError, ProjectNotFoundError):
-                    outcomes |= dict.fromkeys(some, _recorded(project_id, [events[body] for body in some]))
+                    outcomes |= dict.fromkeys(batch, _record_batch(project_id, [events[body] for body in batch]))
     return outcomes
 
 
-def _recorded(project_id: ProjectId, events: list[Resource]) -> StorageUnavailableError | None:
+def _record_batch(project_id: ProjectId, events: list[Resource]) -> StorageUnavailableError | None:
     try:
         changed = resources.record(project_id, events)
     except StorageUnavailableError as error:
         return error
-    logger.info("recorded", extra={"project_id": project_id, "events": len(events), "changed": changed})
+    logger.info("Events recorded", extra={"project_id": project_id, "events": len(events), "changed": changed})
     return None
 
 
 def record(body: str) -> None:
-    """Records one event, or puts it aside."""
+    """Record one event, or reject it."""
     try:
         project_id, resource = parse(body)
         logger.append_keys(project_id=project_id, resource_id=resource.id)
         changed = resources.record(project_id, [resource])
     except (EventRejectedError, ConflictError) as error:
-        set_aside(body, str(error))
+        reject(body, str(error))
     except ProjectNotFoundError:
-        set_aside(body, "detail.project_id: there is no such project, or it has been deleted")
+        reject(body, "detail.project_id: there is no such project, or it has been deleted")
     else:
-        logger.info("recorded", extra={"events": 1, "changed": changed})
+        logger.info("Events recorded", extra={"events": 1, "changed": changed})
 
 
-def set_aside(body: str, reason: str) -> None:
+def reject(body: str, reason: str) -> None:
+    """Send an event to the dead-letter queue, with the reason for the rejection."""
     printable = "".join(c if c.isprintable() else "?" for c in reason)[:1000]
     sqs.send_dead_letter(body, reason=printable)
-    logger.warning("refused", extra={"reason": printable})
+    logger.warning("Event rejected", extra={"reason": printable})
     telemetry.count(Metric.EVENTS_REJECTED)

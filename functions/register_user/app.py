@@ -1,4 +1,7 @@
-"""Registers a user. Only IAM can invoke it: ``{"email": "ada@example.com", "name": "Ada"}``."""
+"""The operator function that registers a user.
+
+Example event: ``{"email": "ada@example.com", "name": "Ada"}``
+"""
 
 from typing import Any
 
@@ -13,8 +16,8 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Responses with the user; one who is registered with the email already is answered as they are."""
-    wanted = NewUser.of(event)
-    user = users.register(wanted.email, wanted.name)
-    logger.info("registered", extra={"user_id": user.id})
-    return User.of(user).model_dump(mode="json")
+    """Return the new user, or the existing one, unchanged, if the email is already registered."""
+    request = NewUser.from_event(event)
+    user = users.register(request.email, request.name)
+    logger.info("User registered", extra={"user_id": user.id})
+    return User.from_entity(user).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""Queues again the exports and purges whose message was lost, or whose worker died. The scheduler calls it."""
+"""The recovery job: sends lost messages of exports and purges again. EventBridge Scheduler invokes it."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Takes anything; answers with how many messages were sent."""
-    answer = {"resumed": recovery.resume_stalled()}
-    logger.info("looked for stalled work", extra=answer)
-    telemetry.count(Metric.STALLED_RESUMED, answer["resumed"])
-    return answer
+    """Return the number of messages sent. The event is ignored."""
+    result = {"resumed": recovery.resume_stalled()}
+    logger.info("Recovery completed", extra=result)
+    telemetry.count(Metric.STALLED_RESUMED, result["resumed"])
+    return result

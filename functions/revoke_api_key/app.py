@@ -1,4 +1,7 @@
-"""Revokes an API key. Only IAM can invoke it: ``{"key_id": "0123456789abcdef"}``."""
+"""The operator function that revokes an API key.
+
+Example event: ``{"key_id": "0123456789abcdef"}``
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Responses with the key, which is refused from the next request on."""
-    key = users.revoke_api_key(ApiKeyToRevoke.of(event).key_id)
-    logger.info("revoked", extra={"key_id": key.id, "user_id": key.user_id})
-    return ApiKey.of(key).model_dump(mode="json")
+    """Return the key. The authorizer rejects it from the next request on."""
+    key = users.revoke_api_key(ApiKeyToRevoke.from_event(event).key_id)
+    logger.info("API key revoked", extra={"key_id": key.id, "user_id": key.user_id})
+    return ApiKey.from_entity(key).model_dump(mode="json")

@@ -1,8 +1,10 @@
-"""Cuts botocore down to what the functions call: ``python trim.py LAYER SERVICE...``, run by the Makefile.
+"""Removes the parts of botocore's data that the functions do not need. The Makefile runs it.
 
-botocore describes over 400 services. That is most of a layer's size, and each start pays for it: to make one client,
-botocore looks into the folder of each service and reads the endpoints of all. Its code stays as it is. Of its
-descriptions, those of other services go, and of those that stay the texts for people and the compression.
+Usage: ``python trim.py LAYER SERVICE...``
+
+botocore contains models of over 400 services. They make up most of the layer's size and slow down every cold start,
+because creating one client lists the folders of all services and reads the endpoints of all services. The script
+deletes the models of other services, and documentation and compression from the remaining ones. Code is unchanged.
 """
 
 import gzip
@@ -14,49 +16,49 @@ from typing import Any
 
 
 def trim(data: Path, services: set[str]) -> None:
-    """Leaves of botocore's ``data`` what clients of ``services`` read."""
-    for folder in [one for one in data.iterdir() if one.is_dir()]:
+    """Delete everything from botocore's ``data`` folder that clients of ``services`` do not read."""
+    for folder in [path for path in data.iterdir() if path.is_dir()]:
         if folder.name not in services:
             shutil.rmtree(folder)
             continue
-        *older, newest = sorted(folder.iterdir())  # versions of the API, by date; a client takes the newest
+        *older, newest = sorted(folder.iterdir())  # API versions are dates, and clients use the newest
         for version in older:
             shutil.rmtree(version)
         for path in list(newest.iterdir()):
-            _trim_description(path)
+            _trim_model(path)
     endpoints = data / "endpoints.json"
-    _write(endpoints, endpoints_of(json.loads(endpoints.read_bytes()), services))
+    _write(endpoints, select_endpoints(json.loads(endpoints.read_bytes()), services))
 
 
-def _trim_description(path: Path) -> None:
+def _trim_model(path: Path) -> None:
     content = path.read_bytes()
     path.unlink()
     if not path.name.startswith("examples-"):
         name, _, compressed = path.name.partition(".json")
-        described = json.loads(gzip.decompress(content) if compressed else content)
-        _write(path.with_name(f"{name}.json"), undocumented(described))
+        model = json.loads(gzip.decompress(content) if compressed else content)
+        _write(path.with_name(f"{name}.json"), strip_documentation(model))
 
 
-def endpoints_of(endpoints: dict[str, Any], services: set[str]) -> dict[str, Any]:
-    """The endpoints of ``services`` in every partition, and of no other service."""
+def select_endpoints(endpoints: dict[str, Any], services: set[str]) -> dict[str, Any]:
+    """Return only the endpoints of ``services``, in every partition."""
     partitions = [
-        partition | {"services": {name: one for name, one in partition["services"].items() if name in services}}
+        partition | {"services": {name: value for name, value in partition["services"].items() if name in services}}
         for partition in endpoints["partitions"]
     ]
     return endpoints | {"partitions": partitions}
 
 
-def undocumented(description: Any) -> Any:
-    """A description whose texts for people are empty; what is called so and is no text, as a shape's member, stays."""
-    match description:
+def strip_documentation(model: Any) -> Any:
+    """Return the model with empty documentation texts. A shape's member called ``documentation`` is kept."""
+    match model:
         case dict():
             return {
-                name: "" if name == "documentation" and isinstance(value, str) else undocumented(value)
-                for name, value in description.items()
+                name: "" if name == "documentation" and isinstance(value, str) else strip_documentation(value)
+                for name, value in model.items()
             }
         case list():
-            return [undocumented(one) for one in description]
-    return description
+            return [strip_documentation(item) for item in model]
+    return model
 
 
 def _write(path: Path, content: Any) -> None:

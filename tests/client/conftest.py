@@ -1,4 +1,4 @@
-"""The command line as its users start it: a program, its arguments, what it prints, and its exit code."""
+"""Fixtures for the ``projects`` command, run as a program against a fake of the API."""
 
 import random
 from collections.abc import Iterator
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli_process import Projects
-from tests.support.fake_api import Service, archive, serve
+from tests.support.cli_process import ProjectsCommand
+from tests.support.fake_api import FakeService, build_archive, start_server
 
 FILES = {"models/m.bin": random.Random(1).randbytes(3 << 20), "report.md": b"# Report\n"}
 KEY = "prj_0123456789abcdef_a-secret-that-nobody-is-to-read"
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    made = Service(archive(FILES))
-    server = serve(made)
-    yield made
-    made.stalled.set()
+def service() -> Iterator[FakeService]:
+    fake_service = FakeService(build_archive(FILES))
+    server = start_server(fake_service)
+    yield fake_service
+    fake_service.resumed.set()
     server.shutdown()
     server.server_close()
 
 
 @pytest.fixture
-def projects(service: Service, tmp_path: Path) -> Projects:
-    return Projects(tmp_path, {"PROJECTS_API_URL": service.url, "PROJECTS_API_KEY": KEY})
+def projects(service: FakeService, tmp_path: Path) -> ProjectsCommand:
+    return ProjectsCommand(tmp_path, {"PROJECTS_API_URL": service.url, "PROJECTS_API_KEY": KEY})

@@ -1,4 +1,4 @@
-"""A download ends with the whole archive, or with a part that the next run goes on with; never with a wrong file."""
+"""Tests of ``projects export``: a download ends with the whole archive, or with a part that the next run resumes."""
 
 import json
 import os
@@ -6,156 +6,155 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.client.conftest import FILES
-from tests.support.cli_process import PROGRAM, Projects
-from tests.support.fake_api import PROJECT, PROJECT_ID, Service, archive
+from tests.support.cli_process import PROGRAM, ProjectsCommand
+from tests.support.fake_api import PROJECT, PROJECT_ID, FakeService, build_archive
 
 MIB = 1 << 20
 
 
-def export(projects: Projects, *more: str) -> tuple[int, str]:
-    ended = projects("export", PROJECT_ID, "-o", "project.zip", *more)
-    return ended.code, ended.err
+def export(projects: ProjectsCommand, *options: str) -> tuple[int, str]:
+    result = projects("export", PROJECT_ID, "-o", "project.zip", *options)
+    return result.code, result.err
 
 
-def wait_for(part: Path) -> None:
-    """Waits until a download has got a MiB, which it then waits for more of."""
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not part.exists() or part.stat().st_size < MIB // 2:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def left(folder: Path) -> list[str]:
+def wait_for_part(part: Path, size: int) -> None:
+    wait_until(lambda: part.exists() and part.stat().st_size >= size)
+
+
+def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_whole_download_is_checked_and_then_named(service: Service, projects: Projects) -> None:
-    ended = projects("export", PROJECT_ID)
-    assert (ended.code, ended.out) == (0, "Card fraud.zip\n")
-    assert "2 files" in ended.err
-    assert "CRC-32" in ended.err
+def test_download(service: FakeService, projects: ProjectsCommand) -> None:
+    """A complete download is checked, and then gets the name of the project."""
+    result = projects("export", PROJECT_ID)
+    assert (result.code, result.out) == (0, "Card fraud.zip\n")
+    assert "2 files" in result.err
+    assert "CRC-32" in result.err
     assert (projects.folder / "Card fraud.zip").read_bytes() == service.data
-    assert left(projects.folder) == ["Card fraud.zip"]
+    assert list_names(projects.folder) == ["Card fraud.zip"]
 
 
-def test_a_download_that_breaks_off_goes_on_from_there(service: Service, projects: Projects) -> None:
-    service.cuts.extend([MIB, MIB])
+def test_resume_after_broken_connection(service: FakeService, projects: ProjectsCommand) -> None:
+    """Each further request asks for the missing bytes of the same object only."""
+    service.break_offsets.extend([MIB, MIB])
     assert export(projects)[0] == 0
     assert (projects.folder / "project.zip").read_bytes() == service.data
     ranges = [request.headers.get("Range") for request in service.downloads]
     assert ranges[0] is None
-    starts = [int(str(one).removeprefix("bytes=").rstrip("-")) for one in ranges[1:]]
+    starts = [int(str(byte_range).removeprefix("bytes=").rstrip("-")) for byte_range in ranges[1:]]
     assert 0 < starts[0] <= MIB < starts[1] <= 2 * MIB
     assert {request.headers["If-Match"] for request in service.downloads[1:]} == {'"one"'}
 
 
-def test_a_program_that_is_killed_is_gone_on_with_by_the_next(service: Service, projects: Projects) -> None:
-    service.cuts.append(2 * MIB)
+def test_resume_after_kill(service: FakeService, projects: ProjectsCommand) -> None:
+    """The next run resumes the part of a killed program."""
+    service.break_offsets.append(2 * MIB)
     service.stalls = True
-    started = projects.start("export", PROJECT_ID, "-o", "project.zip")
+    process = projects.start("export", PROJECT_ID, "-o", "project.zip")
     part = projects.folder / "project.zip.part"
-    deadline = time.monotonic() + 20
-    while not part.exists() or part.stat().st_size < MIB:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    started.kill()
-    started.communicate()
+    wait_for_part(part, MIB)
+    process.kill()
+    process.communicate()
     size = part.stat().st_size
     assert not (projects.folder / "project.zip").exists()
-    ended = projects("export", PROJECT_ID, "-o", "project.zip", "--json")
-    assert ended.json["resumed_at"] == size
+    result = projects("export", PROJECT_ID, "-o", "project.zip", "--json")
+    assert result.json["resumed_at"] == size
     assert service.downloads[-1].headers["Range"] == f"bytes={size}-"
     assert (projects.folder / "project.zip").read_bytes() == service.data
-    assert left(projects.folder) == ["project.zip"]
+    assert list_names(projects.folder) == ["project.zip"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_who_stops_it_keeps_the_part(service: Service, projects: Projects, number: int, code: int) -> None:
-    service.cuts.append(2 * MIB)
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_during_download(service: FakeService, projects: ProjectsCommand, signal_number: int, code: int) -> None:
+    """Ctrl-C and SIGTERM keep the part and say how to resume."""
+    service.break_offsets.append(2 * MIB)
     service.stalls = True
-    started = projects.start("export", PROJECT_ID, "-o", "project.zip")
-    part = projects.folder / "project.zip.part"
-    deadline = time.monotonic() + 20
-    while not part.exists() or not part.stat().st_size:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    started.send_signal(number)
-    _, err = started.communicate(timeout=20)
-    assert started.returncode == code
-    assert "goes on from where project.zip.part ends" in err
+    process = projects.start("export", PROJECT_ID, "-o", "project.zip")
+    wait_for_part(projects.folder / "project.zip.part", 1)
+    process.send_signal(signal_number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "resume from the end of project.zip.part" in err
     assert "Traceback" not in err
-    assert left(projects.folder) == ["project.zip.part", "project.zip.part.json"]
+    assert list_names(projects.folder) == ["project.zip.part", "project.zip.part.json"]
 
 
-def test_who_stops_it_before_the_first_byte_is_told_of_no_part(service: Service, projects: Projects) -> None:
-    service.cuts.append(0)
+def test_signal_before_first_byte(service: FakeService, projects: ProjectsCommand) -> None:
+    """Ctrl-C before the first byte does not mention a part."""
+    service.break_offsets.append(0)
     service.stalls = True
-    started = projects.start("export", PROJECT_ID)
-    deadline = time.monotonic() + 20
-    while not service.downloads:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    process = projects.start("export", PROJECT_ID)
+    wait_until(lambda: bool(service.downloads))
     (projects.folder / "Card fraud.zip.part").unlink(missing_ok=True)
-    started.send_signal(signal.SIGINT)
-    _, err = started.communicate(timeout=20)
-    assert started.returncode == 130
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
     assert "Nothing has been downloaded" in err
 
 
-def test_who_stops_waiting_is_told_that_the_export_goes_on(service: Service, projects: Projects) -> None:
+def test_signal_while_export_runs(service: FakeService, projects: ProjectsCommand) -> None:
+    """Ctrl-C while the service creates the archive says that the service continues."""
     service.export = {"status": "running", "size_bytes": None}
-    started = projects.start("export", PROJECT_ID)
-    deadline = time.monotonic() + 20
-    while len(service.requests) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    started.send_signal(signal.SIGINT)
-    _, err = started.communicate(timeout=20)
-    assert started.returncode == 130
-    assert "The export goes on without you" in err
+    process = projects.start("export", PROJECT_ID)
+    wait_until(lambda: len(service.requests) >= 4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "The service continues the export" in err
 
 
-def test_without_a_terminal_it_says_what_it_does(service: Service, projects: Projects) -> None:
+def test_notes_without_terminal(service: FakeService, projects: ProjectsCommand) -> None:
+    """Without a terminal, notes replace the progress bars."""
     running = {"id": service.export_id, "status": "running", "size_bytes": None, "error": None,
                "progress": {"bytes_done": 0, "bytes_total": 9, "files_done": 0, "files_total": 1}}  # fmt: skip
-    service.answers.extend([(200, {"project": PROJECT}, {}), *[(202, {"export": running}, {})] * 6])
+    service.responses.extend([(200, {"project": PROJECT}, {}), *[(202, {"export": running}, {})] * 6])
     code, err = export(projects)
     assert code == 0
-    assert err.splitlines()[:2] == ["Making the export …", "Downloading 3.0 MiB …"]
+    assert err.splitlines()[:2] == ["Creating the export …", "Downloading 3.0 MiB …"]
 
 
-def test_a_url_that_expires_meanwhile_is_signed_afresh(service: Service, projects: Projects) -> None:
-    service.cuts.append(MIB)
-    first = service.signed + 2  # one in the answer to POST, one for the download
-    service.signature = first
-    projects_code = export(projects)[0]
-    assert projects_code == 0
+def test_expired_url(service: FakeService, projects: ProjectsCommand) -> None:
+    """A URL that expires before or during the download is signed again."""
+    service.break_offsets.append(MIB)
+    service.oldest_signature = service.signature_count + 2  # the response to POST has one URL, the download the next
+    assert export(projects)[0] == 0
     service.requests.clear()
     (projects.folder / "project.zip").unlink()
-    service.cuts.append(MIB)
-    service.signature = service.signed + 3  # the URL of the download is too old from the start
+    service.break_offsets.append(MIB)
+    service.oldest_signature = service.signature_count + 3  # the download's first URL has already expired
     assert export(projects)[0] == 0
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-def test_a_part_of_an_earlier_export_is_not_gone_on_with(service: Service, projects: Projects) -> None:
+def test_part_of_another_export(service: FakeService, projects: ProjectsCommand) -> None:
+    """A part of another export is downloaded from the beginning, with a note."""
     (projects.folder / "project.zip.part").write_bytes(b"something else")
-    earlier = {"export_id": str(uuid.uuid4()), "etag": '"zero"', "size": len(service.data)}
-    (projects.folder / "project.zip.part.json").write_text(json.dumps(earlier))
+    origin = {"export_id": str(uuid.uuid4()), "etag": '"zero"', "size": len(service.data)}
+    (projects.folder / "project.zip.part.json").write_text(json.dumps(origin))
     code, err = export(projects)
     assert code == 0
-    assert "is of another export" in err
+    assert "belongs to another export" in err
     assert "Range" not in service.downloads[0].headers
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-def test_an_object_that_was_replaced_is_downloaded_from_its_start(service: Service, projects: Projects) -> None:
-    service.cuts.extend([MIB, 0, 0, 0, 0])
+def test_replaced_object(service: FakeService, projects: ProjectsCommand) -> None:
+    """An archive that was replaced since the last run is downloaded from the beginning."""
+    service.break_offsets.extend([MIB, 0, 0, 0, 0])
     assert export(projects)[0] == 7
     service.etag = '"two"'
     assert export(projects)[0] == 0
@@ -163,84 +162,83 @@ def test_an_object_that_was_replaced_is_downloaded_from_its_start(service: Servi
     assert [request.headers.get("Range") for request in service.downloads][-1] is None
 
 
-def test_a_storage_that_sends_all_instead_of_a_range_is_understood(service: Service, projects: Projects) -> None:
-    service.honours_range = False
-    service.cuts.append(MIB)
+def test_storage_without_ranges(service: FakeService, projects: ProjectsCommand) -> None:
+    """A response with the whole archive, instead of the requested range, replaces the part."""
+    service.supports_range = False
+    service.break_offsets.append(MIB)
     assert export(projects)[0] == 0
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-@pytest.mark.parametrize("rest", [None, "0", "-1", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"])
-def test_a_storage_that_is_down_for_a_moment_is_asked_again(
-    service: Service, projects: Projects, rest: str | None
-) -> None:
-    service.refusals.append((503, {"Retry-After": rest} if rest else {}))
+@pytest.mark.parametrize("retry_after", [None, "0", "-1", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"])
+def test_storage_retry(service: FakeService, projects: ProjectsCommand, retry_after: str | None) -> None:
+    """A download is retried when the storage returns 503, with any ``Retry-After``."""
+    service.storage_errors.append((503, {"Retry-After": retry_after} if retry_after else {}))
     assert export(projects)[0] == 0
 
 
-def test_bytes_of_another_archive_are_gone_before_the_note_says_that_they_are_of_this_one(
-    service: Service, projects: Projects
-) -> None:
+def test_old_part_is_removed_before_origin_is_written(service: FakeService, projects: ProjectsCommand) -> None:
+    """The origin file of an archive never describes bytes of another one, even if the program ends in between."""
     part = projects.folder / "project.zip.part"
     part.write_bytes(b"something else")
-    note = projects.folder / "project.zip.part.json"
-    note.mkdir()  # so that it can't be written: where a program ends that dies right before
+    origin_file = projects.folder / "project.zip.part.json"
+    origin_file.mkdir()  # a folder can't be written, which ends the program at this point
     assert export(projects)[0] == 1
     assert not part.exists()
 
 
-def test_a_storage_that_stays_down_leaves_the_part_for_later(service: Service, projects: Projects) -> None:
-    service.cuts.append(MIB)
-    service.cuts.extend([0] * 4)
+def test_storage_stays_down(service: FakeService, projects: ProjectsCommand) -> None:
+    """A storage that keeps failing ends the run, and keeps the part for the next one."""
+    service.break_offsets.append(MIB)
+    service.break_offsets.extend([0] * 4)
     code, err = export(projects)
     assert code == 7
-    assert "goes on from here" in err
-    assert left(projects.folder) == ["project.zip.part", "project.zip.part.json"]
+    assert "Run the same command again to resume." in err
+    assert list_names(projects.folder) == ["project.zip.part", "project.zip.part.json"]
 
 
-def encrypted(data: bytes) -> bytes:
-    """The same, but that the directory says of its last file that it is encrypted (APPNOTE 4.4.4, bit 0)."""
+def mark_as_encrypted(data: bytes) -> bytes:
+    """Set the flag for encryption of the last file in the central directory (APPNOTE 4.4.4, bit 0)."""
     flags = data.rindex(b"PK\x01\x02") + 8
     return data[:flags] + b"\x01" + data[flags + 1 :]
 
 
 @pytest.mark.parametrize(
-    ("data", "complaint"),
+    ("data", "message"),
     [
-        (encrypted(archive(FILES)), "encrypted"),
-        (archive(FILES, crc32="00000000"), "CRC-32"),
-        (archive(FILES, size=1), "its manifest says 1"),
-        (archive(FILES).replace(b"# Report", b"# report"), "report.md"),
-        (archive(FILES)[:-100], "damaged"),
+        (mark_as_encrypted(build_archive(FILES)), "encrypted"),
+        (build_archive(FILES, crc32="00000000"), "CRC-32"),
+        (build_archive(FILES, size=1), "the manifest states 1"),
+        (build_archive(FILES).replace(b"# Report", b"# report"), "report.md"),
+        (build_archive(FILES)[:-100], "damaged"),
         (b"no archive at all", "damaged"),
     ],
     ids=["encrypted", "crc32", "size", "flipped", "short", "no-zip"],
 )
-def test_what_is_not_as_its_manifest_says_never_gets_the_name(
-    service: Service, projects: Projects, data: bytes, complaint: str
-) -> None:
+def test_damaged_archive(service: FakeService, projects: ProjectsCommand, data: bytes, message: str) -> None:
+    """An archive that does not match its manifest is removed, and never gets the file's name."""
     service.data = data
     code, err = export(projects)
     assert code == 9
-    assert complaint in err
-    assert left(projects.folder) == []
+    assert message in err
+    assert list_names(projects.folder) == []
 
 
 @pytest.mark.parametrize(
-    ("output", "code", "says"),
+    ("output", "code", "message"),
     [("-", 2, "not '-'"), ("nowhere/a.zip", 1, "no folder nowhere"), ("nowhere/", 1, "no folder nowhere")],
 )
-def test_where_no_archive_can_be_written_none_is_asked_for(
-    service: Service, projects: Projects, output: str, code: int, says: str
-) -> None:
-    ended = projects("export", PROJECT_ID, "-o", output)
-    assert (ended.code, ended.out) == (code, "")
-    assert says in ended.err
+def test_invalid_output(service: FakeService, projects: ProjectsCommand, output: str, code: int, message: str) -> None:
+    """An output that can't be written is rejected before any request."""
+    result = projects("export", PROJECT_ID, "-o", output)
+    assert (result.code, result.out) == (code, "")
+    assert message in result.err
     assert service.requests == []
-    assert left(projects.folder) == []
+    assert list_names(projects.folder) == []
 
 
-def test_an_archive_at_hand_can_be_verified_without_the_api(service: Service, projects: Projects) -> None:
+def test_verify(service: FakeService, projects: ProjectsCommand) -> None:
+    """``projects verify`` checks an archive without the API."""
     file = projects.folder / "a.zip"
     file.write_bytes(service.data)
     assert projects("verify", "a.zip", "--json", PROJECTS_API_URL="").json["files"] == 2
@@ -248,7 +246,8 @@ def test_an_archive_at_hand_can_be_verified_without_the_api(service: Service, pr
     assert projects("verify", "a.zip").code == 9
 
 
-def test_a_file_that_exists_is_replaced_only_by_force(service: Service, projects: Projects) -> None:
+def test_existing_file(service: FakeService, projects: ProjectsCommand) -> None:
+    """Only ``--force`` replaces an existing file."""
     (projects.folder / "project.zip").write_text("mine")
     assert export(projects)[0] == 6
     assert (projects.folder / "project.zip").read_text() == "mine"
@@ -257,101 +256,109 @@ def test_a_file_that_exists_is_replaced_only_by_force(service: Service, projects
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-def test_a_file_that_comes_meanwhile_is_replaced_only_by_force(service: Service, projects: Projects) -> None:
-    service.cuts.append(MIB)
+def test_file_created_during_download(service: FakeService, projects: ProjectsCommand) -> None:
+    """Only ``--force`` replaces a file that appears during the download, without another request."""
+    service.break_offsets.append(MIB)
     service.stalls = True
-    started = projects.start("export", PROJECT_ID, "-o", "project.zip")
-    wait_for(projects.folder / "project.zip.part")
+    process = projects.start("export", PROJECT_ID, "-o", "project.zip")
+    wait_for_part(projects.folder / "project.zip.part", MIB // 2)
     (projects.folder / "project.zip").write_text("mine")
     service.stalls = False
-    service.stalled.set()
-    _, err = started.communicate(timeout=60)
-    assert (started.returncode, "is there by now" in err) == (6, True)
+    service.resumed.set()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "was created during the download" in err) == (6, True)
     assert (projects.folder / "project.zip").read_text() == "mine"
-    asked = len(service.downloads)
+    download_count = len(service.downloads)
     assert export(projects, "--force")[0] == 0
-    assert len(service.downloads) == asked
+    assert len(service.downloads) == download_count
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-def test_a_part_that_no_download_has_written_is_kept_but_for_force(service: Service, projects: Projects) -> None:
+def test_foreign_part(service: FakeService, projects: ProjectsCommand) -> None:
+    """Only ``--force`` replaces a file that has the name of the part, and that no download wrote."""
     part = projects.folder / "project.zip.part"
     part.write_text("mine")
     code, err = export(projects)
-    assert (code, "is no download" in err, part.read_text()) == (6, True, "mine")
+    assert (code, "was not written by `projects export`" in err, part.read_text()) == (6, True, "mine")
     assert export(projects, "--force")[0] == 0
-    assert left(projects.folder) == ["project.zip"]
+    assert list_names(projects.folder) == ["project.zip"]
 
 
-def test_two_exports_do_not_write_one_file(service: Service, projects: Projects) -> None:
-    service.cuts.append(MIB)
+def test_concurrent_exports(service: FakeService, projects: ProjectsCommand) -> None:
+    """A second export to the same file is rejected, even with ``--force``."""
+    service.break_offsets.append(MIB)
     service.stalls = True
-    first = projects.start("export", PROJECT_ID, "-o", "project.zip")
-    wait_for(projects.folder / "project.zip.part")
+    process = projects.start("export", PROJECT_ID, "-o", "project.zip")
+    wait_for_part(projects.folder / "project.zip.part", MIB // 2)
     code, err = export(projects, "--force")
-    assert (code, "Another `projects export` writes project.zip" in err) == (6, True)
+    assert (code, "Another `projects export` is writing project.zip" in err) == (6, True)
     service.stalls = False
-    service.stalled.set()
-    first.communicate(timeout=60)
-    assert first.returncode == 0
-    assert left(projects.folder) == ["project.zip"]
+    service.resumed.set()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert list_names(projects.folder) == ["project.zip"]
 
 
 @pytest.mark.parametrize("etag", [5, "a\nb", "é\u2028", [[]], '"zero"'])
-def test_a_note_that_somebody_has_written_into_is_passed_over(
-    service: Service, projects: Projects, etag: object
-) -> None:
+def test_edited_origin_file(service: FakeService, projects: ProjectsCommand, etag: object) -> None:
+    """An origin file with an invalid or a wrong ETag does not break the download."""
     (projects.folder / "project.zip.part").write_bytes(service.data[:MIB])
-    note = {"export_id": service.export_id, "etag": etag, "size": len(service.data)}
-    (projects.folder / "project.zip.part.json").write_text(json.dumps(note))
+    origin = {"export_id": service.export_id, "etag": etag, "size": len(service.data)}
+    (projects.folder / "project.zip.part.json").write_text(json.dumps(origin))
     assert export(projects)[0] == 0
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
-def test_what_is_no_file_is_not_replaced(service: Service, projects: Projects) -> None:
+def test_output_is_not_a_file(service: FakeService, projects: ProjectsCommand) -> None:
+    """A pipe or a folder at the place of the file is not replaced, even with ``--force``."""
     os.mkfifo(projects.folder / "pipe")
     (projects.folder / "folder" / "Card fraud.zip").mkdir(parents=True)
     for name in ("pipe", "folder"):
-        ended = projects("export", PROJECT_ID, "-o", name, "--force")
-        assert (ended.code, "no file" in ended.err) == (6, True)
+        result = projects("export", PROJECT_ID, "-o", name, "--force")
+        assert (result.code, "not a file" in result.err) == (6, True)
     assert service.downloads == []
-    assert left(projects.folder) == ["folder", "pipe"]
+    assert list_names(projects.folder) == ["folder", "pipe"]
 
 
-def test_a_long_name_is_cut_so_that_all_files_of_a_download_have_room(service: Service, projects: Projects) -> None:
-    service.answers.append((200, {"project": PROJECT | {"name": "가" * 200}}, {}))
-    ended = projects("export", PROJECT_ID, PYTHONIOENCODING="ascii")
-    assert (ended.code, ended.out) == (0, f"{'가' * 66}.zip\n")
-    assert left(projects.folder) == [f"{'가' * 66}.zip"]
-    long = f"{'n' * 250}.zip"
-    asked = len(service.requests)
-    ended = projects("export", PROJECT_ID, "-o", long)
-    assert (ended.code, "name too long" in ended.err) == (1, True)
-    assert len(service.requests) == asked + 1
+def test_long_names(service: FakeService, projects: ProjectsCommand) -> None:
+    """A long project name is cut to leave room for ``.part.json``; a long output name is an error."""
+    service.responses.append((200, {"project": PROJECT | {"name": "가" * 200}}, {}))
+    result = projects("export", PROJECT_ID, PYTHONIOENCODING="ascii")
+    assert (result.code, result.out) == (0, f"{'가' * 66}.zip\n")
+    assert list_names(projects.folder) == [f"{'가' * 66}.zip"]
+    long_name = f"{'n' * 250}.zip"
+    request_count = len(service.requests)
+    result = projects("export", PROJECT_ID, "-o", long_name)
+    assert (result.code, "name too long" in result.err) == (1, True)
+    assert len(service.requests) == request_count + 1
 
 
-def test_a_full_disk_is_said_with_the_name_of_the_part(service: Service, projects: Projects) -> None:
+def test_full_disk(service: FakeService, projects: ProjectsCommand) -> None:
+    """A failed write names the part, and the next run resumes."""
     small = projects.folder / "small"
     small.mkdir()
     command = f"ulimit -f 1024; trap '' XFSZ; exec {PROGRAM} export {PROJECT_ID} -o small/"
-    ended = subprocess.run(["bash", "-c", command], cwd=projects.folder, env=os.environ | projects.environment,
-                           capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
-    assert (ended.returncode, "zip.part: File too large. The same command goes on" in ended.stderr) == (1, True)
-    assert export(Projects(small, projects.environment), "-o", "Card fraud.zip")[0] == 0
+    process = subprocess.run(["bash", "-c", command], cwd=projects.folder, env=os.environ | projects.environment,
+                             capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
+    message = "zip.part: File too large. Run the same command again"
+    assert (process.returncode, message in process.stderr) == (1, True)
+    assert export(ProjectsCommand(small, projects.environment), "-o", "Card fraud.zip")[0] == 0
     assert "Range" in service.downloads[-1].headers
 
 
-def test_an_export_that_failed_says_why(service: Service, projects: Projects) -> None:
+def test_failed_export(service: FakeService, projects: ProjectsCommand) -> None:
+    """A failed export ends with the service's reason."""
     service.export = {"status": "failed", "error": "models/m.bin changed while it was read."}
     code, err = export(projects)
     assert code == 8
     assert "models/m.bin changed while it was read." in err
 
 
-def test_an_export_in_the_making_is_waited_for(service: Service, projects: Projects) -> None:
+def test_running_export(service: FakeService, projects: ProjectsCommand) -> None:
+    """The command waits until a running export is ready."""
     running = {"id": service.export_id, "status": "running", "size_bytes": None, "error": None,
                "progress": {"bytes_done": 0, "bytes_total": 9, "files_done": 0, "files_total": 1}}  # fmt: skip
-    service.answers.extend(
+    service.responses.extend(
         [(200, {"project": PROJECT}, {}), (202, {"export": running}, {}), (200, {"export": running}, {})]
     )
     assert export(projects)[0] == 0

@@ -1,4 +1,4 @@
-"""What the API refuses ends with a sentence and a code; what fails for a moment is tried again."""
+"""Tests of the command's requests: errors end with a sentence and an exit code, and failures are retried."""
 
 import os
 import pty
@@ -11,81 +11,86 @@ from typing import Any
 import pytest
 
 from tests.client.conftest import KEY
-from tests.support.cli_process import PROGRAM, Projects
-from tests.support.fake_api import PROJECT, PROJECT_ID, Answer, Service
+from tests.support.cli_process import PROGRAM, ProjectsCommand
+from tests.support.fake_api import PROJECT, PROJECT_ID, ApiResponse, FakeService
 
 
-def named(name: str, number: int) -> dict[str, Any]:
+def build_project(name: str, number: int) -> dict[str, Any]:
     return PROJECT | {"name": name, "id": f"00000000-0000-0000-0000-{number:012}"}
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "says"),
+    ("response", "code", "message"),
     [
         ((401, {"message": "Unauthorized"}), 3, "PROJECTS_API_KEY"),
         ((403, {"message": "Forbidden"}), 3, "PROJECTS_API_KEY"),
         ((403, {"detail": "Your key lacks the scope."}), 4, "Your key lacks the scope."),
         ((404, {"detail": "There is no such project."}), 5, "There is no such project."),
-        ((404, {"message": "Not Found"}), 2, "not as the Projects API does"),
+        ((404, {"message": "Not Found"}), 2, "not a response of the Projects API"),
         ((409, {"detail": "The owner can't leave."}), 6, "The owner can't leave."),
         ((422, {"detail": [{"loc": ["body", "name"], "msg": "Too long", "type": "t"}]}), 2, "name: Too long."),
         ((400, {"detail": "The body is not JSON."}), 2, "The body is not JSON."),
-        ((418, b"<html>"), 2, "not as the Projects API does"),
-        ((200, b"<html>"), 2, "not as the Projects API does"),
+        ((418, b"<html>"), 2, "not a response of the Projects API"),
+        ((200, b"<html>"), 2, "not a response of the Projects API"),
     ],
 )
-def test_a_refusal_is_a_sentence_and_a_code(
-    service: Service, projects: Projects, answer: tuple[int, Any], code: int, says: str
+def test_error_response(
+    service: FakeService, projects: ProjectsCommand, response: tuple[int, Any], code: int, message: str
 ) -> None:
-    service.answers.append((*answer, {}))
-    ended = projects("show", PROJECT_ID, "--json")
-    assert (ended.code, ended.out) == (code, "")
-    assert says in ended.err
-    assert len(ended.err.splitlines()) == 1
+    """An error response ends with one line on stderr, an exit code, and no retry."""
+    service.responses.append((*response, {}))
+    result = projects("show", PROJECT_ID, "--json")
+    assert (result.code, result.out) == (code, "")
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
     assert len(service.requests) == 1
 
 
-def test_a_service_that_is_down_is_asked_again_when_it_says_so(service: Service, projects: Projects) -> None:
+def test_retry_after_503(service: FakeService, projects: ProjectsCommand) -> None:
+    """A request is retried after the seconds of ``Retry-After``, and fails when the service stays down."""
     down = (503, {"detail": "Repeat the request in a moment."}, {"Retry-After": "1"})
-    service.answers.append(down)
-    begun = time.monotonic()
+    service.responses.append(down)
+    start = time.monotonic()
     assert projects("show", PROJECT_ID).code == 0
-    assert time.monotonic() - begun >= 1
-    service.answers.extend([down] * 5)
-    ended = projects("show", PROJECT_ID)
-    assert ended.code == 7
-    assert "Repeat the request in a moment." in ended.err
+    assert time.monotonic() - start >= 1
+    service.responses.extend([down] * 5)
+    result = projects("show", PROJECT_ID)
+    assert result.code == 7
+    assert "Repeat the request in a moment." in result.err
 
 
-def test_a_retry_after_that_nobody_understands_is_passed_over(service: Service, projects: Projects) -> None:
-    service.answers.append((503, {"detail": "Repeat the request in a moment."}, {"Retry-After": "soon"}))
+def test_invalid_retry_after(service: FakeService, projects: ProjectsCommand) -> None:
+    """A ``Retry-After`` that is neither seconds nor a date is ignored."""
+    service.responses.append((503, {"detail": "Repeat the request in a moment."}, {"Retry-After": "soon"}))
     assert projects("show", PROJECT_ID).code == 0
 
 
-def test_tls_where_there_is_none_is_told_at_once(service: Service, projects: Projects) -> None:
-    begun = time.monotonic()
-    ended = projects("list", PROJECTS_API_URL=service.url.replace("http:", "https:"))
-    assert ended.code == 2
-    assert "give http://" in ended.err
-    assert time.monotonic() - begun < 3
+def test_https_url_of_http_api(service: FakeService, projects: ProjectsCommand) -> None:
+    """An https URL of an API without TLS fails without retries."""
+    start = time.monotonic()
+    result = projects("list", PROJECTS_API_URL=service.url.replace("http:", "https:"))
+    assert result.code == 2
+    assert "use http://" in result.err
+    assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1", "http:/127.0.0.1", "http://127.0.0.1:99999", "http://[", "ftp://host"])
-def test_what_is_no_url_is_told(projects: Projects, url: str) -> None:
-    ended = projects("list", PROJECTS_API_URL=url)
-    assert (ended.code, ended.err) == (
-        2, f"'{url}' is not the URL of an API: give one as https://host or http://host:port.\n"
+def test_invalid_url(projects: ProjectsCommand, url: str) -> None:
+    result = projects("list", PROJECTS_API_URL=url)
+    assert (result.code, result.err) == (
+        2, f"'{url}' is not a valid API URL. Use https://host or http://host:port.\n"
     )  # fmt: skip
 
 
-def test_an_api_that_is_not_there_is_said_so(projects: Projects) -> None:
-    ended = projects("list", PROJECTS_API_URL="http://127.0.0.1:9")
-    assert ended.code == 7
-    assert "connection refused" in ended.err
+def test_connection_refused(projects: ProjectsCommand) -> None:
+    result = projects("list", PROJECTS_API_URL="http://127.0.0.1:9")
+    assert result.code == 7
+    assert "connection refused" in result.err
 
 
-def test_a_repeated_create_makes_one_project(service: Service, projects: Projects) -> None:
-    service.answers.append((502, b"", {}))
+def test_create_is_idempotent(service: FakeService, projects: ProjectsCommand) -> None:
+    """A retried ``create`` sends the same Idempotency-Key, and the user may choose the key."""
+    service.responses.append((502, b"", {}))
     assert projects("create", "Churn", "-d", "Who leaves?").code == 0
     first, second = service.requests
     assert first.body == second.body == {"name": "Churn", "description": "Who leaves?"}
@@ -94,31 +99,32 @@ def test_a_repeated_create_makes_one_project(service: Service, projects: Project
     assert service.requests[-1].headers["Idempotency-Key"] == "mine"
 
 
-def test_a_delete_whose_answer_was_lost_is_done(service: Service, projects: Projects) -> None:
-    gone: Answer = (404, {"detail": "There is no such project."}, {})
-    service.answers.extend([(200, {"project": PROJECT}, {}), (504, b"", {}), gone])
+def test_delete_with_lost_response(service: FakeService, projects: ProjectsCommand) -> None:
+    """A 404 means success for a retried DELETE, and an error for the first attempt."""
+    not_found: ApiResponse = (404, {"detail": "There is no such project."}, {})
+    service.responses.extend([(200, {"project": PROJECT}, {}), (504, b"", {}), not_found])
     assert projects("delete", PROJECT_ID, "--yes").code == 0
-    service.answers.extend([(200, {"project": PROJECT}, {}), gone])
+    service.responses.extend([(200, {"project": PROJECT}, {}), not_found])
     assert projects("delete", PROJECT_ID, "--yes").code == 5
 
 
-def test_the_key_is_never_printed(service: Service, projects: Projects) -> None:
-    service.answers.append((200, {"not": "a project"}, {}))
-    crashed = projects("show", PROJECT_ID)
-    assert crashed.code == 1
-    printed = [crashed, projects("--help"), projects("list"), projects("list", PROJECTS_API_URL="nonsense")]
-    assert all("secret" not in ended.out + ended.err for ended in printed)
+def test_key_is_never_printed(service: FakeService, projects: ProjectsCommand) -> None:
+    """Neither errors, tracebacks nor the help contain the API key."""
+    service.responses.append((200, {"not": "a project"}, {}))
+    crash = projects("show", PROJECT_ID)
+    assert crash.code == 1
+    results = [crash, projects("--help"), projects("list"), projects("list", PROJECTS_API_URL="nonsense")]
+    assert all("secret" not in result.out + result.err for result in results)
     assert service.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
-def test_a_key_is_taken_without_the_line_end_behind_it_and_else_refused_unprinted(
-    service: Service, projects: Projects
-) -> None:
+def test_malformed_key(service: FakeService, projects: ProjectsCommand) -> None:
+    """A line end after the key is stripped; a key with other invalid characters is rejected and not printed."""
     assert projects("list", PROJECTS_API_KEY=f"{KEY}\r\n", PROJECTS_API_URL=f"{service.url}\r").code == 0
     assert service.requests[0].headers["Authorization"] == f"Bearer {KEY}"
     for key in (f"{KEY}\r{KEY}", f"{KEY}한국"):
-        ended = projects("list", PROJECTS_API_KEY=key)
-        assert (ended.code, "secret" in ended.err, len(ended.err.splitlines())) == (3, False, 1)
+        result = projects("list", PROJECTS_API_KEY=key)
+        assert (result.code, "secret" in result.err, len(result.err.splitlines())) == (3, False, 1)
 
 
 @pytest.mark.parametrize(
@@ -134,29 +140,30 @@ def test_a_key_is_taken_without_the_line_end_behind_it_and_else_refused_unprinte
         ("list", "--search", "bad\udcff"),
     ],
 )
-def test_an_argument_that_is_none_is_refused_in_a_sentence(
-    service: Service, projects: Projects, arguments: tuple[str, ...]
-) -> None:
-    ended = projects(*arguments)
-    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+def test_invalid_argument(service: FakeService, projects: ProjectsCommand, arguments: tuple[str, ...]) -> None:
+    """An invalid argument ends with one line on stderr, and never with a write."""
+    result = projects(*arguments)
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert all(request.method == "GET" for request in service.requests)
 
 
-def test_without_a_stdout_nothing_breaks(projects: Projects) -> None:
+def test_closed_stdout(projects: ProjectsCommand) -> None:
     command = f"{PROGRAM} list >&-"
-    ended = subprocess.run(["bash", "-c", command], env=os.environ | projects.environment, capture_output=True,
+    result = subprocess.run(["bash", "-c", command], env=os.environ | projects.environment, capture_output=True,
                            check=False, timeout=60)  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_a_netrc_does_not_take_the_keys_place(service: Service, projects: Projects) -> None:
+def test_netrc_is_ignored(service: FakeService, projects: ProjectsCommand) -> None:
+    """Credentials in ``.netrc`` replace neither the API key nor the signature of a download URL."""
     (projects.folder / ".netrc").write_text("machine 127.0.0.1 login somebody password something\n")
     assert projects("export", PROJECT_ID).code == 0
     assert {request.headers["Authorization"] for request in service.requests} == {f"Bearer {KEY}"}
     assert [request.headers.get("Authorization") for request in service.downloads] == [None]
 
 
-def test_what_is_missing_is_asked_for(projects: Projects) -> None:
+def test_missing_settings(projects: ProjectsCommand) -> None:
+    """A missing URL or key, an invalid option, and an update without changes end with their exit codes."""
     assert projects("list", PROJECTS_API_URL="").code == 2
     assert "PROJECTS_API_URL" in projects("list", PROJECTS_API_URL="").err
     assert projects("list", PROJECTS_API_KEY="").code == 3
@@ -164,97 +171,107 @@ def test_what_is_missing_is_asked_for(projects: Projects) -> None:
     assert projects("update", PROJECT_ID).code == 2
 
 
-def test_a_project_is_found_by_its_name(service: Service, projects: Projects) -> None:
+def test_project_by_name(service: FakeService, projects: ProjectsCommand) -> None:
+    """An exact name wins over one in another case; an ambiguous or unknown name ends with suggestions."""
     service.projects = [
-        named("Churn", 1),
-        named("churn", 2),
-        named("Churn 2026", 3),
-        named("Twin", 4),
-        named("Twin", 5),
+        build_project("Churn", 1),
+        build_project("churn", 2),
+        build_project("Churn 2026", 3),
+        build_project("Twin", 4),
+        build_project("Twin", 5),
     ]
     projects("members", "remove", "Churn", PROJECT_ID)
-    assert service.requests[-1].path == f"/api/projects/{named('', 1)['id']}/members/{PROJECT_ID}"
+    assert service.requests[-1].path == f"/api/projects/{build_project('', 1)['id']}/members/{PROJECT_ID}"
     projects("members", "remove", "churn 2026", PROJECT_ID)
-    assert service.requests[-1].path == f"/api/projects/{named('', 3)['id']}/members/{PROJECT_ID}"
-    twins = projects("show", "Twin")
-    assert twins.code == 6
-    assert named("", 4)["id"] in twins.err
-    assert named("", 5)["id"] in twins.err
+    assert service.requests[-1].path == f"/api/projects/{build_project('', 3)['id']}/members/{PROJECT_ID}"
+    ambiguous = projects("show", "Twin")
+    assert ambiguous.code == 6
+    assert build_project("", 4)["id"] in ambiguous.err
+    assert build_project("", 5)["id"] in ambiguous.err
     unknown = projects("show", "Chur")
     assert unknown.code == 5
     assert "Did you mean 'Churn'" in unknown.err
 
 
-def test_a_list_is_read_to_its_end(service: Service, projects: Projects) -> None:
-    service.projects = [named(f"Project {number}", number) for number in range(501)]
+def test_list_all_projects(service: FakeService, projects: ProjectsCommand) -> None:
+    """``--all`` reads every page; ``--limit`` and ``--offset`` select a range."""
+    service.projects = [build_project(f"Project {number}", number) for number in range(501)]
     assert len(projects("list", "--all", "--json").json["items"]) == 501
-    some = projects("list", "--limit", "2", "--offset", "1")
-    assert [line.split("\t")[0] for line in some.out.splitlines()] == ["Project 1", "Project 2"]
-    assert "2 of 501" in some.err
-    assert "There are 501: give a smaller --offset." in projects("list", "--offset", "501").err
+    page = projects("list", "--limit", "2", "--offset", "1")
+    assert [line.split("\t")[0] for line in page.out.splitlines()] == ["Project 1", "Project 2"]
+    assert "2 of 501" in page.err
+    assert "There are only 501 projects. Use a smaller --offset." in projects("list", "--offset", "501").err
 
 
-def test_a_timeline_is_read_to_its_end_or_to_the_limit(service: Service, projects: Projects) -> None:
-    def page(first: int, cursor: str | None) -> Answer:
+def test_timeline_pages(service: FakeService, projects: ProjectsCommand) -> None:
+    """The timeline follows the cursors to the end, or to ``--limit``."""
+
+    def create_page(first: int, cursor: str | None) -> ApiResponse:
         events = [
             {"id": str(number), "type": "dataset", "name": f"d{number}", "timestamp": "2026-02-10T09:00:00Z", "rows": 7}
             for number in range(first, first + 2)
         ]
         return 200, {"project_id": PROJECT_ID, "events": events, "next_cursor": cursor}, {}
 
-    service.answers.extend([page(0, "c"), page(2, None)])
-    ended = projects("timeline", PROJECT_ID, "--type", "dataset", "--order", "desc")
-    assert [line.split("\t")[2:4] for line in ended.out.splitlines()] == [[f"d{n}", "rows=7"] for n in range(4)]
+    service.responses.extend([create_page(0, "c"), create_page(2, None)])
+    result = projects("timeline", PROJECT_ID, "--type", "dataset", "--order", "desc")
+    assert [line.split("\t")[2:4] for line in result.out.splitlines()] == [[f"d{n}", "rows=7"] for n in range(4)]
     assert service.requests[1].query == {"limit": "1000", "type": "dataset", "order": "desc", "cursor": "c"}
-    service.answers.append(page(0, "c"))
-    some = projects("timeline", PROJECT_ID, "--limit", "2", "--json").json
-    assert (len(some["events"]), some["next_cursor"]) == (2, "c")
+    service.responses.append(create_page(0, "c"))
+    limited = projects("timeline", PROJECT_ID, "--limit", "2", "--json").json
+    assert (len(limited["events"]), limited["next_cursor"]) == (2, "c")
     assert service.requests[-1].query["limit"] == "2"
-    service.answers.append(page(0, "c"))
-    assert "More follow" in projects("timeline", PROJECT_ID, "--limit", "2").err
+    service.responses.append(create_page(0, "c"))
+    assert "There are more entries" in projects("timeline", PROJECT_ID, "--limit", "2").err
 
 
 TERMINAL = {"TTY_COMPATIBLE": "1", "NO_COLOR": "1"}
 
 
-def on_a_terminal(projects: Projects, columns: int) -> str:
-    """The list of projects as a terminal shows it."""
+def list_on_terminal(projects: ProjectsCommand, columns: int) -> str:
+    """Return the list of projects as a terminal shows it, without escape sequences."""
     return re.sub("\x1b\\[[0-9;]*m", "", projects("list", **TERMINAL, COLUMNS=str(columns)).out)
 
 
-def test_a_narrow_terminal_is_shown_the_names(service: Service, projects: Projects) -> None:
-    service.projects = [named("Churn", 1)]
-    shown = on_a_terminal(projects, 40)
-    assert "Churn" in shown
-    assert max(map(len, shown.splitlines())) <= 40
+def test_narrow_terminal(service: FakeService, projects: ProjectsCommand) -> None:
+    """A table on a narrow terminal keeps the names."""
+    service.projects = [build_project("Churn", 1)]
+    table = list_on_terminal(projects, 40)
+    assert "Churn" in table
+    assert max(map(len, table.splitlines())) <= 40
 
 
 @pytest.mark.parametrize(("columns", "has_ids"), [(80, False), (120, True)])
-def test_a_table_fits_its_terminal(service: Service, projects: Projects, columns: int, has_ids: bool) -> None:
-    service.projects = [named("What a project is called that is not called in few words", number) for number in (1, 2)]
-    shown = on_a_terminal(projects, columns)
-    assert max(map(len, shown.splitlines())) <= columns
-    assert shown.count("owner") == shown.count("2026-02-10 09:00Z") == 2
-    assert (str(uuid.UUID(int=2)) in shown) == has_ids
+def test_table_width(service: FakeService, projects: ProjectsCommand, columns: int, has_ids: bool) -> None:
+    """A table fits the width of the terminal; the ids are dropped first."""
+    service.projects = [
+        build_project("What a project is called that is not called in few words", number) for number in (1, 2)
+    ]
+    table = list_on_terminal(projects, columns)
+    assert max(map(len, table.splitlines())) <= columns
+    assert table.count("owner") == table.count("2026-02-10 09:00Z") == 2
+    assert (str(uuid.UUID(int=2)) in table) == has_ids
     service.projects = []
-    assert "There are none." in projects("list", **TERMINAL).err
+    assert "There are no entries." in projects("list", **TERMINAL).err
 
 
-def test_a_name_can_not_steer_the_terminal(service: Service, projects: Projects) -> None:
-    service.projects = [named("\x1b[31m[bold]red[/bold]\tand\nmore", 1)]
+def test_control_characters_in_names(service: FakeService, projects: ProjectsCommand) -> None:
+    """A project name can neither send control sequences nor add columns or lines."""
+    service.projects = [build_project("\x1b[31m[bold]red[/bold]\tand\nmore", 1)]
     (line,) = projects("list").out.splitlines()
     assert line.split("\t")[0] == "�[31m[bold]red[/bold]�and�more"
 
 
-def test_nothing_is_deleted_without_a_yes(service: Service, projects: Projects) -> None:
-    ended = projects("delete", PROJECT_ID)
-    assert ended.code == 2
-    assert "--yes" in ended.err
-    ours, theirs = pty.openpty()
+def test_delete_needs_confirmation(service: FakeService, projects: ProjectsCommand) -> None:
+    """Without a terminal, ``delete`` needs ``--yes``; on a terminal, the command asks for confirmation."""
+    result = projects("delete", PROJECT_ID)
+    assert result.code == 2
+    assert "--yes" in result.err
+    controller, terminal = pty.openpty()
     environment = {**os.environ, **projects.environment}
-    asked = subprocess.Popen([PROGRAM, "delete", PROJECT_ID], env=environment, stdin=theirs, stderr=subprocess.PIPE)
-    os.write(ours, b"n\n")
-    _, err = asked.communicate(timeout=20)
-    assert asked.returncode == 1
+    process = subprocess.Popen([PROGRAM, "delete", PROJECT_ID], env=environment, stdin=terminal, stderr=subprocess.PIPE)
+    os.write(controller, b"n\n")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
     assert b"Card fraud" in err
     assert {request.method for request in service.requests} == {"GET"}

@@ -1,4 +1,4 @@
-"""The command line against the running stack: what the README and a data scientist do with it."""
+"""Tests of the ``projects`` command against the running stack."""
 
 import time
 import uuid
@@ -9,41 +9,41 @@ import pytest
 
 from tests.e2e.test_session import announce, eventually, store
 from tests.support.api_client import Client
-from tests.support.cli_process import Projects
+from tests.support.cli_process import ProjectsCommand
 from tests.support.running_stack import RunningStack
 
 MIB = 1 << 20
 
 
-def program(stack: RunningStack, nick: str, folder: Path) -> Projects:
+def create_command(stack: RunningStack, nick: str, folder: Path) -> ProjectsCommand:
     base_url = stack.description["base_url"]
-    return Projects(folder, {"PROJECTS_API_URL": base_url, "PROJECTS_API_KEY": stack.client(nick).api_key})
+    return ProjectsCommand(folder, {"PROJECTS_API_URL": base_url, "PROJECTS_API_KEY": stack.client(nick).api_key})
 
 
 @pytest.fixture
-def alice(stack: RunningStack, tmp_path: Path) -> Projects:
-    return program(stack, "alice", tmp_path)
+def alice(stack: RunningStack, tmp_path: Path) -> ProjectsCommand:
+    return create_command(stack, "alice", tmp_path)
 
 
 @pytest.fixture
-def bob(stack: RunningStack, tmp_path: Path) -> Projects:
-    return program(stack, "bob", tmp_path)
+def bob(stack: RunningStack, tmp_path: Path) -> ProjectsCommand:
+    return create_command(stack, "bob", tmp_path)
 
 
 @pytest.fixture
-def operator(stack: RunningStack, tmp_path: Path) -> Projects:
+def operator(stack: RunningStack, tmp_path: Path) -> ProjectsCommand:
     environment = {
         "AWS_ENDPOINT_URL": stack.description["endpoint_url"],
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "eu-west-1",
     }
-    return Projects(tmp_path, environment)
+    return ProjectsCommand(tmp_path, environment)
 
 
 @pytest.fixture
-def large(stack: RunningStack) -> Iterator[str]:
-    """The id of a project of Alice's with 64 MiB in two files."""
+def large_project_id(stack: RunningStack) -> Iterator[str]:
+    """Create a project of Alice with two files of 32 MiB each, and return its id."""
     owner: Client = stack.client("alice")
     project_id = owner.create("Large")
     for name in ("a.bin", "b.bin"):
@@ -54,15 +54,16 @@ def large(stack: RunningStack) -> Iterator[str]:
     owner.delete(f"/api/projects/{project_id}")
 
 
-def test_a_project_from_its_creation_to_its_end(alice: Projects, bob: Projects) -> None:
+def test_project_lifecycle(alice: ProjectsCommand, bob: ProjectsCommand) -> None:
+    """Create, update, share and delete a project."""
     project_id = alice("create", "Churn", "-d", "Who leaves?", "--json").json["project"]["id"]
     assert alice("update", project_id, "--name", "Churn 2").code == 0
-    shown = alice("show", "churn 2", "--json").json["project"]
-    assert (shown["id"], shown["description"], shown["role"]) == (project_id, "Who leaves?", "owner")
+    project = alice("show", "churn 2", "--json").json["project"]
+    assert (project["id"], project["description"], project["role"]) == (project_id, "Who leaves?", "owner")
     assert alice("list", "--search", "churn", "--sort", "name", "--order", "asc", "--json").json["total"] == 1
 
-    unseen = bob("show", project_id)
-    assert (unseen.code, "`projects list` shows yours" in unseen.err) == (5, True)
+    hidden = bob("show", project_id)
+    assert (hidden.code, "`projects list` shows yours" in hidden.err) == (5, True)
     assert alice("members", "add", project_id, "bob@example.com", "--role", "viewer").code == 0
     assert bob("update", project_id, "--name", "Mine").code == 4
     members = alice("members", "list", project_id).out.splitlines()
@@ -83,36 +84,39 @@ def test_a_project_from_its_creation_to_its_end(alice: Projects, bob: Projects) 
     assert alice("show", project_id).code == 5
 
 
-def test_the_demo_project_is_shown_and_exported(alice: Projects) -> None:
+def test_export(alice: ProjectsCommand) -> None:
+    """Show, export and list the exports of the demo project."""
     timeline = alice("timeline", "Card fraud", "--order", "desc").out.splitlines()
     assert [line.split("\t")[1] for line in timeline] == ["report", "model", "experiment", "dataset"]
-    ended = alice("export", "Card fraud", "--json")
-    assert ended.json["files"] == 3
+    result = alice("export", "Card fraud", "--json")
+    assert result.json["files"] == 3
     (export,) = alice("exports", "list", "Card fraud", "--limit", "1", "--json").json["items"]
-    assert export["id"] == ended.json["export"]["id"]
+    assert export["id"] == result.json["export"]["id"]
     assert "ready" in alice("exports", "show", "Card fraud", export["id"]).out
-    assert "`projects export` makes" in alice("exports", "show", "Card fraud", str(uuid.uuid4())).err
+    assert "`projects export` starts" in alice("exports", "show", "Card fraud", str(uuid.uuid4())).err
     again = alice("export", "Card fraud", "--export", export["id"], "-o", "again.zip")
     assert again.code == 0
     assert (alice.folder / "again.zip").read_bytes() == (alice.folder / "Card fraud.zip").read_bytes()
 
 
-def test_an_export_that_was_killed_is_gone_on_with(alice: Projects, large: str) -> None:
+def test_resume_after_kill(alice: ProjectsCommand, large_project_id: str) -> None:
+    """The next run resumes the download of a killed program."""
     part = alice.folder / "large.zip.part"
-    started = alice.start("export", large, "-o", "large.zip")
+    process = alice.start("export", large_project_id, "-o", "large.zip")
     while not part.exists() or not part.stat().st_size:
-        assert started.poll() is None
+        assert process.poll() is None
         time.sleep(0.001)
-    started.kill()
-    started.communicate()
+    process.kill()
+    process.communicate()
     size = part.stat().st_size
     assert not (alice.folder / "large.zip").exists()
-    ended = alice("export", large, "-o", "large.zip", "--json")
-    assert (ended.code, ended.json["resumed_at"], ended.json["files"]) == (0, size, 2)
+    result = alice("export", large_project_id, "-o", "large.zip", "--json")
+    assert (result.code, result.json["resumed_at"], result.json["files"]) == (0, size, 2)
     assert sorted(path.name for path in alice.folder.iterdir()) == ["large.zip"]
 
 
-def test_operators_register_users_and_issue_and_revoke_keys(alice: Projects, operator: Projects) -> None:
+def test_operator_commands(alice: ProjectsCommand, operator: ProjectsCommand) -> None:
+    """Register a user, and create and revoke API keys."""
     email = f"carol-{uuid.uuid4()}@example.com"
     assert operator("keys", "create", email).code == 5
     assert operator("users", "register", email, "--name", "Carol").code == 0
@@ -122,26 +126,29 @@ def test_operators_register_users_and_issue_and_revoke_keys(alice: Projects, ope
     assert alice("list", PROJECTS_API_KEY=carol).code == 0
     assert alice("create", "Mine", PROJECTS_API_KEY=carol).code == 4
     again = operator("users", "register", email, "--name", "Caroline")
-    assert (again.code, again.err) == (0, f"{email} was registered already: the name stays 'Carol'.\n")
-    assert operator("keys", "revoke", carol).code == 0  # the key itself, as it is found where it should not be
+    assert (again.code, again.err) == (0, f"{email} is already registered. The name remains 'Carol'.\n")
+    assert operator("keys", "revoke", carol).code == 0  # the key itself, as found after a leak
     assert operator("keys", "revoke", key["key_id"]).code == 0
     assert alice("list", PROJECTS_API_KEY=carol).code == 3
 
 
-def test_a_key_that_may_not_read_takes_ids_in_place_of_names(alice: Projects, operator: Projects) -> None:
+def test_write_only_key(alice: ProjectsCommand, operator: ProjectsCommand) -> None:
+    """A key without the read scope works with ids, and the error for a name says so."""
     key = operator("keys", "create", "bob@example.com", "--scope", "write", "--json").json["api_key"]
     project_id = alice("create", "Written", "--json", PROJECTS_API_KEY=key).json["project"]["id"]
     by_name = alice("update", "Written", "--name", "Rewritten", PROJECTS_API_KEY=key)
-    assert (by_name.code, by_name.err.endswith("Or give the project's id: a name has to be looked up.\n")) == (4, True)
+    assert by_name.code == 4
+    assert by_name.err.endswith("Or give the project's id: looking up a name needs read access.\n")
     assert alice("update", project_id, "--name", "Rewritten", PROJECTS_API_KEY=key).code == 0
     assert alice("members", "add", project_id, "alice@example.com", PROJECTS_API_KEY=key).code == 0
     assert alice("delete", project_id, "--yes", PROJECTS_API_KEY=key).code == 4
 
 
-def test_operators_are_told_what_is_wrong(operator: Projects) -> None:
-    wrong = operator("keys", "revoke", "xyz")
-    assert (wrong.code, wrong.err) == (
-        2, "Give the key's id, 16 hexadecimal digits: what is between its first two '_'.\n"
+def test_operator_errors(operator: ProjectsCommand) -> None:
+    """Each error of an operator command has its exit code and a message."""
+    invalid = operator("keys", "revoke", "xyz")
+    assert (invalid.code, invalid.err) == (
+        2, "Give the id of the key: the 16 hexadecimal digits between its first two '_'.\n"
     )  # fmt: skip
     assert operator("keys", "create", "no address").err.startswith("'no address' is not an email address")
     assert operator("keys", "create", "nobody@example.com").err.endswith("Register them first.\n")

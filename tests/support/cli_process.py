@@ -1,4 +1,4 @@
-"""The command line, run as a program of its own."""
+"""The ``projects`` command, run in a process of its own."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from typing import Any
 PROGRAM = Path(sys.executable).with_name("projects")
 
 
-def _hear_ctrl_c() -> None:
-    """What a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
+def _restore_sigint() -> None:
+    """Restore the default for Ctrl-C: processes that a shell starts in the background inherit SIGINT as ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run of the program ended."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -27,17 +27,24 @@ class Ended:
 
     @property
     def json(self) -> Any:
+        """Output that ``--json`` prints, parsed."""
         return json.loads(self.out)
 
 
 @dataclass(frozen=True, slots=True)
-class Projects:
-    """``projects``, in a folder, with these environment variables and no other of its own."""
+class ProjectsCommand:
+    """The ``projects`` command in a folder.
+
+    Attributes:
+        folder: Working directory and home of the command.
+        environment: Environment variables. Variables named ``PROJECTS_*`` and ``AWS_*`` are not inherited.
+    """
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the command with further environment variables, and do not wait for its end."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PROJECTS_", "AWS_"))}
         return subprocess.Popen(
             [PROGRAM, *arguments],
@@ -47,10 +54,11 @@ class Projects:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
+            preexec_fn=_restore_sigint,  # noqa: PLW1509 - the function takes no lock
         )
 
-    def __call__(self, *arguments: str, **environment: str) -> Ended:
-        started = self.start(*arguments, **environment)
-        out, err = started.communicate(timeout=180)
-        return Ended(started.returncode, out, err)
+    def __call__(self, *arguments: str, **environment: str) -> CommandResult:
+        """Run the command with further environment variables, and return its result."""
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=180)
+        return CommandResult(process.returncode, out, err)

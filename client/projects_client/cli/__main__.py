@@ -1,4 +1,4 @@
-"""``python -m projects_client`` is ``projects``."""
+"""Entry point of ``python -m projects_client.cli``, which runs the ``projects`` command."""
 
 from projects_client.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The program ``projects``: its options, its commands, and what its end means."""
+"""Entry point of the ``projects`` command, with its global options and exit codes."""
 
 import signal
 import sys
@@ -16,55 +16,59 @@ from projects_client.errors import CommandError
 app = typer.Typer(
     name="projects",
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # the API key is one of them
+    pretty_exceptions_show_locals=False,  # the API key is a local variable
     rich_markup_mode="rich",
-    epilog="Exit codes: 0 done, 1 unforeseen or declined, 2 wrong input, 3 key missing or wrong, 4 not allowed, "
-    "5 not found, 6 conflict, 7 network or service down, 8 export failed, 9 archive damaged, 130 stopped.",
+    epilog="Exit codes: 0 success, 1 unexpected error or declined, 2 invalid input, 3 API key missing or invalid, "
+    "4 not allowed, 5 not found, 6 conflict, 7 network or service unavailable, 8 export failed, 9 archive damaged, "
+    "130 interrupted.",
 )
-for commands in (projects.app, export.app, timeline.app):
-    app.add_typer(commands)
-for name, commands in (
+for command_group in (projects.app, export.app, timeline.app):
+    app.add_typer(command_group)
+for group_name, command_group in (
     ("members", members.app),
     ("exports", exports.app),
     ("users", operators.users),
     ("keys", operators.keys),
 ):
-    app.add_typer(commands, name=name)
+    app.add_typer(command_group, name=group_name)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"projects {version('projects-client')}")
         raise typer.Exit
 
 
 @app.callback()
-def _projects(
+def _set_connection(
     context: typer.Context,
     *,
-    api_url: Annotated[str | None, typer.Option(envvar="PROJECTS_API_URL", help="Where the API is.")] = None,
+    api_url: Annotated[str | None, typer.Option(envvar="PROJECTS_API_URL", help="URL of the API.")] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(envvar="PROJECTS_API_KEY", help="Your API key. The variable is safer: options show in `ps`."),
+        typer.Option(
+            envvar="PROJECTS_API_KEY",
+            help="Your API key. The environment variable is safer: `ps` shows the options of a command.",
+        ),
     ] = None,
     _: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Projects of a machine-learning platform: who is in them, what happened in them, and all of it in one ZIP."""
+    """Manage the projects of a machine-learning platform: members, timelines, and exports as ZIP archives."""
     context.obj = Connection(api_url, api_key)
 
 
 def main() -> None:
-    """Runs the command line, and ends the process with a code that says how that went."""
+    """Run the command line, and end the process with an exit code of the README."""
     if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # on Windows it is what a console takes
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a bar leaves a whole terminal
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # Windows defaults to the ANSI code page
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # lets a progress bar restore the terminal
     try:
         app()
     except CommandError as error:
-        terminal.note(str(error))
-        sys.exit(error.code)
+        terminal.print_note(str(error))
+        sys.exit(error.exit_code)
     except OSError as error:
-        terminal.note(f"{error.filename or 'The output'}: {error.strerror or error}.")
+        terminal.print_note(f"{error.filename or 'The output'}: {error.strerror or error}.")
         sys.exit(1)

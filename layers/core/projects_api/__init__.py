@@ -1,5 +1,5 @@
-"""The Projects API: the rules of projects and their members, the table they are kept in, and the archive.
+"""The Projects API: projects, members, timelines and exports.
 
-Arrows point one way: ``http`` → ``domain`` → ``storage`` → ``model``. ``archive`` makes the ZIP; its format and its
-plan know no AWS.
+Imports point in one direction: ``api`` and ``schemas`` → ``domain`` → ``storage`` → ``entities``. ``archive`` plans and
+writes ZIP archives without AWS.
 """

@@ -1,4 +1,4 @@
-"""The functions' environment, by the names that template.yaml gives."""
+"""The environment variables of the functions. template.yaml sets them."""
 
 import os
 
@@ -8,7 +8,7 @@ def _variable(name: str) -> str:
         return os.environ[name]
     except KeyError:
         raise RuntimeError(
-            f"The environment variable {name} is not set; template.yaml sets it where it is needed."
+            f"The environment variable {name} is not set. Set it for this function in template.yaml."
         ) from None
 
 
@@ -41,5 +41,5 @@ def events_dead_letters_url() -> str:
 
 
 def archive_retention_days() -> int:
-    """After how many days an archive expires."""
+    """Return the lifetime of an archive in days."""
     return int(_variable("ARCHIVE_RETENTION_DAYS"))

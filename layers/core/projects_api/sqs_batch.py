@@ -1,4 +1,4 @@
-"""What works off a queue: each message on its own, and those that failed delivered again."""
+"""Processing of SQS batches. Each message is processed independently, and SQS redelivers the failed ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,22 +14,22 @@ from projects_api.telemetry import Metric
 logger = Logger()
 
 
-def process_batch(event: dict[str, Any], context: LambdaContext, work: Callable[[str], None]) -> Any:
-    """Calls ``work`` with the body of each message of a batch of SQS.
+def process_batch(event: dict[str, Any], context: LambdaContext, process_message: Callable[[str], None]) -> Any:
+    """Call ``process_message`` with the body of each message of an SQS batch.
 
     Returns:
-        Which messages SQS is to deliver again, as Lambda wants it (``ReportBatchItemFailures``): those whose work
-        raised. After the queue's ``maxReceiveCount`` they end in its dead-letter queue.
+        The partial batch response (``ReportBatchItemFailures``) with the messages for which ``process_message`` raised.
+        SQS redelivers them, and moves them to the dead-letter queue after ``maxReceiveCount`` attempts.
     """
 
-    def work_on(record: SQSRecord) -> None:
+    def process_record(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, project_id=None, resource_id=None, export_id=None)
         try:
-            work(record.body)
+            process_message(record.body)
         except Exception:
-            logger.exception("A message was not worked off")
+            logger.exception("Processing a message failed")
             telemetry.count(Metric.MESSAGES_FAILED)
             raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=work_on, processor=processor, context=context)
+    return process_partial_response(event=event, record_handler=process_record, processor=processor, context=context)

@@ -1,7 +1,7 @@
-"""What operators see: who a log line is about, and what the dashboard counts.
+"""Log fields of requests, and metrics.
 
-A log line names things by their ids and never holds an API key, a signed URL or an email. docs/architecture.md says
-what each metric means.
+A log line contains ids but never an API key, a signed URL or an email address. docs/architecture.md explains
+the metrics.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ logger = Logger()
 
 
 class Metric(StrEnum):
-    """The metrics, all counts, in CloudWatch's embedded format with the dimension ``service``."""
+    """The metrics. All are counts in CloudWatch's embedded metric format, with the dimension ``service``."""
 
     SERVER_ERRORS = "ServerErrors"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
@@ -29,16 +29,19 @@ class Metric(StrEnum):
 
 
 def count(metric: Metric, times: int = 1) -> None:
-    """Counts something that happened ``times`` times; nothing is written for none."""
+    """Add ``times`` to a metric. Write nothing for 0."""
     if times:
-        with single_metric(name=metric, unit=MetricUnit.Count, value=times) as one:
-            one.add_dimension("service", logger.service)
+        with single_metric(name=metric, unit=MetricUnit.Count, value=times) as metrics:
+            metrics.add_dimension("service", logger.service)
 
 
-def identify(event: dict[str, Any]) -> None:
-    """Adds to all later log lines which request of an HTTP API they belong to, and whose it is.
+def append_request_keys(event: dict[str, Any]) -> None:
+    """Add the request's id, route, user, API key id and path ids to all later log lines.
 
-    A path's ids are logged only where they are ids: what a client puts in their place may be anything.
+    Path parameters that are not UUIDs are left out, because they may contain any text.
+
+    Args:
+        event: An HTTP API event in payload format 2.0.
     """
     request = event.get("requestContext") or {}
     caller = (request.get("authorizer") or {}).get("lambda") or {}

@@ -1,1 +1,1 @@
-"""What can be said on the command line: a module for each noun."""
+"""Subcommands of ``projects``, one module for each noun."""

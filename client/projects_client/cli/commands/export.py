@@ -1,4 +1,4 @@
-"""``projects export``: a project's archive, made, downloaded, and checked to the last byte."""
+"""Commands ``projects export`` and ``projects verify``: create, download and check an archive."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,218 +9,246 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, TaskID
 
-from projects_client import archive_check
-from projects_client.api import Api
+from projects_client.api import ApiClient
+from projects_client.archive_check import CheckedArchive, check_archive
 from projects_client.cli import terminal
-from projects_client.cli.commands.options import AsJson, ProjectArgument, api_of
+from projects_client.cli.commands.options import AsJson, ProjectArgument, create_client
 from projects_client.download import Download
-from projects_client.errors import CommandError, ConflictError, DamagedError, ExportFailedError, InvalidInputError
+from projects_client.errors import (
+    CommandError,
+    ConflictError,
+    DamagedArchiveError,
+    ExportFailedError,
+    InvalidInputError,
+)
 
 app = typer.Typer()
 
-#: How long to wait between two looks at an export, at first and at most, in seconds.
+#: First and longest pause between two requests for the status of an export, in seconds.
 FIRST_POLL_DELAY, MAX_POLL_DELAY = 0.2, 2.0
 
-#: How long nothing is said without a terminal while an export is made, in seconds.
-SILENCE = 2.0
+#: Waiting time after which a command without a terminal says that the export is being created, in seconds.
+NOTE_DELAY = 2.0
 
-UNFINISHED = {"pending", "running"}
+UNFINISHED_STATUSES = {"pending", "running"}
 
 
 @app.command()
 def export(
     context: typer.Context,
-    project: ProjectArgument,
+    id_or_name: ProjectArgument,
     *,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="The file to write, or the folder to write it in.", show_default="here"),
+        typer.Option("--output", "-o", help="File or folder to write to.", show_default="current folder"),
     ] = ".",
     export_id: Annotated[
         str | None,
-        typer.Option("--export", help="Download this earlier export.", show_default="the project as it is now"),
+        typer.Option(
+            "--export", help="Id of an earlier export to download.", show_default="a new export of the project"
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the file.", show_default=False)] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.", show_default=False)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Download a project as one ZIP, and check every file in it.
+    """Download a project as a ZIP archive, and check every file in it.
 
-    What was broken off goes on where it ended: give the same command again.
+    To resume an interrupted download, run the same command again.
     """
-    _check_writable(output)
-    api = api_of(context)
-    found = api.project(project)
-    target = Path(output) / _file_name(found["name"]) if Path(output).is_dir() else Path(output)
-    _check_free(target, force=force)
-    with _alone(target), terminal.progress() as bars:
-        exports = f"/{found['id']}/exports"
-        begun = api.post(exports) if export_id is None else api.export(found["id"], export_id)
-        with _stopped(bars, lambda: "The export goes on without you: the same command picks it up."):
-            made = _wait(api, exports, begun["export"], bars)
+    _check_folder(output)
+    client = create_client(context)
+    project = client.find_project(id_or_name)
+    target = Path(output) / _create_file_name(project["name"]) if Path(output).is_dir() else Path(output)
+    _check_target(target, force=force)
+    with _lock_target(target), terminal.create_progress() as progress:
+        exports_path = f"/{project['id']}/exports"
+        response = client.post(exports_path) if export_id is None else client.get_export(project["id"], export_id)
+        with _explain_interruption(
+            progress, lambda: "The service continues the export. Run the same command again to download it."
+        ):
+            ready_export = _wait_for_export(client, exports_path, response["export"], progress)
         download = Download(
-            made["id"],
-            made["size_bytes"],
+            ready_export["id"],
+            ready_export["size_bytes"],
             target,
-            sign=lambda: _url(api, f"{exports}/{made['id']}"),
-            tell=_bar(bars, "downloading", made["size_bytes"]),
+            sign_url=lambda: _get_download_url(client, f"{exports_path}/{ready_export['id']}"),
+            on_progress=_create_bar(progress, "downloading", ready_export["size_bytes"]),
         )
         if download.part_is_foreign and not force:
-            raise ConflictError(f"{download.part} is no download: give another name, or --force to replace it.")
-        _announce(download, made, bars)
-        with _stopped(bars, lambda: _left(download.part)):
+            raise ConflictError(
+                f"{download.part} was not written by `projects export`. "
+                "Choose another output file, or use --force to replace it."
+            )
+        _announce_download(download, ready_export, progress)
+        with _explain_interruption(progress, lambda: _describe_resumption(download.part)):
             download.run()
-        checked = _check(download, bars)
+        checked = _check_download(download, progress)
         if not force and target.exists():
-            raise ConflictError(f"{target} is there by now: the same command with --force replaces it.")
+            raise ConflictError(
+                f"{target} was created during the download. Run the same command with --force to replace it."
+            )
         download.finish()
-    terminal.note(
-        f"Checked: {terminal.plural(checked.files, 'file')}, {terminal.size(checked.bytes)}; "
-        "each has the size and the CRC-32 that the manifest says."
+    terminal.print_note(
+        f"Checked {terminal.format_count(checked.files, 'file')}, {terminal.format_size(checked.bytes)}: "
+        "all sizes and CRC-32 checksums match the manifest."
     )
     if as_json:
-        made["download_url"] = made["download_url_expires_at"] = None  # it has been used
-        terminal.data({"file": str(target), "resumed_at": download.resumed_at, "files": checked.files, "export": made})
+        ready_export["download_url"] = ready_export["download_url_expires_at"] = None  # the file is downloaded already
+        terminal.print_json(
+            {"file": str(target), "resumed_at": download.resumed_at, "files": checked.files, "export": ready_export}
+        )
     else:
         print(target)
 
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The archive of a project.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An archive of a project.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Check every file of an archive against its manifest; this needs no API."""
-    with terminal.progress() as bars:
-        checked = _read_through(file, bars)
-    answer = {"file": str(file), "files": checked.files, "bytes": checked.bytes}
-    sentence = f"{file} is whole: {terminal.plural(checked.files, 'file')}, {terminal.size(checked.bytes)}."
-    terminal.done(answer, sentence, as_json=as_json)
+    """Check every file of an archive against its manifest, without the API."""
+    with terminal.create_progress() as progress:
+        checked = _check_with_progress(file, progress)
+    result = {"file": str(file), "files": checked.files, "bytes": checked.bytes}
+    sentence = (
+        f"{file} is intact: {terminal.format_count(checked.files, 'file')}, {terminal.format_size(checked.bytes)}."
+    )
+    terminal.print_result(result, sentence, as_json=as_json)
 
 
 @contextmanager
-def _stopped(bars: Progress, what: Callable[[], str]) -> Iterator[None]:
-    """Says what becomes of it where Ctrl-C, or a signal that ends the program, comes meanwhile."""
+def _explain_interruption(progress: Progress, describe_state: Callable[[], str]) -> Iterator[None]:
+    """Print the state of the export when Ctrl-C or SIGTERM ends the program."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        bars.stop()
-        terminal.note(f"Stopped. {what()}")
+        progress.stop()
+        terminal.print_note(f"Stopped. {describe_state()}")
         raise
 
 
-def _left(part: Path) -> str:
+def _describe_resumption(part: Path) -> str:
     if part.exists():
-        return f"The same command goes on from where {part} ends."
-    return "Nothing has been downloaded: the same command starts the download."
+        return f"Run the same command again to resume from the end of {part}."
+    return "Nothing has been downloaded. Run the same command again to start the download."
 
 
-def _check_writable(output: str) -> None:
-    """Refuses what no archive could be written to, before one is made."""
+def _check_folder(output: str) -> None:
+    """Reject an output that can't be written, before the service creates an export."""
     if output == "-":
-        raise InvalidInputError("An archive goes into a file, to be checked before it is used: give a name, not '-'.")
+        raise InvalidInputError("An archive is checked in its file before use. Give a file name, not '-'.")
     if output.endswith("/") and not Path(output).is_dir():
-        raise CommandError(f"There is no folder {output} to write an archive in.")
+        raise CommandError(f"There is no folder {output}. Create it, or choose another one.")
     if not Path(output).parent.is_dir():
-        raise CommandError(f"There is no folder {Path(output).parent} to write {Path(output).name} in.")
+        raise CommandError(f"There is no folder {Path(output).parent}. Create it, or choose another one.")
 
 
-def _check_free(target: Path, *, force: bool) -> None:
-    """Refuses what is there already, unless it is a file and may be replaced."""
+def _check_target(target: Path, *, force: bool) -> None:
+    """Reject an existing target, unless it is a file that ``--force`` may replace."""
     if target.exists() and not target.is_file():
-        raise ConflictError(f"{target} is there, and no file: give another name.")
+        raise ConflictError(f"{target} exists, and is not a file. Choose another output file.")
     if target.exists() and not force:
-        raise ConflictError(f"{target} exists already: give another name, or --force to replace it.")
+        raise ConflictError(f"{target} already exists. Choose another output file, or use --force to replace it.")
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Keeps a second export from writing the same file meanwhile."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - for no other command: it takes a seventh of their start
+def _lock_target(target: Path) -> Iterator[None]:
+    """Prevent a second export from writing the same file."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - the import takes a seventh of the start of every command
 
     lock = FileLock(f"{target}.part.lock", blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        raise ConflictError(f"Another `projects export` writes {target}: wait for it, or give another name.") from None
+        raise ConflictError(
+            f"Another `projects export` is writing {target}. Wait for it, or choose another output file."
+        ) from None
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows removes it with the lock, and not before
+        with suppress(OSError):  # Windows can't remove a locked file; releasing the lock removes it there
             Path(lock.lock_file).unlink()
         lock.release()
 
 
-def _wait(api: Api, exports: str, made: dict[str, Any], bars: Progress) -> dict[str, Any]:
-    """The export when it is ready; shows what the service has done of it, or where that can't be, says so once."""
-    task, pause, waited = bars.add_task("exporting", total=None, files=""), FIRST_POLL_DELAY, 0.0
+def _wait_for_export(
+    client: ApiClient, exports_path: str, export: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Wait until an export is ready and return it; without a terminal, print one note instead of a bar."""
+    task, delay, waited = progress.add_task("exporting", total=None, files=""), FIRST_POLL_DELAY, 0.0
     while True:
-        done = made["progress"]
-        bars.update(
+        counts = export["progress"]
+        progress.update(
             task,
-            completed=done["bytes_done"],
-            total=done["bytes_total"] or None,
-            files=f"{done['files_done']}/{terminal.plural(done['files_total'], 'file')}",
+            completed=counts["bytes_done"],
+            total=counts["bytes_total"] or None,
+            files=f"{counts['files_done']}/{terminal.format_count(counts['files_total'], 'file')}",
         )
-        if made["status"] not in UNFINISHED:
+        if export["status"] not in UNFINISHED_STATUSES:
             break
-        if bars.disable and waited < SILENCE <= waited + pause:
-            terminal.note("Making the export …")
-        time.sleep(pause)
-        waited += pause
-        pause = min(pause * 1.5, MAX_POLL_DELAY)
-        made = api.get(f"{exports}/{made['id']}")["export"]
-    if made["status"] == "failed":
-        raise ExportFailedError(f"The export failed. {made['error'] or 'Start it again.'}")
-    return made
+        if progress.disable and waited < NOTE_DELAY <= waited + delay:
+            terminal.print_note("Creating the export …")
+        time.sleep(delay)
+        waited += delay
+        delay = min(delay * 1.5, MAX_POLL_DELAY)
+        export = client.get(f"{exports_path}/{export['id']}")["export"]
+    if export["status"] == "failed":
+        raise ExportFailedError(f"The export failed. {export['error'] or 'Run the same command again to retry.'}")
+    return export
 
 
-def _url(api: Api, path: str) -> str:
-    return str(api.get(path)["export"]["download_url"])
+def _get_download_url(client: ApiClient, path: str) -> str:
+    return str(client.get(path)["export"]["download_url"])
 
 
-def _announce(download: Download, made: dict[str, Any], bars: Progress) -> None:
-    """Says of a download what its bar does not tell, or where there is no bar, that it begins."""
-    size = terminal.size(made["size_bytes"])
+def _announce_download(download: Download, export: dict[str, Any], progress: Progress) -> None:
+    """Print notes about the start of a download that the progress bar does not show."""
+    size = terminal.format_size(export["size_bytes"])
     if download.starts_over:
-        terminal.note(f"{download.part} is of another export, or of another version of the project: starting anew.")
+        terminal.print_note(
+            f"{download.part} belongs to another export or another version of the project. "
+            "The download starts from the beginning."
+        )
     if download.resumed_at:
-        terminal.note(f"Going on with {download.part}: {terminal.size(download.resumed_at)} of {size} are there.")
-    elif bars.disable:
-        terminal.note(f"Downloading {size} …")
+        resumed_size = terminal.format_size(download.resumed_at)
+        terminal.print_note(f"Resuming {download.part}: {resumed_size} of {size} are downloaded.")
+    elif progress.disable:
+        terminal.print_note(f"Downloading {size} …")
 
 
-def _check(download: Download, bars: Progress) -> archive_check.Checked:
-    """What the checked archive holds; a damaged one is removed, since to go on with it would not mend it."""
+def _check_download(download: Download, progress: Progress) -> CheckedArchive:
+    """Check a complete download; remove a damaged one, because resuming can't fix it."""
     try:
-        return _read_through(download.part, bars)
-    except DamagedError as damage:
+        return _check_with_progress(download.part, progress)
+    except DamagedArchiveError as damage:
         download.discard()
-        raise DamagedError(f"{damage} It was removed: the same command downloads it anew.") from None
+        raise DamagedArchiveError(f"{damage} The file was removed. Run the same command again to retry.") from None
 
 
-def _bar(bars: Progress, name: str, total: int) -> Any:
+def _create_bar(progress: Progress, description: str, total: int) -> Callable[[int], None]:
+    """Return a function that sets the number of bytes done, and adds the bar when it is first called."""
     task: TaskID | None = None
 
-    def tell(done: int) -> None:
+    def update(completed: int) -> None:
         nonlocal task
         if task is None:
-            task = bars.add_task(name, total=total, completed=done, files="")
-        bars.update(task, completed=done)
+            task = progress.add_task(description, total=total, completed=completed, files="")
+        progress.update(task, completed=completed)
 
-    return tell
+    return update
 
 
-def _read_through(file: Path, bars: Progress) -> archive_check.Checked:
+def _check_with_progress(file: Path, progress: Progress) -> CheckedArchive:
     size = file.stat().st_size
-    task = bars.add_task("checking", total=size, files="")
-    checked = archive_check.check(file, lambda step: bars.advance(task, step))
-    bars.update(task, completed=size)  # with the manifest and the headers
+    task = progress.add_task("checking", total=size, files="")
+    checked = check_archive(file, lambda step: progress.advance(task, step))
+    progress.update(task, completed=size)  # the manifest and the headers count too
     return checked
 
 
-def _file_name(project_name: str) -> str:
-    """A file's name that no system refuses, with what stands behind it while it is written: at most 255 bytes."""
-    kept = "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name)
-    kept = kept.encode()[:200].decode(errors="ignore").strip(" .")
-    return f"{kept or 'project'}.zip"
+def _create_file_name(project_name: str) -> str:
+    """Return a file name that is valid on every system, and leaves room for ``.part.json`` within 255 bytes."""
+    name = "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name)
+    name = name.encode()[:200].decode(errors="ignore").strip(" .")
+    return f"{name or 'project'}.zip"

@@ -1,4 +1,4 @@
-"""Arguments and options that more than one command has, and what the commands share behind them."""
+"""Arguments and options that several commands share."""
 
 import sys
 from dataclasses import dataclass
@@ -6,49 +6,61 @@ from typing import Annotated
 
 import typer
 
-from projects_client.api import Api
+from projects_client.api import ApiClient
 from projects_client.errors import InvalidInputError, NotAuthenticatedError
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the API's data as JSON, for scripts.", show_default=False)]
-ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="A project's id, or its name.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the API's response as JSON, for scripts.", show_default=False)
+]
+ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="The id or the name of a project.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.", show_default=False)]
-Limit = Annotated[int | None, typer.Option(min=1, help="Show at most this many.", show_default="all")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Maximum number of entries to show.", show_default="all")]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the API is, and the key for it; asked for only by commands that need them."""
+    """URL and key of the API, as given; only commands that call the API need them.
+
+    Attributes:
+        url: URL of the API.
+        key: API key.
+    """
 
     url: str | None
     key: str | None
 
 
-def api_of(context: typer.Context) -> Api:
-    """The API, as the options or the environment name it.
+def create_client(context: typer.Context) -> ApiClient:
+    """Return a client for the API of the options or the environment.
 
     Raises:
-        InvalidInputError: Nothing says where it is.
-        NotAuthenticatedError: There is no key, or none that can be one.
+        InvalidInputError: The URL is missing or invalid.
+        NotAuthenticatedError: The key is missing, or contains characters that no key has.
     """
-    known = context.find_object(Connection)
-    if known is None or not known.url:
-        raise InvalidInputError("Say where the API is: set PROJECTS_API_URL, or give --api-url.")
-    if not known.key:
-        raise NotAuthenticatedError("Say who you are: set PROJECTS_API_KEY to your API key. Operators issue them.")
-    key = known.key.strip()  # as of a file whose lines end as on Windows
+    connection = context.find_object(Connection)
+    if connection is None or not connection.url:
+        raise InvalidInputError("The URL of the API is missing. Set PROJECTS_API_URL, or use --api-url.")
+    if not connection.key:
+        raise NotAuthenticatedError("The API key is missing. Set PROJECTS_API_KEY. Operators issue keys.")
+    key = connection.key.strip()  # a key from a file may end with CR LF
     if not (key.isascii() and key.isprintable()):
-        raise NotAuthenticatedError("PROJECTS_API_KEY holds characters that no API key has: copy it once more.")
-    return Api(known.url.strip(), key)
+        raise NotAuthenticatedError("PROJECTS_API_KEY contains characters that no API key has. Copy the key again.")
+    return ApiClient(connection.url.strip(), key)
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Asks on the terminal for confirmation, and ends the program without it.
+    """Ask for confirmation on the terminal, and abort the command without it.
+
+    Args:
+        question: Question to ask.
+        yes: Whether ``--yes`` confirms the command already.
 
     Raises:
-        InvalidInputError: There is nobody to ask.
+        InvalidInputError: stdin is not a terminal.
+        typer.Abort: The user declined.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidInputError("This needs confirmation, and there is no terminal to ask on: give --yes.")
+        raise InvalidInputError("This command needs confirmation, and stdin is not a terminal. Use --yes to confirm.")
     typer.confirm(question, abort=True, err=True)

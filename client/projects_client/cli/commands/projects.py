@@ -1,4 +1,4 @@
-"""Projects: list, show, create, update, delete."""
+"""Commands for projects: list, show, create, update and delete."""
 
 from typing import Annotated, Any, Literal
 from uuid import uuid4
@@ -7,7 +7,7 @@ import typer
 
 from projects_client.api import Json
 from projects_client.cli import terminal
-from projects_client.cli.commands.options import AsJson, ProjectArgument, Yes, api_of, confirm
+from projects_client.cli.commands.options import AsJson, ProjectArgument, Yes, confirm, create_client
 from projects_client.errors import InvalidInputError
 
 app = typer.Typer()
@@ -20,106 +20,112 @@ COLUMNS = ("NAME", "ROLE", "DATA", "EXPS", "MODELS", "CREATED", "ID")
 def list_projects(
     context: typer.Context,
     *,
-    search: Annotated[str, typer.Option(help="Only those with this in their name or description.")] = "",
-    sort: Annotated[SortField, typer.Option(help="What to sort by.")] = "created_at",
-    order: Annotated[Literal["asc", "desc"], typer.Option(help="Which way to sort.")] = "desc",
-    limit: Annotated[int, typer.Option(min=1, max=500, help="Show at most this many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Skip this many first.")] = 0,
-    everything: Annotated[bool, typer.Option("--all", help="Show all, however many.", show_default=False)] = False,
+    search: Annotated[str, typer.Option(help="Show only projects with this text in their name or description.")] = "",
+    sort: Annotated[SortField, typer.Option(help="Field to sort by.")] = "created_at",
+    order: Annotated[Literal["asc", "desc"], typer.Option(help="Sort order.")] = "desc",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Maximum number of projects to show.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Number of projects to skip.")] = 0,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Show all projects, without a limit.", show_default=False)
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the projects that you own or were added to."""
-    api = api_of(context)
+    """List the projects that you own or are a member of."""
+    client = create_client(context)
     query = {"search": search, "sort_field": sort, "sort_direction": order}
-    if everything:
-        items = list(api.projects(**query))
+    if show_all:
+        items = list(client.iterate_projects(**query))
         page: Json = {"items": items, "total": len(items), "limit": len(items), "offset": 0}
     else:
-        page = api.get("", **query, limit=limit, offset=offset)
+        page = client.get("", **query, limit=limit, offset=offset)
     if as_json:
-        terminal.data(page)
+        terminal.print_json(page)
         return
-    shown, total = len(page["items"]), page["total"]
-    if total and not shown:
-        terminal.note(f"There are {total:,}: give a smaller --offset.")
+    count, total = len(page["items"]), page["total"]
+    if total and not count:
+        terminal.print_note(f"There are only {terminal.format_count(total, 'project')}. Use a smaller --offset.")
         return
-    terminal.table(COLUMNS, [_row(project) for project in page["items"]])
-    if shown < total:
-        terminal.note(f"{shown:,} of {total:,}; --all shows all.")
+    terminal.print_table(COLUMNS, [_create_row(project) for project in page["items"]])
+    if count < total:
+        terminal.print_note(f"Showing {count:,} of {total:,}. Use --all to show all.")
 
 
 @app.command()
-def show(context: typer.Context, project: ProjectArgument, *, as_json: AsJson = False) -> None:
+def show(context: typer.Context, id_or_name: ProjectArgument, *, as_json: AsJson = False) -> None:
     """Show a project."""
-    found = api_of(context).project(project)
-    _print(found, as_json=as_json)
+    project = create_client(context).find_project(id_or_name)
+    _print_project(project, as_json=as_json)
 
 
 @app.command()
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Not blank, at most 200 characters.")],
+    name: Annotated[str, typer.Argument(help="The name: not blank, at most 200 characters.")],
     *,
-    description: Annotated[str, typer.Option("--description", "-d", help="At most 2,000 characters.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", "-d", help="The description: at most 2,000 characters.")
+    ] = "",
     idempotency_key: Annotated[
         str | None,
         typer.Option(
-            help="A text of your own. Given again within a day, it returns the same project instead of a second one.",
-            show_default="a new one",
+            help="A text that identifies this request. "
+            "Repeating the command with the same text within a day returns the same project.",
+            show_default="a new UUID",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a project, which you own."""
+    """Create a project. You become its owner."""
     key = str(uuid4()) if idempotency_key is None else idempotency_key
     if not (key.strip() == key != "" and key.isascii() and key.isprintable()):
-        raise InvalidInputError("--idempotency-key takes printable ASCII, and no space at its ends.")
+        raise InvalidInputError("--idempotency-key must be printable ASCII, without a space at its start or end.")
     body = {"name": name, "description": description}
-    answer = api_of(context).post("", body, headers={"Idempotency-Key": key})
-    _print(answer["project"], as_json=as_json)
+    response = create_client(context).post("", body, headers={"Idempotency-Key": key})
+    _print_project(response["project"], as_json=as_json)
 
 
 @app.command()
 def update(
     context: typer.Context,
-    project: ProjectArgument,
+    id_or_name: ProjectArgument,
     *,
-    name: Annotated[str | None, typer.Option(help="The new name.", show_default="as it was")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.", show_default="unchanged")] = None,
     description: Annotated[
-        str | None, typer.Option("--description", "-d", help="The new description.", show_default="as it was")
+        str | None, typer.Option("--description", "-d", help="The new description.", show_default="unchanged")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a project's name or description."""
+    """Change the name or the description of a project."""
     if name is None and description is None:
-        raise InvalidInputError("Say what is to change: give --name, --description or both.")
-    api = api_of(context)
+        raise InvalidInputError("There is nothing to change. Use --name, --description or both.")
+    client = create_client(context)
     if name is None:
-        found = api.project(project)
-        project, name = found["id"], found["name"]
+        project = client.find_project(id_or_name)
+        id_or_name, name = project["id"], project["name"]
     body = {"name": name}
     if description is not None:
         body["description"] = description
-    _print(api.put(f"/{api.project_id(project)}", body)["project"], as_json=as_json)
+    _print_project(client.put(f"/{client.find_project_id(id_or_name)}", body)["project"], as_json=as_json)
 
 
 @app.command()
-def delete(context: typer.Context, project: ProjectArgument, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete a project for everybody and for good, with all that belongs to it."""
-    api = api_of(context)
-    found = api.project(project)  # first: once it is tried, a project that never was looks like one that is gone
-    confirm(f"Delete '{terminal.printable(found['name'])}' for everybody and for good?", yes=yes)
-    answer = api.delete(f"/{found['id']}")
-    terminal.done(answer, f"'{found['name']}' is deleted.", as_json=as_json)
+def delete(context: typer.Context, id_or_name: ProjectArgument, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete a project and all its data, permanently and for all members."""
+    client = create_client(context)
+    project = client.find_project(id_or_name)  # a retried DELETE takes 404 as success, even if the id never existed
+    name = terminal.replace_control_characters(project["name"])
+    confirm(f"Delete '{name}' permanently, for all members?", yes=yes)
+    response = client.delete(f"/{project['id']}")
+    terminal.print_result(response, f"'{project['name']}' is deleted.", as_json=as_json)
 
 
-def _row(project: Json) -> tuple[Any, ...]:
+def _create_row(project: Json) -> tuple[Any, ...]:
     counts = (project[f"{kind}_count"] for kind in ("dataset", "experiment", "model"))
     return (project["name"], project["role"], *counts, project["created_at"], project["id"])
 
 
-def _print(project: Json, *, as_json: bool) -> None:
+def _print_project(project: Json, *, as_json: bool) -> None:
     if as_json:
-        terminal.data({"project": project})
+        terminal.print_json({"project": project})
     else:
-        terminal.fields(project)
+        terminal.print_fields(project)

@@ -1,1 +1,1 @@
-"""HTTP: requests and answers as clients see them, and what errors become."""
+"""HTTP: the resolver, its parameters and request bodies, and responses to errors."""

@@ -1,4 +1,4 @@
-"""Where domain errors become HTTP: the one place that knows which is which status."""
+"""Conversion of errors into HTTP responses. Only this module maps domain errors to status codes."""
 
 from http import HTTPStatus
 from typing import Any
@@ -29,103 +29,92 @@ _STATUSES: dict[type[ProjectsError], HTTPStatus] = {
 }
 
 
-#: What a kind of error of pydantic's is called. What is in braces is a limit, or told of what was sent.
+#: Messages by pydantic's error type. Pydantic provides the limits in braces, and ``_format_message`` the other values.
 _MESSAGES = {
-    "control_character": "'{field}' holds the control character {character}: leave it out.",
-    "enum": "{value} is not known: give {expected}.",
-    "greater_than_equal": "{value} is too little: give at least {ge}.",
-    "int_parsing": "{value} is not a whole number: give one in digits.",
-    "int_parsing_size": "{value} is too large a number: give a smaller one.",
-    "json_invalid": "The body is not JSON: {error} (character {at}). Send one JSON object.",
-    "less_than_equal": "{value} is too much: give at most {le}.",
-    "missing": "'{field}' is missing: it is required.",
+    "control_character": "'{field}' contains the control character {character}: remove it.",
+    "enum": "{value} is not a valid value: use {expected}.",
+    "greater_than_equal": "{value} is too small: the minimum is {ge}.",
+    "int_parsing": "{value} is not a whole number: send one in digits.",
+    "int_parsing_size": "{value} has too many digits: send a smaller number.",
+    "json_invalid": "The body is not valid JSON: {error} (character {at}). Send one JSON object.",
+    "less_than_equal": "{value} is too large: the maximum is {le}.",
+    "missing": "'{field}' is required.",
     "model_attributes_type": "The body is {kind}: send one JSON object.",
-    "string_too_long": "'{field}' has {length} characters: give at most {max_length}.",
-    "string_too_short": "'{field}' is blank: give at least {min_length} character.",
-    "string_type": "'{field}' is {kind}: give a string.",
-    "string_unicode": "'{field}' holds half of a surrogate pair, which is no character: send both halves, or UTF-8.",
-    "uuid_parsing": "{value} is not an id: give a UUID.",
+    "string_too_long": "'{field}' has {length} characters: the maximum is {max_length}.",
+    "string_too_short": "'{field}' is blank: send at least {min_length} character.",
+    "string_type": "'{field}' is {kind}: send a string.",
+    "string_unicode": "'{field}' contains half of a surrogate pair: send both halves, or the character in UTF-8.",
+    "uuid_parsing": "{value} is not a valid id: send a UUID.",
 }
 
-#: What is said of an error that nobody foresaw.
-INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. Repeat the request."
-
-#: What is put in the place of a body that can't be taken, and is no JSON itself: it says why. And the type of each.
-NOT_UTF8 = "The body is not UTF-8: send one JSON object in UTF-8."
-TOO_DEEP = "The body is nested too deeply: send one JSON object."
-LIST = "The body is a list: send one JSON object."
-TOO_LONG_A_NUMBER = "The body has a number with too many digits: send one JSON object."
-UNREADABLE = {
-    NOT_UTF8: "json_invalid",
-    TOO_DEEP: "json_invalid",
-    LIST: "model_attributes_type",
-    TOO_LONG_A_NUMBER: "json_invalid",
-}
+#: The message of every unexpected error.
+INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. Retry the request."
 
 
 def _status_of(error: ProjectsError) -> HTTPStatus:
-    """The status that an error becomes."""
     return next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
 
 
 def register_error_handlers(app: APIGatewayHttpResolver) -> None:
-    """Makes ``app`` answer every error as JSON: ``{"detail": …}``, with no trace in it."""
+    """Make ``app`` respond to every error with JSON, ``{"detail": …}``, without a traceback."""
 
-    def domain_error(error: ProjectsError) -> Response[Any]:
+    def handle_domain_error(error: ProjectsError) -> Response[Any]:
         if isinstance(error, InvalidInputError):
-            return _invalid([{"loc": error.loc, "msg": str(error), "type": error.type}])
+            return _invalid_input_response([{"loc": error.loc, "msg": str(error), "type": error.type}])
         status = _status_of(error)
-        return _problem(status, str(error), retry=status is HTTPStatus.SERVICE_UNAVAILABLE)
+        return _problem_response(status, str(error), retry=status is HTTPStatus.SERVICE_UNAVAILABLE)
 
-    def invalid_request(error: RequestValidationError) -> Response[Any]:
-        if isinstance(error.body, str) and error.body in UNREADABLE:
-            return _invalid([{"loc": ["body"], "msg": error.body, "type": UNREADABLE[error.body]}])
-        return _invalid([_explain(one) for one in error.errors()])
+    def handle_invalid_request(error: RequestValidationError) -> Response[Any]:
+        return _invalid_input_response([_explain(item) for item in error.errors()])
 
-    def no_route(_: Exception) -> Response[Any]:
-        return _problem(HTTPStatus.NOT_FOUND, "There is no such route. GET /api/docs shows those there are.")
+    def handle_unknown_route(_: Exception) -> Response[Any]:
+        return _problem_response(HTTPStatus.NOT_FOUND, "This route does not exist. GET /api/docs lists all routes.")
 
-    def unforeseen(error: Exception) -> Response[Any]:
-        logger.exception("A request failed in a way that nobody foresaw", exc_info=error)
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR_MESSAGE)
+    def handle_unexpected_error(error: Exception) -> Response[Any]:
+        logger.exception("A request failed with an unexpected error", exc_info=error)
+        return _problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR_MESSAGE)
 
-    app.exception_handler(ProjectsError)(domain_error)
-    app.exception_handler(RequestValidationError)(invalid_request)
-    app.exception_handler(ResponseValidationError)(unforeseen)
-    app.exception_handler(RouteNotFoundError)(no_route)
-    app.exception_handler(Exception)(unforeseen)
+    app.exception_handler(ProjectsError)(handle_domain_error)
+    app.exception_handler(RequestValidationError)(handle_invalid_request)
+    app.exception_handler(ResponseValidationError)(handle_unexpected_error)
+    app.exception_handler(RouteNotFoundError)(handle_unknown_route)
+    app.exception_handler(Exception)(handle_unexpected_error)
 
 
 def _explain(error: dict[str, Any]) -> dict[str, Any]:
-    """An error of pydantic's in the words that a user needs: which value is wrong, and what is allowed."""
+    """Rewrite one of pydantic's errors with a message that names the invalid value and the valid ones."""
     place, *inside = error["loc"]
     if place == "query" and isinstance(error.get("input"), list):
-        text = f"'{inside[0]}' is given {len(error['input'])} times: give it once."
-        return {"loc": [place, *inside], "msg": text, "type": error["type"]}
+        message = f"'{inside[0]}' occurs {len(error['input'])} times: send it once."
+        return {"loc": [place, *inside], "msg": message, "type": error["type"]}
     match error["type"], place:
         case "json_invalid", _:
-            return {"loc": [place], "msg": _message(error, at=inside[0]), "type": error["type"]}
+            return {"loc": [place], "msg": _format_message(error, at=inside[0]), "type": error["type"]}
         case "missing", "body" if not inside:
             return {"loc": [place], "msg": "The body is missing: send one JSON object.", "type": error["type"]}
         case _, "header":
-            inside = [name.title() for name in inside]  # Powertools has them in lower case
+            inside = [name.title() for name in inside]  # Powertools converts header names to lower case
     return {
         "loc": [place, *inside],
-        "msg": _message(error, field=inside[-1] if inside else place),
+        "msg": _format_message(error, field=inside[-1] if inside else place),
         "type": error["type"],
     }
 
 
-def _message(error: dict[str, Any], **more: Any) -> str:
-    sent, template = error.get("input"), _MESSAGES.get(error["type"])
+def _format_message(error: dict[str, Any], **extra: Any) -> str:
+    value, template = error.get("input"), _MESSAGES.get(error["type"])
     if template is None:
         return str(error["msg"])
-    known = {"value": redact(sent), "kind": _kind(sent), "length": len(sent.strip()) if isinstance(sent, str) else 0}
-    return template.format(**known | more | (error.get("ctx") or {}))
+    values = {
+        "value": redact(value),
+        "kind": _json_type(value),
+        "length": len(value.strip()) if isinstance(value, str) else 0,
+    }
+    return template.format(**values | extra | (error.get("ctx") or {}))
 
 
-def _kind(value: Any) -> str:
-    """What a value of JSON is."""
+def _json_type(value: Any) -> str:
+    """Return the JSON type of ``value``, with an article."""
     match value:
         case None:
             return "null"
@@ -140,7 +129,7 @@ def _kind(value: Any) -> str:
     return "an object"
 
 
-def _problem(status: HTTPStatus, detail: str, *, retry: bool = False) -> Response[Any]:
+def _problem_response(status: HTTPStatus, detail: str, *, retry: bool = False) -> Response[Any]:
     return Response(
         status_code=status,
         content_type="application/json",
@@ -149,7 +138,7 @@ def _problem(status: HTTPStatus, detail: str, *, retry: bool = False) -> Respons
     )
 
 
-def _invalid(detail: list[dict[str, Any]]) -> Response[Any]:
+def _invalid_input_response(detail: list[dict[str, Any]]) -> Response[Any]:
     return Response(
         status_code=HTTPStatus.UNPROCESSABLE_ENTITY, content_type="application/json", body={"detail": detail}
     )

@@ -1,6 +1,6 @@
-"""What routes declare that they answer, for the OpenAPI document.
+"""Declarations of responses for the OpenAPI document.
 
-It is data, since a function that starts must not pay for what only the document shows.
+They are plain data: building pydantic models for them would slow down the cold start of every function.
 """
 
 from http import HTTPStatus
@@ -11,18 +11,24 @@ from projects_api.entities.errors import ConflictError, ProjectNotFoundError, Pr
 
 type Responses = dict[int, Any]
 
-#: The schemas that are named below, as components of the document.
+#: The schemas of errors, which become components of the document.
 SCHEMAS: dict[str, Any] = {
     "Problem": {
         "title": "Problem",
-        "description": "What is wrong, and what to do.",
+        "description": "An error.",
         "type": "object",
-        "properties": {"detail": {"title": "Detail", "type": "string"}},
+        "properties": {
+            "detail": {
+                "title": "Detail",
+                "description": "A sentence that says what is wrong and what to do.",
+                "type": "string",
+            }
+        },
         "required": ["detail"],
     },
     "InvalidInput": {
         "title": "InvalidInput",
-        "description": "What is wrong with the input, part by part.",
+        "description": "A list of everything that is wrong with the input.",
         "type": "object",
         "properties": {
             "detail": {"title": "Detail", "type": "array", "items": {"$ref": "#/components/schemas/InvalidField"}}
@@ -31,23 +37,32 @@ SCHEMAS: dict[str, Any] = {
     },
     "InvalidField": {
         "title": "InvalidField",
-        "description": "What is wrong with one part of the input.",
+        "description": "One invalid part of the input.",
         "type": "object",
         "properties": {
             "loc": {
                 "title": "Loc",
-                "description": "Where it stands, from the outside in.",
+                "description": "The path to the invalid value: the part of the request (`path`, `query`, `header` or "
+                "`body`), then the field names.",
                 "type": "array",
                 "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
             },
-            "msg": {"title": "Msg", "description": "What is wrong, and what is allowed.", "type": "string"},
-            "type": {"title": "Type", "description": "What kind of error it is, in one word.", "type": "string"},
+            "msg": {
+                "title": "Msg",
+                "description": "A sentence that says what is wrong and which values are valid.",
+                "type": "string",
+            },
+            "type": {
+                "title": "Type",
+                "description": "The machine-readable error type, such as `missing`.",
+                "type": "string",
+            },
         },
         "required": ["loc", "msg", "type"],
     },
     "GatewayProblem": {
         "title": "GatewayProblem",
-        "description": "What the gateway answers where no function is asked.",
+        "description": "An error that the gateway returns without calling a function.",
         "type": "object",
         "properties": {"message": {"title": "Message", "type": "string"}},
         "required": ["message"],
@@ -56,91 +71,105 @@ SCHEMAS: dict[str, Any] = {
 
 
 def json_content(*schemas: str, **examples: Any) -> dict[str, Any]:
-    """The declaration of a body of JSON that is of one of ``schemas``, with examples under their names."""
+    """Declare a JSON body.
+
+    Args:
+        *schemas: The names of component schemas. The body matches one of them.
+        **examples: Example bodies by name.
+    """
     references = [{"$ref": f"#/components/schemas/{name}"} for name in schemas]
-    named = {name: {"summary": name.replace("_", " ").capitalize(), "value": value} for name, value in examples.items()}
+    named_examples = {
+        name: {"summary": name.replace("_", " ").capitalize(), "value": value} for name, value in examples.items()
+    }
     schema = references[0] if len(references) == 1 else {"anyOf": references}
-    return {"application/json": {"schema": schema, "examples": named} if named else {"schema": schema}}
+    return {
+        "application/json": {"schema": schema, "examples": named_examples} if named_examples else {"schema": schema}
+    }
 
 
 def _problem(error: ProjectsError) -> dict[str, str]:
     return {"detail": str(error)}
 
 
-def response(status: int, description: str, **more: Any) -> Responses:
-    """The declaration of one answer; without ``content``, its body is of the handler's own type."""
-    return {status: {"description": description, **more}}
+def response(status: int, description: str, **fields: Any) -> Responses:
+    """Declare one response. Without ``content``, its body has the return type of the handler."""
+    return {status: {"description": description, **fields}}
 
 
 def header(description: str, **schema: Any) -> dict[str, Any]:
-    """The declaration of one header of an answer, which is always there."""
+    """Declare a response header that is always present."""
     return {"description": description, "required": True, "schema": schema}
 
 
-RETRY_AFTER = {"Retry-After": header("In how many seconds to ask again.", type="integer", minimum=1)}
+RETRY_AFTER = {
+    "Retry-After": header("The number of seconds to wait before the next request.", type="integer", minimum=1)
+}
 
 
 def location_header(description: str) -> dict[str, Any]:
-    """The declaration of the header ``Location``."""
+    """Declare the ``Location`` header."""
     return {"Location": header(description, type="string", format="uri-reference")}
 
 
-#: What any route with a key may answer.
+#: The error responses of every route that requires an API key.
 ERRORS: Responses = {
     HTTPStatus.UNAUTHORIZED: {
         "description": "The API key is missing.",
         "content": json_content("GatewayProblem", no_key={"message": "Unauthorized"}),
     },
     HTTPStatus.FORBIDDEN: {
-        "description": "The API key is wrong, expired or revoked; or it lacks the scope, or its user the role.",
+        "description": "The API key is invalid, expired or revoked, lacks the required scope, or its user lacks "
+        "the required role.",
         "content": json_content(
             "Problem",
             "GatewayProblem",
             no_such_key={"message": "Forbidden"},
-            no_scope={"detail": "This API key has the scopes: read. POST takes 'write'; ask for such a key."},
+            no_scope={
+                "detail": "This API key has the scopes: read. POST needs 'write'. Ask an operator for a key with that scope."
+            },
         ),
     },
     HTTPStatus.UNPROCESSABLE_ENTITY: {
-        "description": "The input does not validate. Whatever is wrong with it is listed.",
+        "description": "The input is invalid. The response lists everything that is wrong with it.",
         "content": json_content("InvalidInput"),
     },
     HTTPStatus.TOO_MANY_REQUESTS: {
-        "description": "There are too many requests at this time. Repeat it later.",
+        "description": "Too many requests. Retry the request later.",
         "content": json_content("GatewayProblem", throttled={"message": "Too Many Requests"}),
     },
     HTTPStatus.INTERNAL_SERVER_ERROR: {
         "description": "Something went wrong on our side.",
-        "content": json_content("Problem", "GatewayProblem", unforeseen={"detail": INTERNAL_ERROR_MESSAGE}),
+        "content": json_content("Problem", "GatewayProblem", unexpected_error={"detail": INTERNAL_ERROR_MESSAGE}),
     },
     HTTPStatus.SERVICE_UNAVAILABLE: {
-        "description": "The service is overloaded. Repeat the request in a moment.",
+        "description": "The service is overloaded. Retry the request after the time in `Retry-After`.",
         "headers": {"Retry-After": RETRY_AFTER["Retry-After"] | {"required": False}},
         "content": json_content("Problem", "GatewayProblem", overloaded=_problem(StorageUnavailableError())),
     },
 }
 
-#: What any route of one project may answer.
+#: The error responses of every route of a project.
 PROJECT_ERRORS: Responses = ERRORS | {
     HTTPStatus.NOT_FOUND: {
-        "description": "There is no such thing, or not for the caller.",
+        "description": "The requested resource does not exist, or the caller has no access to it.",
         "content": json_content("Problem", "GatewayProblem", no_project=_problem(ProjectNotFoundError())),
     }
 }
 
-#: What a route that takes a body may answer.
+#: The error response of every route that takes a body.
 BODY_TOO_LARGE: Responses = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {
-        "description": "The body is larger than any that can be meant.",
+        "description": "The body is too large.",
         "content": json_content("GatewayProblem", too_large={"message": "Request Entity Too Large"}),
     }
 }
 
 
 def conflict_response(**examples: ConflictError) -> Responses:
-    """The declaration of a 409, with an example of each case."""
+    """Declare a 409 response with an example error of each case."""
     return {
         HTTPStatus.CONFLICT: {
-            "description": "It conflicts with what is there.",
+            "description": "The request conflicts with the current state.",
             "content": json_content("Problem", **{name: _problem(error) for name, error in examples.items()}),
         }
     }

@@ -1,21 +1,29 @@
-"""The resolver that every route's function is made with."""
+"""Path, query and header parameters that several routes share."""
 
 from typing import Annotated
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from pydantic import GetPydanticSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
-ProjectPath = Annotated[UUID, Path(description="The project's id.")]
-ExportPath = Annotated[UUID, Path(description="The export's id.")]
-UserPath = Annotated[UUID, Path(description="The member's user id.")]
-Offset = Annotated[int, Query(ge=0, description="How many to skip.")]
-Cursor = Annotated[str | None, Query(max_length=512, description="The last page's next_cursor.")]
+from projects_api.entities.ids import ExportId, ProjectId, UserId
+
+#: Validates a UUID and converts it to the string form that the id types have.
+_UUID_AS_STRING = GetPydanticSchema(lambda _, handler: no_info_after_validator_function(str, handler(UUID)))
+
+ProjectPath = Annotated[ProjectId, _UUID_AS_STRING, Path(description="The id of the project.")]
+ExportPath = Annotated[ExportId, _UUID_AS_STRING, Path(description="The id of the export.")]
+UserPath = Annotated[UserId, _UUID_AS_STRING, Path(description="The user id of the member.")]
+Offset = Annotated[int, Query(ge=0, description="The number of items to skip.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of the previous page.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="A text of your own: a repeat with the same one within a day gets the first answer.",
+        description="A unique string of your choice, such as a UUID. A retry with the same key within a day returns "
+        "the first response and creates no other project. A different body with the same key is rejected with 422.",
     ),
 ]

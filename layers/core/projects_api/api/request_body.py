@@ -1,54 +1,77 @@
-"""The resolver that every route's function is made with."""
+"""Request bodies: every body is read as JSON."""
 
 import base64
 import json
 from typing import Any
 
-from projects_api.api.error_responses import LIST, NOT_UTF8, TOO_DEEP, TOO_LONG_A_NUMBER
+from projects_api.entities.errors import InvalidInputError
 
-#: How deep a body may be nested. None that is valid needs more than 1.
+#: The maximum nesting depth of a body. A valid body needs only 1.
 MAX_BODY_DEPTH = 1_000
 
 
-def as_json(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with a body of JSON, whatever the client calls it: ``curl -d`` calls everything a form.
+def treat_body_as_json(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with the content type ``application/json`` and a body that is not in base64.
 
-    What the validation could not even try to parse is replaced by a sentence, which it then refuses.
+    Clients may send any content type: ``curl -d`` declares every body as a form.
+
+    Args:
+        event: An HTTP API event in payload format 2.0.
+
+    Returns:
+        The event. Its body is ``bytes`` if it was encoded in base64.
     """
     if "body" not in event:
         return event
     body = event["body"] or ""
-    try:
-        text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
-        content = json.loads(text) if text else None
-        if isinstance(content, list):
-            text = LIST  # Powertools would take the first of it
-        elif _is_deep(content):
-            text = TOO_DEEP
-    except json.JSONDecodeError:
-        pass  # the validation says where
-    except UnicodeDecodeError:
-        text = NOT_UTF8
-    except RecursionError:
-        text = TOO_DEEP
-    except ValueError:
-        text = TOO_LONG_A_NUMBER
     headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() != "content-type"}
     return event | {
-        "body": text,
+        "body": base64.b64decode(body) if event.get("isBase64Encoded") else body,
         "isBase64Encoded": False,
         "headers": headers | {"content-type": "application/json"},
     }
 
 
-def _is_deep(content: Any) -> bool:
-    """Whether JSON is nested more than ``MAX_BODY_DEPTH``: who reads it again may have less of a stack left for it."""
+def parse_body(body: str | bytes) -> Any:
+    """Parse a request body as JSON.
+
+    Raises:
+        json.JSONDecodeError: The body is not JSON. Powertools reports this error with its position.
+        InvalidInputError: The body is a list, is not UTF-8, is nested too deeply, or contains a too long number.
+    """
+    try:
+        content = json.loads(body.decode() if isinstance(body, bytes) else body)
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError:
+        raise _invalid_body("The body is not UTF-8: send one JSON object in UTF-8.") from None
+    except RecursionError:
+        raise _nested_too_deeply() from None
+    except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+        raise _invalid_body("The body contains a number with too many digits: send a smaller number.") from None
+    if isinstance(content, list):  # Powertools would validate only the first item
+        raise _invalid_body("The body is a list: send one JSON object.", type_="model_attributes_type")
+    if _is_nested_too_deeply(content):
+        raise _nested_too_deeply()
+    return content
+
+
+def _invalid_body(message: str, *, type_: str = "json_invalid") -> InvalidInputError:
+    return InvalidInputError(message, loc=("body",), type=type_)
+
+
+def _nested_too_deeply() -> InvalidInputError:
+    return _invalid_body("The body is nested too deeply: send one JSON object.")
+
+
+def _is_nested_too_deeply(content: Any) -> bool:
+    """Return whether the nesting exceeds ``MAX_BODY_DEPTH``, which could exhaust the stack of later recursive code."""
     layer = [content]
     for _ in range(MAX_BODY_DEPTH):
         layer = [
-            inner
-            for one in layer
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            child
+            for node in layer
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
         ]
     return bool(layer)

@@ -1,4 +1,4 @@
-"""The resolver that every route's function is made with."""
+"""The Powertools resolver that each function of a route creates."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
 from projects_api.api.error_responses import register_error_handlers
-from projects_api.api.request_body import as_json
+from projects_api.api.request_body import parse_body, treat_body_as_json
 from projects_api.domain.permissions import require_scope
 from projects_api.entities.errors import NotAllowedError
 from projects_api.entities.ids import UserId
@@ -25,10 +25,13 @@ logger = Logger()
 
 
 class Api(APIGatewayHttpResolver):
-    """The resolver of one route's function.
+    """The resolver of one route.
 
-    It validates the request by the handler's signature, lets in only keys with the scope that the method takes,
-    answers every error as JSON, and logs each request with its route, user and project, and no secret.
+    It validates each request against the signature of the handler, requires an API key with the scope for the HTTP
+    method, responds to errors with JSON, and logs each request with its route, user and project but without secrets.
+
+    Attributes:
+        handler: The Lambda handler. It takes an HTTP API event in payload format 2.0.
 
     Example:
         >>> api = Api()
@@ -41,43 +44,46 @@ class Api(APIGatewayHttpResolver):
         super().__init__(
             enable_validation=True,
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
-            # Letters of any script as they are, since escaped they are thrice as long, and an answer is at most 6 MB.
+            # Escaping non-ASCII letters would triple their size, and Lambda limits a response to 6 MB:
+            # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
             serializer=partial(json.dumps, ensure_ascii=False, separators=(",", ":")),
+            json_body_deserializer=parse_body,
         )
         register_error_handlers(self)
         self.use([_require_scope])
-        #: What Lambda calls with a request of an HTTP API in payload format 2.0.
         self.handler = logger.inject_lambda_context(clear_state=True)(self._handle)
 
     @property
     def caller(self) -> Caller:
-        """Who makes the request, as the authorizer found."""
-        known = self._authorized()
-        return Caller(UserId(known["user_id"]), Email(known["email"]), known["name"])
+        """The user whom the authorizer authenticated."""
+        context = self._authorizer_context()
+        return Caller(UserId(context["user_id"]), Email(context["email"]), context["name"])
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """What the request's API key may be used for."""
-        return frozenset(Scope(scope) for scope in self._authorized()["scopes"].split())
+        """The scopes of the request's API key."""
+        return frozenset(Scope(scope) for scope in self._authorizer_context()["scopes"].split())
 
-    def _authorized(self) -> dict[str, str]:
+    def _authorizer_context(self) -> dict[str, str]:
         try:
-            known: dict[str, str] = self.current_event.raw_event["requestContext"]["authorizer"]["lambda"]
+            context: dict[str, str] = self.current_event.raw_event["requestContext"]["authorizer"]["lambda"]
         except (KeyError, TypeError):
-            raise NotAllowedError("The request came past the authorizer. Call the API through its gateway.") from None
-        return known
+            raise NotAllowedError(
+                "The request did not pass through the authorizer. Call the API through its gateway."
+            ) from None
+        return context
 
     def _handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        telemetry.identify(event)
+        telemetry.append_request_keys(event)
         with deadline.within(context.get_remaining_time_in_millis() / 1000):
-            answer = self.resolve(as_json(event), context)
-        status = answer["statusCode"]
-        logger.info("answered", extra={"status": status})
+            response = self.resolve(treat_body_as_json(event), context)
+        status = response["statusCode"]
+        logger.info("Request completed", extra={"status": status})
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             telemetry.count(Metric.STORAGE_UNAVAILABLE)
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             telemetry.count(Metric.SERVER_ERRORS)
-        return answer
+        return response
 
 
 def _require_scope(app: Api, next_middleware: Callable[[Api], Response[Any]]) -> Response[Any]:

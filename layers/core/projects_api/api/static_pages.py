@@ -1,4 +1,4 @@
-"""What is answered as it was written: the document and the page that shows it."""
+"""Static responses: the OpenAPI document and the page that shows it."""
 
 import base64
 import gzip
@@ -7,24 +7,32 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-#: Text of this size shrinks to a quarter at this level; higher ones take twice as long for a twentieth less.
-LEVEL = 4
+#: The gzip level. It compresses these texts to a quarter; higher levels take twice as long to save 5 % more.
+COMPRESSION_LEVEL = 4
 
-#: What a browser may keep, and for how many seconds it need not ask again.
-CACHING = "public, max-age=300"
+#: Browsers may reuse a page for 5 minutes before they ask for it again.
+CACHE_CONTROL = "public, max-age=300"
 
 
 class StaticPage:
-    """A text that is the same for everybody.
+    """A text that is the same for every client.
 
-    API Gateway does not compress what an HTTP API answers, so it is done here, once for each environment.
+    The page is compressed once per execution environment, because HTTP APIs do not compress responses:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-vs-rest.html
     """
 
     def __init__(self, text: str, content_type: str, **headers: str) -> None:
+        """Create a page.
+
+        Args:
+            text: The body.
+            content_type: The value of the ``Content-Type`` header.
+            **headers: More headers. Underscores in their names become hyphens.
+        """
         self._body = text.encode()
         self._headers = {
             "Content-Type": content_type,
-            "Cache-Control": CACHING,
+            "Cache-Control": CACHE_CONTROL,
             "ETag": f'"{sha256(self._body).hexdigest()[:32]}"',
             "Vary": "Accept-Encoding",
             "X-Content-Type-Options": "nosniff",
@@ -32,14 +40,17 @@ class StaticPage:
 
     @cached_property
     def _compressed(self) -> str:
-        return base64.b64encode(gzip.compress(self._body, LEVEL, mtime=0)).decode()
+        return base64.b64encode(gzip.compress(self._body, COMPRESSION_LEVEL, mtime=0)).decode()
 
     def respond(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Responses a request of an HTTP API in payload format 2.0; with no body to who has the text already."""
-        asked = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        if self._headers["ETag"] in asked.get("if-none-match", ""):
+        """Return the response to an HTTP API event in payload format 2.0.
+
+        The response is 304 without a body if the client already has the current text.
+        """
+        request_headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        if self._headers["ETag"] in request_headers.get("if-none-match", ""):
             return {"statusCode": HTTPStatus.NOT_MODIFIED, "headers": self._headers, "body": ""}
-        if "gzip" not in asked.get("accept-encoding", ""):
+        if "gzip" not in request_headers.get("accept-encoding", ""):
             return {"statusCode": HTTPStatus.OK, "headers": self._headers, "body": self._body.decode()}
         return {
             "statusCode": HTTPStatus.OK,

@@ -1,1 +1,1 @@
-"""The archive: its format and its plan, which are pure and know no AWS, and what it holds."""
+"""The ZIP archive of an export: its format, plan, paths, manifest and checksums, all without access to AWS."""

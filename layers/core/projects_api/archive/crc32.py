@@ -1,34 +1,43 @@
-"""The CRC-32 of a whole, from those of its pieces."""
+"""Combination of CRC-32 checksums.
 
-#: CRC-32's polynomial, its bits reversed (ISO 3309; APPNOTE.TXT, section 4.4.7).
+Python 3.15 adds ``zlib.crc32_combine``, which replaces this module (https://github.com/python/cpython/pull/134650).
+"""
+
+#: Polynomial of the CRC-32 in reversed bit order (ISO 3309; ZIP APPNOTE, section 4.4.7).
 POLYNOMIAL = 0xEDB88320
 
-#: x to the power of 2**n, modulo the polynomial, as they are needed.
+#: Cached powers of x modulo the polynomial: item n is x to the power of 2**n.
 _POWERS = [1 << 30]
 
 
 def combine_crc32(first: int, second: int, second_size: int) -> int:
-    """The CRC-32 of two pieces in a row, from each one's and the second's size in bytes.
+    """Return the CRC-32 of two consecutive pieces of data.
 
-    Appending n bytes multiplies a CRC by x to the power of 8n in GF(2) modulo the polynomial, and adds theirs.
+    In GF(2) modulo the polynomial, appending n bytes multiplies the first checksum by x to the power of 8n and adds the
+    second one.
+
+    Args:
+        first: The CRC-32 of the first piece.
+        second: The CRC-32 of the second piece.
+        second_size: The size of the second piece in bytes.
     """
-    return _multiplied(first, _power_of_x(8 * second_size)) ^ second
+    return _multiply(first, _power_of_x(8 * second_size)) ^ second
 
 
 def _power_of_x(exponent: int) -> int:
-    """x to the power of ``exponent``, modulo the polynomial, by squaring."""
+    """Return x to the power of ``exponent``, modulo the polynomial, by repeated squaring."""
     result, bit = 1 << 31, 0
     while exponent >> bit:
         while len(_POWERS) <= bit:
-            _POWERS.append(_multiplied(_POWERS[-1], _POWERS[-1]))
+            _POWERS.append(_multiply(_POWERS[-1], _POWERS[-1]))
         if exponent >> bit & 1:
-            result = _multiplied(result, _POWERS[bit])
+            result = _multiply(result, _POWERS[bit])
         bit += 1
     return result
 
 
-def _multiplied(a: int, b: int) -> int:
-    """The product of two polynomials whose highest power is the lowest bit."""
+def _multiply(a: int, b: int) -> int:
+    """Return the product of two polynomials whose highest power is the lowest bit."""
     product = 0
     for bit in range(31, -1, -1):
         if a >> bit & 1:

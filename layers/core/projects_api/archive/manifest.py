@@ -1,4 +1,4 @@
-"""What an archive holds: its manifest, and the order of its files."""
+"""The files of an archive, and the manifest that lists them."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,35 +16,52 @@ FORMAT = "projects-export/1"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An artifact's place in the archive."""
+    """A file of the archive.
+
+    Attributes:
+        path: The path in the archive.
+        artifact: The artifact that the file is a copy of.
+        resource: The resource that the artifact belongs to.
+    """
 
     path: str
     artifact: Artifact
     resource: Resource
 
 
-def files_of(content: Content) -> list[File]:
-    """The files of an archive, in the order of their keys; an object that two resources name is there once."""
+def list_files(content: Content) -> list[File]:
+    """Return the files of an archive in the order of their keys.
+
+    An artifact that two resources refer to appears once, as a file of the first of them.
+    """
     prefix = artifacts_prefix(content.project.id)
-    named: dict[str, Resource] = {}
+    resources: dict[str, Resource] = {}
     for resource in content.resources:
         if resource.artifact:
-            named.setdefault(resource.artifact.key, resource)
-    keys = sorted(named)
+            resources.setdefault(resource.artifact.key, resource)
+    keys = sorted(resources)
     paths = unique_paths((key.removeprefix(prefix) for key in keys), taken=[MANIFEST_PATH])
     return [
-        File(path, artifact, named[key])
+        File(path, artifact, resources[key])
         for key, path in zip(keys, paths, strict=True)
-        if (artifact := named[key].artifact)
+        if (artifact := resources[key].artifact)
     ]
 
 
-def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc32s: Iterable[int]) -> Iterator[bytes]:
-    """The manifest as JSON in UTF-8: the project, its members, every resource with its fields, and every file.
+def encode_manifest(
+    content: Content, files: Sequence[File], sizes: Sequence[int], crc32s: Iterable[int]
+) -> Iterator[bytes]:
+    """Return the manifest as JSON in UTF-8, one row at a time, because a manifest can reach tens of megabytes.
 
-    It depends on the content alone, not on when or by whom it is exported, so that the same content gives the same
-    bytes; and its size does not depend on the CRC-32s, which are written as 8 hexadecimal digits, as by ``unzip -v``.
-    It comes a row at a time, since all of it may be tens of megabytes.
+    The manifest contains the project, its members, all resources with their fields, and all files. The same content
+    always gives the same bytes, regardless of when and by whom it is exported. The size does not depend on the
+    checksums, because each is written as 8 hexadecimal digits, like ``unzip -v`` prints them.
+
+    Args:
+        content: The content of the export.
+        files: The files of the archive.
+        sizes: The size of each file in bytes.
+        crc32s: The CRC-32 of each file. A longer, or an infinite, iterable is allowed.
     """
     project = content.project
     paths = {file.artifact.key: file.path for file in files}
@@ -59,7 +76,7 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
             }
             for member in content.members
         ),
-        "resources": (_resource(resource, paths) for resource in content.resources),
+        "resources": (_resource_row(resource, paths) for resource in content.resources),
         "files": (
             {
                 "path": file.path,
@@ -71,7 +88,7 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
             for file, size, crc32 in zip(files, sizes, crc32s, strict=False)
         ),
     }
-    about = {
+    project_row = {
         "id": project.id,
         "name": project.name,
         "description": project.description,
@@ -81,7 +98,7 @@ def manifest(content: Content, files: Sequence[File], sizes: Sequence[int], crc3
         "created_at": rfc3339(project.created_at),
         "updated_at": rfc3339(project.updated_at),
     }
-    yield f'{{\n"format": {_json(FORMAT)},\n"project": {_json(about)}'.encode()
+    yield f'{{\n"format": {_json(FORMAT)},\n"project": {_json(project_row)}'.encode()
     for name, rows in lists.items():
         yield f',\n"{name}": ['.encode()
         for number, row in enumerate(rows):
@@ -94,10 +111,10 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _resource(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:
-    """A resource's row: what every resource has, and beside it its own fields.
+def _resource_row(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:
+    """Return the row of a resource: the attributes that every resource has, and the resource's own fields.
 
-    A field of its own that is called as one that every resource has stands in ``fields``, so that none is lost.
+    An own field that has the name of a common attribute is kept under ``fields``.
     """
     common = {
         "id": resource.id,

@@ -1,11 +1,14 @@
-"""The plan of an archive: which parts of which multipart uploads make it, and where the bytes of each come from.
+"""The plan of an archive: the parts of the multipart uploads that assemble it, and the source of the bytes of each.
 
-Pure: the same entries give the same plan. A stored ZIP entry is a header and then the file's own bytes, and S3 copies a
-range of an object into a part by itself. So a part is either one such copy, or bytes gathered by this process: headers,
-small files, and the first bytes of a large one: just enough to bring the part with its header up to the least size.
+The plan needs no access to AWS, and the same entries always give the same plan. A stored ZIP entry is a header followed
+by the bytes of the file, and S3 can copy a range of an object into a part. A part is therefore one of two kinds:
 
-A plan needs no checksums: they are of fixed width wherever they stand, so that sizes and offsets do not depend on them.
-The entry at 0 is the manifest, which is no object, and which lists the checksums of all others.
+- A copied part: S3 copies it from an artifact.
+- A buffered part: its bytes go through the worker. It holds headers, small files, and the first bytes of a large file
+  if the part would otherwise be smaller than S3 allows.
+
+The plan does not depend on checksums, because they have a fixed width in headers, manifest and directory. The entry at
+index 0 is the manifest. It is no object in S3, and it lists the checksums of all other entries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,26 +23,31 @@ from projects_api.archive.zip_writer import Entry
 MIB = 1 << 20
 GIB = 1 << 30
 
-#: Amazon S3, "Multipart upload limits": the least size of all parts but the last, the most of any, and how many.
+#: Limits of a multipart upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html): the size of a part
+#: in bytes, where the last part may be smaller than the minimum, and the number of parts.
 MIN_PART_SIZE = 5 * MIB
 MAX_PART_SIZE = 5 * GIB
 MAX_PARTS = 10_000
 
-#: A gathered part is closed once it has this size. No file is cut to fit: one that is gathered at all is gathered
-#: whole, or up to where its copy begins; so a part may come to ``BUFFERED_PART_SIZE + MIN_PART_SIZE`` and its last header.
+#: Size at which a buffered part is complete, in bytes. Files are not split to fit: a buffered file is read whole, or up
+#: to the byte where its copied part begins. A part can therefore reach the size of ``BUFFERED_PART_SIZE``,
+#: ``MIN_PART_SIZE`` and one header together.
 BUFFERED_PART_SIZE = 8 * MIB
 
-#: A copy is at most this large, so that one file is copied by several requests at once, and at least a 5,000th of the
-#: archive, so that copies alone never use up the parts.
+#: Largest copied part, in bytes. Larger files become several parts, which S3 copies in parallel.
 COPY_PART_SIZE = 512 * MIB
+
+#: Maximum number of copied parts in an archive, plus one for each file. In a huge archive, copied parts grow beyond
+#: ``COPY_PART_SIZE`` to stay within this number.
 MAX_COPY_PARTS = 5_000
 
+#: Index of the manifest's entry.
 MANIFEST = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The local header of an entry."""
+    """The local header of the entry at ``index``; ``size`` is in bytes."""
 
     index: int
     size: int
@@ -47,7 +55,13 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bytes of the entry at ``index``: ``size`` of them from ``start`` on."""
+    """A range of bytes of the entry (or, in ``Plan.joins``, of the volume) at ``index``.
+
+    Attributes:
+        index: The index of the entry or volume.
+        start: The offset of the first byte.
+        size: The size in bytes.
+    """
 
     index: int
     start: int
@@ -56,7 +70,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Bytes of what ends an archive: the central directory and its end records."""
+    """A range of bytes of the central directory and the records that end it, from the offset ``start``."""
 
     start: int
     size: int
@@ -66,8 +80,8 @@ type Segment = Header | Range | Directory
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """A part that S3 copies by itself, from the object of an entry."""
+class CopiedPart:
+    """A part that S3 copies from an artifact."""
 
     range: Range
 
@@ -78,37 +92,43 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class BufferedPart:
-    """A part whose bytes go through this process."""
+    """A part whose bytes go through the worker."""
 
     segments: tuple[Segment, ...]
     size: int
 
     @property
-    def late(self) -> bool:
-        """Whether it tells the checksums of other parts' entries, and so must be made behind all others."""
-        return any(isinstance(one, Directory) or one.index == MANIFEST for one in self.segments)
+    def needs_all_checksums(self) -> bool:
+        """Return whether the part contains bytes of the manifest or the directory, which list all checksums."""
+        return any(isinstance(segment, Directory) or segment.index == MANIFEST for segment in self.segments)
 
     @property
     def has_files(self) -> bool:
-        """Whether it has bytes of files."""
-        return any(isinstance(one, Range) and one.index != MANIFEST for one in self.segments)
+        """Return whether the part contains bytes of artifacts."""
+        return any(isinstance(segment, Range) and segment.index != MANIFEST for segment in self.segments)
 
 
-type Part = Copy | BufferedPart
+type Part = CopiedPart | BufferedPart
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts of an archive in their order; all but the last are at least ``MIN_PART_SIZE``."""
+    """The plan of an archive.
+
+    Attributes:
+        parts: The parts in their order. All but the last have at least ``MIN_PART_SIZE`` bytes.
+        size: The size of the archive in bytes.
+    """
 
     parts: tuple[Part, ...]
     size: int
 
     @cached_property
     def volumes(self) -> tuple[tuple[Part, ...], ...]:
-        """The parts by upload: one makes the archive, where there are no more parts than an upload takes.
+        """The parts of each multipart upload.
 
-        Otherwise each makes an object of its own, and ``joins`` copies these into the archive.
+        An archive of at most ``MAX_PARTS`` parts has one volume, which is the archive. A larger archive has several:
+        each becomes an object, and ``joins`` copies these objects into the archive.
         """
         count = -(-len(self.parts) // MAX_PARTS)
         bounds = [len(self.parts) * number // count for number in range(count + 1)]
@@ -116,101 +136,105 @@ class Plan:
 
     @cached_property
     def joins(self) -> tuple[Range, ...]:
-        """Which ranges of which volumes, one after the other, are the archive."""
+        """The ranges of the volumes that make the archive, in their order."""
         return tuple(
             join
             for index, parts in enumerate(self.volumes)
-            for join in _cut(Range(index, 0, sum(part.size for part in parts)), MAX_PART_SIZE)
+            for join in _split_evenly(Range(index, 0, sum(part.size for part in parts)), MAX_PART_SIZE)
         )
 
     @cached_property
     def digest(self) -> str:
-        """What tells two plans apart whose parts must not be mixed, as those of two versions of this program."""
+        """A digest of the kinds and sizes of the parts.
+
+        Two versions of this program can plan the same archive differently. The digest tells such plans apart, because
+        their parts must not be mixed.
+        """
         layout = ",".join(f"{type(part).__name__}{part.size}" for part in self.parts)
         return sha256(layout.encode()).hexdigest()
 
 
 def count_completed_files(part: Part, entries: Sequence[Entry]) -> int:
-    """How many files have their last byte in a part; the manifest is not counted."""
-    if isinstance(part, Copy):
-        return _ends(part.range, entries)
+    """Return the number of files whose last byte is in a part, without the manifest."""
+    if isinstance(part, CopiedPart):
+        return _reaches_end(part.range, entries)
     return sum(
-        _ends(segment, entries) if isinstance(segment, Range) else entries[segment.index].size == 0
+        _reaches_end(segment, entries) if isinstance(segment, Range) else entries[segment.index].size == 0
         for segment in part.segments
         if not isinstance(segment, Directory) and segment.index != MANIFEST
     )
 
 
-def _ends(range_: Range, entries: Sequence[Entry]) -> bool:
+def _reaches_end(range_: Range, entries: Sequence[Entry]) -> bool:
     return range_.start + range_.size == entries[range_.index].size
 
 
 def plan(entries: Sequence[Entry]) -> Plan:
-    """The plan of an archive of ``entries``, the manifest first. Their checksums are not looked at."""
-    parts = tuple(_parts(entries))
+    """Return the plan of an archive of ``entries``, the manifest first. The entries' checksums are ignored."""
+    parts = tuple(_plan_parts(entries))
     return Plan(parts, sum(part.size for part in parts))
 
 
-def directory(entries: Sequence[Entry]) -> bytes:
-    """What ends an archive of ``entries``: their records, and the end of the central directory."""
-    offset, records = 0, []
+def build_directory(entries: Sequence[Entry]) -> bytes:
+    """Return the central directory of an archive of ``entries`` and the records that end it (ZIP APPNOTE, 4.3.6)."""
+    offset, headers = 0, []
     for entry in entries:
-        records.append(zip_writer.central_header(entry, offset))
+        headers.append(zip_writer.central_header(entry, offset))
         offset += len(zip_writer.local_header(entry)) + entry.size
-    data = b"".join(records)
+    data = b"".join(headers)
     return data + zip_writer.end_of_central_directory(entries=len(entries), size=len(data), offset=offset)
 
 
-def _segments(entries: Sequence[Entry]) -> Iterator[Segment]:
-    """The archive from its first byte to its last."""
+def _list_segments(entries: Sequence[Entry]) -> Iterator[Segment]:
+    """Return the segments of the archive, from its first byte to its last."""
     for index, entry in enumerate(entries):
         yield Header(index, len(zip_writer.local_header(entry)))
         if entry.size:
             yield Range(index, 0, entry.size)
-    yield Directory(0, len(directory(entries)))
+    yield Directory(0, len(build_directory(entries)))
 
 
-def _parts(entries: Sequence[Entry]) -> Iterator[Part]:
-    most = min(MAX_PART_SIZE, max(COPY_PART_SIZE, sum(entry.size for entry in entries) // MAX_COPY_PARTS))
-    gathered: list[Segment] = []
+def _plan_parts(entries: Sequence[Entry]) -> Iterator[Part]:
+    max_copy_size = min(MAX_PART_SIZE, max(COPY_PART_SIZE, sum(entry.size for entry in entries) // MAX_COPY_PARTS))
+    buffered: list[Segment] = []
     size = 0
-    for segment in _segments(entries):
+    for segment in _list_segments(entries):
         if isinstance(segment, Range) and segment.index != MANIFEST:
-            missing = max(0, MIN_PART_SIZE - size) if gathered else 0
+            missing = max(0, MIN_PART_SIZE - size) if buffered else 0
             if segment.size - missing >= MIN_PART_SIZE:
                 if missing:
-                    gathered.append(Range(segment.index, 0, missing))
-                if gathered:
-                    yield BufferedPart(tuple(gathered), size + missing)
-                    gathered, size = [], 0
+                    buffered.append(Range(segment.index, 0, missing))
+                if buffered:
+                    yield BufferedPart(tuple(buffered), size + missing)
+                    buffered, size = [], 0
                 rest = Range(segment.index, missing, segment.size - missing)
-                yield from (Copy(piece) for piece in _cut(rest, most))
+                yield from (CopiedPart(piece) for piece in _split_evenly(rest, max_copy_size))
                 continue
             pieces: Sequence[Segment] = [segment]
         elif isinstance(segment, Header):
             pieces = [segment]
         else:
-            pieces = _cut_at(segment, BUFFERED_PART_SIZE - size)
+            pieces = _split_for_buffers(segment, BUFFERED_PART_SIZE - size)
         for piece in pieces:
-            gathered.append(piece)
+            buffered.append(piece)
             size += piece.size
             if size >= BUFFERED_PART_SIZE:
-                yield BufferedPart(tuple(gathered), size)
-                gathered, size = [], 0
-    if gathered:
-        yield BufferedPart(tuple(gathered), size)
+                yield BufferedPart(tuple(buffered), size)
+                buffered, size = [], 0
+    if buffered:
+        yield BufferedPart(tuple(buffered), size)
 
 
-def _cut(whole: Range, most: int) -> list[Range]:
-    """``whole`` in as few pieces of at most ``most`` bytes as there can be, all of about one size."""
-    count = -(-whole.size // most)
+def _split_evenly(whole: Range, max_size: int) -> list[Range]:
+    """Return ``whole`` as the smallest number of ranges of at most ``max_size`` bytes, all of about the same size."""
+    count = -(-whole.size // max_size)
     bounds = [whole.size * number // count for number in range(count + 1)]
     return [Range(whole.index, whole.start + start, end - start) for start, end in pairwise(bounds)]
 
 
-def _cut_at(whole: Range | Directory, first: int) -> list[Segment]:
-    """``whole`` in a piece of at most ``first`` bytes, then pieces of ``BUFFERED_PART_SIZE``."""
-    bounds = [0, *range(first, whole.size, BUFFERED_PART_SIZE), whole.size]
+def _split_for_buffers(whole: Range | Directory, first_size: int) -> list[Segment]:
+    """Return ``whole`` as one piece of at most ``first_size`` bytes and further ones of ``BUFFERED_PART_SIZE``."""
+    bounds = [0, *range(first_size, whole.size, BUFFERED_PART_SIZE), whole.size]
     pieces: list[Segment] = []
     for start, end in pairwise(bounds):
         if isinstance(whole, Directory):

@@ -1,8 +1,9 @@
-"""The ZIP file format, as far as an archive of stored entries needs it.
+"""The part of the ZIP file format that an archive of stored entries needs.
 
-After PKWARE's APPNOTE.TXT, version 6.3.10; the sections are named where they are followed. Entries are stored, not
-compressed, so that an entry's bytes are its object's bytes. Sizes and CRC-32s are known before anything is written,
-so that there are no data descriptors. ZIP64 is used where, and only where, a value does not fit.
+The module follows PKWARE's APPNOTE.TXT, version 6.3.10 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT).
+Comments and docstrings give its sections. Entries are stored, not compressed, because S3 copies artifacts into the
+archive unchanged. The sizes and CRC-32s of all entries are known before a header is written, which makes data
+descriptors (4.3.9) unnecessary. ZIP64 is used only for values that do not fit otherwise.
 """
 
 import struct
@@ -21,25 +22,25 @@ STORED = 0  # 4.4.5
 VERSION_PLAIN = 20  # 4.4.3
 VERSION_ZIP64 = 45  # 4.4.3
 MADE_BY_UNIX = 3 << 8  # 4.4.2
-REGULAR_FILE = 0o100644 << 16  # 4.4.15: the high half holds Unix's mode
+REGULAR_FILE = 0o100644 << 16  # 4.4.15: the high 16 bits are the Unix mode
 
 MAX_16 = 0xFFFF
 MAX_32 = 0xFFFFFFFF
 
-#: What fits into DOS's date and time (4.4.6).
+#: Earliest and latest time that DOS date and time can represent (4.4.6).
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 LATEST = datetime(2107, 12, 31, 23, 59, 58, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of an archive.
+    """An entry of an archive.
 
     Attributes:
-        path: Its name, with ``/`` between folders.
-        size: In bytes.
-        crc32: Of its bytes, unsigned.
-        modified: When it was last changed; kept to two seconds, in UTC.
+        path: The path in the archive, with ``/`` between folders.
+        size: The size in bytes.
+        crc32: The CRC-32 of the bytes, unsigned.
+        modified: The time of the last change. The archive stores it in UTC, to an even number of seconds.
     """
 
     path: str
@@ -49,7 +50,7 @@ class Entry:
 
 
 def local_header(entry: Entry) -> bytes:
-    """What stands before an entry's bytes (4.3.7)."""
+    """Return the local header, which precedes the bytes of an entry (4.3.7)."""
     name = entry.path.encode()
     large = entry.size >= MAX_32
     size = MAX_32 if large else entry.size
@@ -74,7 +75,12 @@ def local_header(entry: Entry) -> bytes:
 
 
 def central_header(entry: Entry, offset: int) -> bytes:
-    """An entry's record in the central directory (4.3.12); ``offset`` is where its local header begins."""
+    """Return the header of an entry in the central directory (4.3.12).
+
+    Args:
+        entry: The entry.
+        offset: The offset of the entry's local header in the archive.
+    """
     name = entry.path.encode()
     large_size, large_offset = entry.size >= MAX_32, offset >= MAX_32
     size = MAX_32 if large_size else entry.size
@@ -96,7 +102,7 @@ def central_header(entry: Entry, offset: int) -> bytes:
             len(extra),
             0,  # no comment
             0,  # on the first disk
-            0,  # internal attributes: not known to be text
+            0,  # internal attributes: not marked as text
             REGULAR_FILE,
             MAX_32 if large_offset else offset,
         )
@@ -106,19 +112,19 @@ def central_header(entry: Entry, offset: int) -> bytes:
 
 
 def end_of_central_directory(*, entries: int, size: int, offset: int) -> bytes:
-    """What ends an archive (4.3.14 to 4.3.16).
+    """Return the records that end an archive (4.3.14 to 4.3.16).
 
     Args:
-        entries: How many the central directory has.
-        size: The central directory's, in bytes.
-        offset: Where it begins.
+        entries: The number of entries in the central directory.
+        size: The size of the central directory in bytes.
+        offset: The offset of the central directory in the archive.
     """
     zip64 = b""
     if entries >= MAX_16 or size >= MAX_32 or offset >= MAX_32:
         zip64 = struct.pack(
             "<IQHHIIQQQQ",
             ZIP64_END,
-            44,  # what follows of this record (4.3.14.1)
+            44,  # size of the rest of this record (4.3.14.1)
             MADE_BY_UNIX | VERSION_ZIP64,
             VERSION_ZIP64,
             0,
@@ -142,12 +148,12 @@ def end_of_central_directory(*, entries: int, size: int, offset: int) -> bytes:
 
 
 def _zip64_extra(*values: int) -> bytes:
-    """The ZIP64 extended information (4.5.3) of the values that do not fit, or nothing where all do."""
+    """Return the ZIP64 extended information (4.5.3) for the values that do not fit, or no bytes if all fit."""
     return struct.pack(f"<HH{len(values)}Q", ZIP64_EXTRA, 8 * len(values), *values) if values else b""
 
 
 def _dos_time(moment: datetime) -> tuple[int, int]:
-    """DOS's time and date (4.4.6)."""
+    """Return a moment as DOS time and date (4.4.6)."""
     moment = min(max(moment.astimezone(UTC), EARLIEST), LATEST)
     time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
     date = (moment.year - EARLIEST.year) << 9 | moment.month << 5 | moment.day

@@ -1,1 +1,1 @@
-"""What a project is and who may do what with it."""
+"""The rules of the service: projects, members, users, resources and exports, and who may do what with them."""

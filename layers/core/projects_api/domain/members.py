@@ -1,4 +1,4 @@
-"""Who is in a project, and how they come and go."""
+"""Members of a project: list, add, change and remove them."""
 
 from dataclasses import dataclass
 
@@ -15,37 +15,45 @@ from projects_api.storage.dynamodb import member_store
 
 @dataclass(frozen=True, slots=True)
 class MemberPage:
+    """A page of a project's members.
+
+    Attributes:
+        members: The members on the page.
+        total: The number of members on all pages.
+    """
+
     members: list[Member]
     total: int
 
 
 def list_page(user_id: UserId, project_id: ProjectId, *, limit: int, offset: int) -> MemberPage:
-    """A page of the members: the owner first, then as they joined.
+    """Return a page of the project's members: the owner first, then the others in the order in which they joined.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
+        ProjectNotFoundError: The caller is not a member of the project.
     """
     membership = projects.get(user_id, project_id)
-    return MemberPage(member_store.page(project_id, limit=limit, offset=offset), membership.project.member_count)
+    return MemberPage(member_store.list_page(project_id, limit=limit, offset=offset), membership.project.member_count)
 
 
 def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tuple[Member, bool]:
-    """Makes a registered user a member, or changes the role of one who is.
+    """Add a registered user to the project, or change the role of an existing member.
 
     Returns:
-        The member, and whether they were added.
+        The member, and whether this call added them.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
+        ProjectNotFoundError: The caller is not a member of the project.
         NotAllowedError: The caller's role is too low.
-        UserNotFoundError: Nobody is registered with ``email``.
-        OwnerRoleError: They are the owner, whose role does not change.
+        UserNotFoundError: No user is registered with ``email``.
+        OwnerRoleError: The user is the owner, whose role does not change.
+        InvalidInputError: ``email`` is not an email address.
     """
     address = normalize_email(email)
 
     def attempt() -> tuple[Member, bool]:
-        found, user = member_store.find_user(project_id, user_id, address)
-        project = require_membership(found, Action.MANAGE_MEMBERS).project
+        membership, user = member_store.get_user_with_membership(project_id, user_id, address)
+        project = require_membership(membership, Action.MANAGE_MEMBERS).project
         if user is None:
             raise UserNotFoundError
         if user.id == project.owner_id:
@@ -62,25 +70,25 @@ def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tu
     return retry_on_conflict(attempt)
 
 
-def remove(user_id: UserId, project_id: ProjectId, leaver_id: UserId) -> None:
-    """Removes a member; one who is not the owner may so leave.
+def remove(user_id: UserId, project_id: ProjectId, member_id: UserId) -> None:
+    """Remove a member from the project. Every member except the owner may remove themselves.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
+        ProjectNotFoundError: The caller is not a member of the project.
         NotAllowedError: The caller's role is too low to remove others.
-        MemberNotFoundError: ``leaver_id`` is no member.
-        OwnerCannotLeaveError: The owner can't be removed, and can't leave.
+        MemberNotFoundError: ``member_id`` is not a member.
+        OwnerCannotLeaveError: ``member_id`` is the owner.
     """
 
     def attempt() -> None:
-        found, leaver = member_store.find(project_id, user_id, leaver_id)
-        membership = require_membership(found, Action.READ)
-        if user_id != leaver_id:
+        caller, member = member_store.get_with_membership(project_id, user_id, member_id)
+        membership = require_membership(caller, Action.READ)
+        if user_id != member_id:
             require(Action.MANAGE_MEMBERS, membership.role)
-        if leaver is None:
+        if member is None:
             raise MemberNotFoundError
-        if leaver.role is Role.OWNER:
+        if member.role is Role.OWNER:
             raise OwnerCannotLeaveError
-        member_store.remove(membership.project, leaver_id)
+        member_store.remove(membership.project, member_id)
 
     retry_on_conflict(attempt)

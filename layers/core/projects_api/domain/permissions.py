@@ -1,4 +1,4 @@
-"""Who may do what: the whole of it, as data."""
+"""Permissions: what each role and each API key scope allows, as data."""
 
 from enum import Enum
 
@@ -6,15 +6,20 @@ from projects_api.entities.errors import NotAllowedError, ProjectNotFoundError
 from projects_api.entities.project import Membership, Role
 from projects_api.entities.user import Scope
 
-#: Lowest first.
+#: All roles, lowest first. A role may do everything that a lower role may do.
 ROLES = tuple(Role)
 
-#: The roles that POST …/members gives. A project has exactly one owner, who created it.
+#: The roles that POST …/members assigns. A project has exactly one owner: the user who created it.
 ASSIGNABLE_ROLES = (Role.VIEWER, Role.EDITOR, Role.ADMIN)
 
 
 class Action(Enum):
-    """What can be done in a project, and the lowest role that may."""
+    """An action on a project.
+
+    Attributes:
+        description: The action as an infinitive without "to", for error messages.
+        lowest_role: The lowest role that may do it.
+    """
 
     READ = ("read the project", Role.VIEWER)
     EXPORT = ("export the project", Role.VIEWER)
@@ -22,28 +27,30 @@ class Action(Enum):
     MANAGE_MEMBERS = ("add, change or remove members", Role.OWNER)
     DELETE = ("delete the project", Role.OWNER)
 
-    def __init__(self, words: str, lowest: Role) -> None:
-        self.words = words
-        self.lowest = lowest
+    def __init__(self, description: str, lowest_role: Role) -> None:  # pragma: no mutate block - mutmut can't
+        self.description = description
+        self.lowest_role = lowest_role
 
 
 def require(action: Action, role: Role) -> None:
-    """Raises unless ``role`` may do ``action``.
+    """Raise an error unless ``role`` may do ``action``.
 
     Raises:
         NotAllowedError: ``role`` is too low.
     """
-    if ROLES.index(role) < ROLES.index(action.lowest):
-        needed = action.lowest if action.lowest is Role.OWNER else f"at least {action.lowest}"
-        raise NotAllowedError(f"Your role in this project is {role}; to {action.words} takes {needed}.")
+    if ROLES.index(role) < ROLES.index(action.lowest_role):
+        required = action.lowest_role if action.lowest_role is Role.OWNER else f"{action.lowest_role} or higher"
+        raise NotAllowedError(
+            f"Your role in this project is {role}. To {action.description}, you need the role {required}."
+        )
 
 
 def require_membership(membership: Membership | None, action: Action) -> Membership:
-    """The membership, if there is one and its role may do ``action``.
+    """Return ``membership`` if it exists and its role may do ``action``.
 
     Raises:
-        ProjectNotFoundError: The caller is not a member, which looks the same as no project.
-        NotAllowedError: The role is too low.
+        ProjectNotFoundError: The caller is not a member. To them, the project does not exist.
+        NotAllowedError: The caller's role is too low.
     """
     if membership is None:
         raise ProjectNotFoundError
@@ -52,14 +59,17 @@ def require_membership(membership: Membership | None, action: Action) -> Members
 
 
 def require_scope(method: str, scopes: frozenset[Scope]) -> None:
-    """Raises unless an API key with ``scopes`` may be used for an HTTP ``method``.
+    """Raise an error unless an API key with ``scopes`` may send a request with this HTTP ``method``.
 
-    GET takes ``read``, everything else ``write``, and ``admin`` is both.
+    GET and HEAD need ``read``, all other methods ``write``. ``admin`` includes both.
 
     Raises:
-        NotAllowedError: The scope is missing.
+        NotAllowedError: The API key lacks the scope.
     """
-    needed = Scope.READ if method in {"GET", "HEAD"} else Scope.WRITE
-    if not scopes & {needed, Scope.ADMIN}:
+    required = Scope.READ if method in {"GET", "HEAD"} else Scope.WRITE
+    if not scopes & {required, Scope.ADMIN}:
         held = ", ".join(sorted(scopes)) or "none"
-        raise NotAllowedError(f"This API key has the scopes: {held}. {method} takes '{needed}'; ask for such a key.")
+        raise NotAllowedError(
+            f"This API key has the scopes: {held}. {method} needs '{required}'. "
+            "Ask an operator for a key with that scope."
+        )

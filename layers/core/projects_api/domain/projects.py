@@ -1,4 +1,4 @@
-"""Creating, reading, changing and deleting projects."""
+"""Projects: create, read, change and delete them."""
 
 import json
 from collections.abc import Callable
@@ -18,11 +18,14 @@ from projects_api.storage import sqs
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import member_store, project_store
 
-#: How many memberships of a deleted project end before the answer, in some 30 calls.
+#: Maximum number of memberships that DELETE removes before it responds, in about 30 transactions. The purge removes the
+#: others.
 MAX_MEMBERS_REMOVED = 1_000
 
 
 class SortField(StrEnum):
+    """The fields that a list of projects can be sorted by."""
+
     CREATED_AT = "created_at"
     NAME = "name"
     DATASET_COUNT = "dataset_count"
@@ -41,37 +44,52 @@ _SORT_KEYS: dict[SortField, Callable[[Project], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
+    """A page of a user's projects.
+
+    Attributes:
+        memberships: The projects on the page, each with the user's role.
+        total: The number of matching projects on all pages.
+    """
+
     memberships: list[Membership]
     total: int
 
 
 def get(user_id: UserId, project_id: ProjectId, action: Action = Action.READ) -> Membership:
-    """The project, for a member who may do ``action``.
+    """Return the project with the caller's role, if the role may do ``action``.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of it.
+        ProjectNotFoundError: The caller is not a member of the project.
         NotAllowedError: The caller's role is too low.
     """
-    return require_membership(project_store.find(project_id, user_id)[0], action)
+    return require_membership(project_store.get_membership(project_id, user_id)[0], action)
 
 
 def list_page(
     user_id: UserId, *, limit: int, offset: int, search: str, sort_field: SortField, descending: bool
 ) -> ProjectPage:
-    """A page of the projects that the user owns or was added to.
+    """Return a page of the projects that the user is a member of.
 
-    In the order of creation the table has them sorted, so that a page costs what it holds. Another order, or a
-    search, reads all of the user's projects.
+    The table sorts projects by creation time, so a page in that order reads only its own projects and those before it.
+    Any other order, and any search, reads all of the user's projects.
+
+    Args:
+        user_id: The user.
+        limit: Maximum number of projects to return.
+        offset: Number of projects to skip.
+        search: Text that the name or the description contains, in upper or lower case. Empty for all projects.
+        sort_field: Field to sort by. Projects with equal values are sorted by their id.
+        descending: Whether to return the greatest value first.
     """
     if sort_field is SortField.CREATED_AT and not search:
-        return ProjectPage(*project_store.page(user_id, limit=limit, offset=offset, descending=descending))
-    wanted = search.casefold()
+        return ProjectPage(*project_store.list_page(user_id, limit=limit, offset=offset, descending=descending))
+    search = search.casefold()
     sort_key = _SORT_KEYS[sort_field]
     matches = sorted(
         (
             membership
-            for membership in project_store.all_of(user_id)
-            if wanted in membership.project.name.casefold() or wanted in membership.project.description.casefold()
+            for membership in project_store.list_all(user_id)
+            if search in membership.project.name.casefold() or search in membership.project.description.casefold()
         ),
         key=lambda membership: (sort_key(membership.project), membership.project.id),
         reverse=descending,
@@ -80,10 +98,10 @@ def list_page(
 
 
 def create(owner: Caller, *, name: str, description: str, idempotency_key: str | None) -> Project:
-    """Creates a project, or finds the one that the same ``idempotency_key`` made before.
+    """Create a project, or return the project that an earlier request with the same ``idempotency_key`` created.
 
     Raises:
-        InvalidInputError: The ``idempotency_key`` came with another name or description before.
+        InvalidInputError: The earlier request had another name or description.
     """
     moment = now()
     project = Project(
@@ -96,20 +114,25 @@ def create(owner: Caller, *, name: str, description: str, idempotency_key: str |
         idempotency_key=idempotency_key,
     )
     fingerprint = sha256(json.dumps([name, description]).encode()).hexdigest()
-    answered, known = project_store.insert(project, owner, idempotency_key=idempotency_key, fingerprint=fingerprint)
-    if known != fingerprint:
+    created, first_fingerprint = project_store.insert(
+        project, owner, idempotency_key=idempotency_key, fingerprint=fingerprint
+    )
+    if first_fingerprint != fingerprint:
         raise InvalidInputError(
-            "This Idempotency-Key came with another name or description before. Give a new key for a new project.",
+            "An earlier request with this Idempotency-Key had another name or description. "
+            "Use a new key for a new project.",
             loc=("header", "Idempotency-Key"),
         )
-    return answered
+    return created
 
 
 def update(user_id: UserId, project_id: ProjectId, *, name: str, description: str | None) -> Membership:
-    """Renames a project; without a ``description``, that stays. What changes nothing leaves no trace.
+    """Change a project's name and, unless ``description`` is None, its description.
+
+    A request that changes nothing writes nothing: ``updated_at`` and the revision stay as they are.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of it.
+        ProjectNotFoundError: The caller is not a member of the project.
         NotAllowedError: The caller's role is too low.
     """
     membership = get(user_id, project_id, Action.UPDATE)
@@ -124,27 +147,28 @@ def update(user_id: UserId, project_id: ProjectId, *, name: str, description: st
 
 
 def delete(user_id: UserId, project_id: ProjectId) -> None:
-    """Deletes a project for everybody at once, and has what it leaves purged.
+    """Delete a project for all its members immediately, and queue the purge of its content.
 
-    Memberships end before the answer, as many as there is time for, since lists count them; the purge ends the rest.
-    It is deleted whatever becomes of the purge's message: ``resume_stalled`` finds what has none.
+    Members still count towards the totals of project lists until their memberships are removed. This function therefore
+    removes up to ``MAX_MEMBERS_REMOVED`` memberships, and the purge removes the others. The project stays deleted even
+    if the purge cannot be queued: the recovery job (``resume_stalled``) queues it later.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of it.
-        NotAllowedError: The caller is not its owner.
+        ProjectNotFoundError: The caller is not a member of the project.
+        NotAllowedError: The caller is not the owner.
     """
 
     def attempt() -> Project:
         project = get(user_id, project_id, Action.DELETE).project
-        present = member_store.page(project_id, limit=member_store.MEMBERS_PER_TRANSACTION, offset=0)
+        members = member_store.list_page(project_id, limit=member_store.MEMBERS_PER_TRANSACTION, offset=0)
         moment = now()
-        member_store.mark_deleted(project, present, moment, stalled_at=moment + sqs.MESSAGE_TIMEOUT)
+        member_store.mark_deleted(project, members, moment, purge_due_at=moment + sqs.MESSAGE_TIMEOUT)
         return project
 
     project = retry_on_conflict(attempt)
     with suppress(StorageUnavailableError):
-        left = min(project.member_count, MAX_MEMBERS_REMOVED) - member_store.MEMBERS_PER_TRANSACTION
-        while left > 0 and member_store.remove_batch(project):
-            left -= member_store.MEMBERS_PER_TRANSACTION
+        remaining = min(project.member_count, MAX_MEMBERS_REMOVED) - member_store.MEMBERS_PER_TRANSACTION
+        while remaining > 0 and member_store.remove_batch(project):
+            remaining -= member_store.MEMBERS_PER_TRANSACTION
     with suppress(StorageUnavailableError):
         sqs.send_purge(project_id)

@@ -1,4 +1,4 @@
-"""Removing what a deleted project left: everything, to the last item and object."""
+"""Purge: remove everything that belongs to a deleted project."""
 
 import time
 from collections.abc import Callable
@@ -12,69 +12,75 @@ from projects_api.storage import sqs
 from projects_api.storage.dynamodb import member_store, project_store, purge_store
 from projects_api.storage.s3 import archive_store, bucket_cleanup
 
-#: How often, in seconds, a purge says that it is under way, and how long it may be silent.
+#: Time between two heartbeats of a purge, in seconds.
 HEARTBEAT_INTERVAL = 10.0
-SILENCE = timedelta(seconds=30)
+
+#: How long after its last heartbeat a purge counts as stalled. The recovery job then queues it again.
+HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 
 
 class PurgeIncompleteError(Exception):
-    """There is more to purge than there was time for, or an export is still under way; go on later."""
+    """The purge is not finished: the time ran out, or an export is running. Call ``purge_project`` again later."""
 
 
 def send_again(project_id: ProjectId, *, delay: int = 0) -> None:
-    """Queues a purge again, to be delivered after ``delay`` seconds."""
+    """Queue a purge again. SQS delivers the message after ``delay`` seconds.
+
+    Raises:
+        StorageUnavailableError: SQS or DynamoDB is not available.
+    """
     sqs.send_purge(project_id, delay=delay)
-    purge_store.postpone(project_id, by=now() + sqs.MESSAGE_TIMEOUT)
+    purge_store.postpone_recovery(project_id, until=now() + sqs.MESSAGE_TIMEOUT)
 
 
 def purge_project(project_id: ProjectId, *, should_continue: Callable[[], bool]) -> None:
-    """Removes a deleted project's memberships, artifacts, archives and items; the project's own item last.
+    """Remove a deleted project's memberships, artifacts, archives and items, and at the end the project's own item.
 
-    It may die anywhere, be repeated, and run twice at once: each step removes what there still is. A running export is
-    waited for, since it could put its archive behind the purge's back; it can't renew its lease, as the project is
-    deleted.
+    A purge can stop at any point, run again, and run twice in parallel: each step removes only what still exists. The
+    purge waits for a running export, because the export could still write its archive after the archives are removed.
+    The export ends soon: it cannot renew the lease of a deleted project.
 
     Args:
-        project_id: The project. One that is not deleted is left alone.
-        should_continue: Says no when time is running out.
+        project_id: The project. If it is not deleted, nothing happens.
+        should_continue: Returns False when the time is running out.
 
     Raises:
-        PurgeIncompleteError: To be gone on with.
+        PurgeIncompleteError: There is more to purge. Call again later.
     """
     project = project_store.get(project_id)
     if project is None or project.deleted_at is None:
         return
     should_continue = _with_heartbeat(project_id, should_continue)
     while member_store.remove_batch(project):
-        _check(should_continue)
-    if any(export.lease_until and export.lease_until > now() for export in purge_store.exports_of(project_id)):
+        _check_time(should_continue)
+    if any(export.lease_until and export.lease_until > now() for export in purge_store.list_exports(project_id)):
         raise PurgeIncompleteError("an export is running")
     for bucket, prefix in (
         (settings.artifacts_bucket(), artifacts_prefix(project_id)),
         (settings.exports_bucket(), archive_store.exports_prefix(project_id)),
     ):
-        bucket_cleanup.abort_uploads(bucket, prefix)  # first, since one that ends meanwhile leaves an object
+        bucket_cleanup.abort_uploads(bucket, prefix)  # first, because an upload that completes leaves an object
         if not bucket_cleanup.delete_objects(bucket, prefix, should_continue=should_continue):
             raise PurgeIncompleteError("objects are left")
     while purge_store.delete_item_batch(project_id):
-        _check(should_continue)
+        _check_time(should_continue)
     purge_store.delete_project_item(project)
 
 
 def _with_heartbeat(project_id: ProjectId, should_continue: Callable[[], bool]) -> Callable[[], bool]:
-    """``should_continue``, which now and then says that the purge is under way, lest ``resume_stalled`` send for another."""
-    due_at = 0.0
+    """Return ``should_continue`` with a heartbeat, which keeps the recovery job from queueing the purge again."""
+    next_heartbeat = 0.0
 
-    def asked() -> bool:
-        nonlocal due_at
-        if time.monotonic() >= due_at:
-            purge_store.postpone(project_id, by=now() + SILENCE)
-            due_at = time.monotonic() + HEARTBEAT_INTERVAL
+    def should_continue_with_heartbeat() -> bool:
+        nonlocal next_heartbeat
+        if time.monotonic() >= next_heartbeat:
+            purge_store.postpone_recovery(project_id, until=now() + HEARTBEAT_TIMEOUT)
+            next_heartbeat = time.monotonic() + HEARTBEAT_INTERVAL
         return should_continue()
 
-    return asked
+    return should_continue_with_heartbeat
 
 
-def _check(should_continue: Callable[[], bool]) -> None:
+def _check_time(should_continue: Callable[[], bool]) -> None:
     if not should_continue():
         raise PurgeIncompleteError("items are left")

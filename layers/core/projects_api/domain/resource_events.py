@@ -1,4 +1,4 @@
-"""The events of sibling services: what they may hold, and what they say of a resource."""
+"""Events of sibling services: validate an EventBridge event and parse the resource in it."""
 
 import json
 import re
@@ -14,36 +14,39 @@ from projects_api.entities.errors import summarize_validation_error
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.resource import ResourceType, artifacts_prefix
 
-#: What a resource's own fields may take as JSON. An item is at most 400 KB together with its copies in the two local
-#: indexes (DynamoDB, "Service quotas").
-FIELDS_BYTES = 100_000
+#: Maximum size of a resource's own fields as JSON, in bytes. An item and its copies in the two local indexes may take
+#: 400 KB together (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+MAX_FIELDS_SIZE = 100_000
 
-#: A key's length in UTF-8 (Amazon S3, "Object key naming guidelines").
-KEY_BYTES = 1024
+#: Maximum length of an object key in UTF-8, in bytes
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+MAX_KEY_SIZE = 1024
 
-_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
+_DIGITS_AFTER_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
 
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
 
 
-def _fits_s3(key: str) -> str:
-    if len(key.encode()) > KEY_BYTES:
-        raise ValueError(f"it takes more than {KEY_BYTES} bytes")
+def _check_key_size(key: str) -> str:
+    if len(key.encode()) > MAX_KEY_SIZE:
+        raise ValueError(f"the key takes more than {MAX_KEY_SIZE} bytes in UTF-8")
     return key
 
 
 class EventRejectedError(Exception):
-    """The event can't be recorded, now or ever. The text says why."""
+    """The event is invalid, and a retry would not help. The message names the field and the reason."""
 
 
 class Artifact(BaseModel):
-    key: Annotated[str, StringConstraints(min_length=1), AfterValidator(_fits_s3)]
+    """A resource's file."""
+
+    key: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_key_size)]
     content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "application/octet-stream"
 
 
 class ResourceDetail(BaseModel):
-    """A resource; what it has beside these is kept as it is and goes into the manifest."""
+    """A resource in an event. Additional fields are stored unchanged and appear in the manifest of an export."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -53,17 +56,21 @@ class ResourceDetail(BaseModel):
 
 
 class DeletedResource(ResourceDetail):
-    """A resource that is no more: its id is enough."""
+    """A deleted resource. Only the id is required."""
 
     name: Annotated[str, StringConstraints(max_length=1024)] = ""
 
 
 class Dataset(ResourceDetail):
+    """A dataset in an event."""
+
     rows: Count | None = None
     columns: Count | None = None
 
 
 class Experiment(ResourceDetail):
+    """An experiment in an event."""
+
     status: Text | None = None
     target_column: Text | None = None
     problem_type: Text | None = None
@@ -72,13 +79,15 @@ class Experiment(ResourceDetail):
 
 
 class Detail[ResourceT: ResourceDetail](BaseModel):
+    """The ``detail`` of an event: the project, the time and the resource."""
+
     project_id: UUID
     occurred_at: Annotated[AwareDatetime, AfterValidator(in_utc)]
     resource: ResourceT
 
 
 class Envelope(BaseModel):
-    """What EventBridge wraps around a detail."""
+    """The EventBridge envelope of a detail."""
 
     detail_type: str = Field(alias="detail-type")
     detail: dict[str, Any]
@@ -94,45 +103,51 @@ _DETAILS: dict[ResourceType, type[Detail[Any]]] = {
 
 
 def parse(body: str) -> tuple[ProjectId, resource.Resource]:
-    """What an event says: the project, and the resource as it shows it.
+    """Parse an EventBridge event.
+
+    Args:
+        body: The event as JSON.
+
+    Returns:
+        The project's id, and the resource as the event describes it.
 
     Raises:
-        EventRejectedError: It is malformed, too large, or points outside its project.
+        EventRejectedError: The event is malformed, too large, or names an artifact outside of its project.
     """
     try:
         envelope = Envelope.model_validate_json(body)
-        type_, change = _kind(envelope.detail_type)
-        kind: type[Detail[Any]] = Detail[DeletedResource] if change is Change.DELETED else _DETAILS[type_]
-        detail = kind.model_validate(envelope.detail)
+        type_, change = _parse_detail_type(envelope.detail_type)
+        model: type[Detail[Any]] = Detail[DeletedResource] if change is Change.DELETED else _DETAILS[type_]
+        detail = model.model_validate(envelope.detail)
     except ValidationError as error:
         raise EventRejectedError(summarize_validation_error(error)) from None
-    project_id, resource = ProjectId(str(detail.project_id)), detail.resource
-    fields = resource.model_dump(mode="json", exclude={"id", "name", "artifact"}, exclude_unset=True)
+    project_id, payload = ProjectId(str(detail.project_id)), detail.resource
+    fields = payload.model_dump(mode="json", exclude={"id", "name", "artifact"}, exclude_unset=True)
     try:
         size = len(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode())
     except ValueError:
-        raise EventRejectedError("resource: it has a number or a text that JSON does not know") from None
-    if size > FIELDS_BYTES:
-        raise EventRejectedError(f"resource: its fields take {size} bytes of JSON, more than {FIELDS_BYTES}")
+        raise EventRejectedError("resource: a field has a number or a text that JSON does not allow") from None
+    if size > MAX_FIELDS_SIZE:
+        raise EventRejectedError(f"resource: the fields take {size} bytes of JSON, more than {MAX_FIELDS_SIZE}")
     return project_id, resource_from_event(
-        id=ResourceId(str(resource.id)),
+        id=ResourceId(str(payload.id)),
         type=type_,
         change=change,
-        name=resource.name,
+        name=payload.name,
         occurred_at=detail.occurred_at,
-        beyond=_beyond_microseconds(envelope.detail["occurred_at"]),
+        extra_digits=_digits_after_microseconds(envelope.detail["occurred_at"]),
         fields=fields,
-        artifact=_artifact(project_id, resource.artifact),
+        artifact=_parse_artifact(project_id, payload.artifact),
     )
 
 
-def _beyond_microseconds(occurred_at: Any) -> str:
-    """The digits of a time that pydantic leaves out: services in Go or Java tell nanoseconds."""
-    found = _BEYOND_MICROSECONDS.search(str(occurred_at))
-    return found[1].rstrip("0") if found else ""
+def _digits_after_microseconds(occurred_at: Any) -> str:
+    """Return the digits of a time that a datetime cannot hold. Services in Go or Java send nanoseconds."""
+    match = _DIGITS_AFTER_MICROSECONDS.search(str(occurred_at))
+    return match[1].rstrip("0") if match else ""
 
 
-def _kind(detail_type: str) -> tuple[ResourceType, Change]:
+def _parse_detail_type(detail_type: str) -> tuple[ResourceType, Change]:
     type_, _, change = detail_type.partition(" ")
     try:
         if detail_type == detail_type.title():
@@ -140,15 +155,15 @@ def _kind(detail_type: str) -> tuple[ResourceType, Change]:
     except (ValueError, KeyError):
         pass
     types, changes = ", ".join(t.capitalize() for t in ResourceType), ", ".join(c.name.capitalize() for c in Change)
-    raise EventRejectedError(f"detail-type: '{detail_type}' is none of {{{types}}} {{{changes}}}")
+    raise EventRejectedError(f"detail-type: '{detail_type}' is not one of {{{types}}} {{{changes}}}")
 
 
-def _artifact(project_id: ProjectId, artifact: Artifact | None) -> resource.Artifact | None:
+def _parse_artifact(project_id: ProjectId, artifact: Artifact | None) -> resource.Artifact | None:
     if artifact is None:
         return None
     prefix = artifacts_prefix(project_id)
     if not artifact.key.startswith(prefix) or not artifact.key.removeprefix(prefix):
-        raise EventRejectedError(f"resource.artifact.key: it does not lie under {prefix}")
+        raise EventRejectedError(f"resource.artifact.key: the key does not begin with {prefix} and a file name")
     if {".", ".."} & set(artifact.key.split("/")):
-        raise EventRejectedError("resource.artifact.key: it has a '.' or '..' in its path")
+        raise EventRejectedError("resource.artifact.key: the key has '.' or '..' as a part of its path")
     return resource.Artifact(artifact.key, artifact.content_type)

@@ -1,4 +1,4 @@
-"""What events say of resources, and the timeline that this makes."""
+"""Resources: merge the events of sibling services into them, and list them as the project's timeline."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -21,7 +21,7 @@ from projects_api.storage.dynamodb import resource_store
 
 
 class Change(IntEnum):
-    """What happened to a resource; of two at the same instant, the later one here is the newer."""
+    """A kind of event. Of two events at the same instant, the one with the higher value is the newer."""
 
     CREATED = 1
     UPDATED = 2
@@ -37,14 +37,22 @@ def resource_from_event(
     occurred_at: datetime,
     fields: dict[str, Any],
     artifact: Artifact | None,
-    beyond: str = "",
+    extra_digits: str = "",
 ) -> Resource:
-    """The resource as one event shows it.
+    """Return the resource as one event describes it.
 
-    Its ``version`` orders the events of one resource the same way wherever and in whatever order they arrive: by
-    time, then by kind of change, and where even these are equal by a digest of the content, so that the outcome
-    depends on what was said and not on the order of its delivery. ``beyond`` has the digits of the time behind those
-    of ``occurred_at``, without zeros at their end.
+    The resource's ``version`` orders the events of one resource: by time, then by kind of change, then by a digest of
+    the content. All three come from the event itself, so the order does not depend on when an event is delivered.
+
+    Args:
+        id: The resource's id.
+        type: The resource's type.
+        change: The kind of event.
+        name: The resource's name.
+        occurred_at: The event's time.
+        fields: The resource's own fields.
+        artifact: The resource's file, if it has one.
+        extra_digits: The digits of the event's time after the microseconds, without trailing zeros.
     """
     content = json.dumps([name, fields, artifact and [artifact.key, artifact.content_type]], sort_keys=True)
     digest = sha256(content.encode()).hexdigest()[:16]
@@ -53,7 +61,7 @@ def resource_from_event(
         type=type,
         name=name,
         timestamp=occurred_at,
-        version=f"{sortable(occurred_at)}{beyond}#{change:d}#{digest}",
+        version=f"{sortable(occurred_at)}{extra_digits}#{change:d}#{digest}",
         fields=fields,
         artifact=artifact,
         deleted=change is Change.DELETED,
@@ -61,10 +69,10 @@ def resource_from_event(
 
 
 def merge_event(before: Resource | None, event: Resource) -> Resource:
-    """What is to be kept of a resource after an event.
+    """Return the newer of the stored resource and the event.
 
-    A repeat and an older event change nothing. Deletion is final: after it no event counts, and no event is too new
-    for it, so that any order of the same events ends the same.
+    A repeated or older event changes nothing. A deletion is final: it replaces the stored resource even if that is
+    newer, and no later event replaces the deletion. The same events therefore give the same result in any order.
     """
     if before is None:
         return event
@@ -74,18 +82,20 @@ def merge_event(before: Resource | None, event: Resource) -> Resource:
 
 
 def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
-    """Records what events say of a project's resources, with its counts in the same transaction: all, or nothing.
+    """Merge events into the project's resources and its counts, in one transaction.
 
     Args:
         project_id: The project.
-        events: At most ``storage.resources.RESOURCES_PER_TRANSACTION``, in any order. Several may be of one resource.
+        events: At most ``resource_store.RESOURCES_PER_TRANSACTION`` events in any order. Several may describe the same
+            resource.
 
     Returns:
-        How many resources changed.
+        The number of resources that changed.
 
     Raises:
-        ProjectNotFoundError: The project does not exist, or not any more.
-        ConflictError: One of them has no room in the table, or all have none together.
+        ProjectNotFoundError: The project does not exist, or is deleted.
+        ConflictError: The project is full, or the items are too large.
+        StorageUnavailableError: DynamoDB is not available, or other writers kept changing the same resources.
     """
 
     def attempt() -> int:
@@ -93,7 +103,7 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
         after = dict(before)
         for event in events:
             after[event.key] = merge_event(after.get(event.key), event)
-        changes = [(before.get(place), kept) for place, kept in after.items() if kept is not before.get(place)]
+        changes = [(before.get(key), merged) for key, merged in after.items() if merged is not before.get(key)]
         try:
             if changes:
                 resource_store.record(project_id, changes)
@@ -107,12 +117,19 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class TimelinePage:
+    """A page of a project's timeline.
+
+    Attributes:
+        resources: The resources on the page.
+        next_cursor: The cursor of the next page, or None on the last page.
+    """
+
     resources: list[Resource]
     next_cursor: str | None
 
 
-def timeline(
+def list_timeline(
     user_id: UserId,
     project_id: ProjectId,
     *,
@@ -120,38 +137,48 @@ def timeline(
     cursor: str | None,
     limit: int,
     descending: bool,
-) -> Timeline:
-    """A page of the project's resources by time, behind ``cursor``.
+) -> TimelinePage:
+    """Return a page of the project's resources, sorted by time.
+
+    Args:
+        user_id: The caller.
+        project_id: The project.
+        type_: Return only resources of this type.
+        cursor: The ``next_cursor`` of the page before, or None for the first page.
+        limit: Maximum number of resources to return.
+        descending: Whether to return the newest first.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
-        InvalidInputError: The cursor is not one of this timeline's.
+        ProjectNotFoundError: The caller is not a member of the project.
+        InvalidInputError: The cursor does not belong to this timeline.
     """
-    after = _decode(cursor) if cursor else None
+    after = _decode_cursor(cursor) if cursor else None
     if after and type_ and after.type is not type_:
-        raise _bad_cursor()
+        raise _bad_cursor_error()
     projects.get(user_id, project_id)
-    found, more = resource_store.page(project_id, type_=type_, after=after, limit=limit, descending=descending)
-    return Timeline(found, _encode(found[-1]) if more else None)
+    page, has_more = resource_store.list_page(project_id, type_=type_, after=after, limit=limit, descending=descending)
+    return TimelinePage(page, _encode_cursor(page[-1]) if has_more else None)
 
 
-def _encode(resource: Resource) -> str:
-    place = json.dumps([sortable(resource.timestamp), resource.type, resource.id])
-    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+def _encode_cursor(resource: Resource) -> str:
+    position = json.dumps([sortable(resource.timestamp), resource.type, resource.id])
+    return urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> Resource:
+def _decode_cursor(cursor: str) -> Resource:
+    """Return a resource that has only the cursor's type, id and timestamp."""
     try:
         timestamp, type_, resource_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        place = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
-        sortable(place.timestamp)
+        position = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
+        sortable(position.timestamp)
     except (ValueError, TypeError, AttributeError, OverflowError):
-        raise _bad_cursor() from None
-    return place
+        raise _bad_cursor_error() from None
+    return position
 
 
-def _bad_cursor() -> InvalidInputError:
+def _bad_cursor_error() -> InvalidInputError:
     return InvalidInputError(
-        "This is no cursor of this timeline: give a page's next_cursor with the same type and order, or none.",
+        "This cursor does not belong to this timeline. Pass the next_cursor of a page with the same type and order, "
+        "or no cursor.",
         loc=("query", "cursor"),
     )

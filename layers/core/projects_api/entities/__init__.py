@@ -1,1 +1,1 @@
-"""The nouns, their identifiers, time, and what can go wrong: what every other part speaks in."""
+"""The entities, their ids, time, and domain errors: the vocabulary of all other packages."""

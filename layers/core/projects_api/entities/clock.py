@@ -1,36 +1,36 @@
-"""Time, always aware and in UTC."""
+"""Timestamps. Every ``datetime`` in the code is timezone-aware and in UTC."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The time, to the millisecond: what a client reads is then all that is sorted by."""
+    """Return the current time in whole milliseconds, the precision that clients see and lists are sorted by."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def in_utc(moment: datetime) -> datetime:
-    """``moment`` in UTC, to validate with.
+    """Return ``moment`` converted to UTC. Use this function as a pydantic validator.
 
     Raises:
-        ValueError: It lies there before the year 1 or after 9999.
+        ValueError: In UTC, ``moment`` lies before the year 1 or after the year 9999.
     """
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("it has no time in UTC between the years 1 and 9999") from None
+        raise ValueError("in UTC, the time must lie between the years 1 and 9999") from None
 
 
 def rfc3339(moment: datetime) -> str:
-    """``moment`` as RFC 3339 in UTC, with a fraction of a second only where there is one."""
+    """Format ``moment`` as RFC 3339 in UTC. Omit a fraction of a second that is zero."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def sortable(moment: datetime) -> str:
-    """``moment`` as RFC 3339 with a fixed width, so that texts sort as times do."""
+    """Format ``moment`` as RFC 3339 in UTC with a fixed width, which sorts alphabetically by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse(text: str) -> datetime:
-    """The time that ``rfc3339`` or ``sortable`` wrote."""
+    """Parse a timestamp that ``rfc3339`` or ``sortable`` formatted."""
     return datetime.fromisoformat(text)

@@ -1,7 +1,7 @@
-"""What can go wrong, in the words of the domain. ``http.errors`` knows what each is over HTTP.
+"""Domain errors. ``api.error_responses`` maps each error to an HTTP status.
 
-Each error's text says what is wrong and what to do; it is shown to clients, may be logged, and holds
-neither a secret nor an email.
+The message of an error says what is wrong and what to do. Clients see the message and logs may contain it, therefore it
+never contains a secret or an email address.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-#: How much of a wrong value is shown, in characters.
+#: The maximum length of an invalid value in an error message, in characters.
 REDACTED_LENGTH = 80
 
 _API_KEY = re.compile(r"prj_[0-9a-f]{4,}[\w-]*")
 
 
 def redact(value: Any) -> str:
-    """What a client sent, as it may be shown to them: short, printable, and without an API key."""
+    """Return a client's invalid value for an error message: shortened, printable, and with API keys masked."""
     if isinstance(value, list | dict):
         return "This"
     text = value if isinstance(value, str) else json.dumps(value, default=str)
@@ -30,16 +30,16 @@ def redact(value: Any) -> str:
 
 
 def summarize_validation_error(error: ValidationError) -> str:
-    """All that pydantic finds wrong, in one line: where, and why, without what was given."""
-    found = ((".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors())
-    return "; ".join(map(": ".join, found)).lstrip(": ")
+    """Return all validation errors in one line: the location and reason of each, without the invalid values."""
+    problems = ((".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")) for item in error.errors())
+    return "; ".join(map(": ".join, problems)).lstrip(": ")
 
 
 class ProjectsError(Exception):
-    """The base of all errors that a caller can cause or must know of.
+    """The base class of all domain errors.
 
     Attributes:
-        TEXT: What a kind of error says that always says the same.
+        TEXT: The default message of the error class.
     """
 
     TEXT = ""
@@ -49,7 +49,7 @@ class ProjectsError(Exception):
 
 
 class NotFoundError(ProjectsError):
-    """There is no such thing, or not for this caller."""
+    """The requested entity does not exist, or the caller may not see it."""
 
 
 class ProjectNotFoundError(NotFoundError):
@@ -70,19 +70,21 @@ class ExportNotFoundError(NotFoundError):
 
 class ApiKeyNotFoundError(NotFoundError):
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no API key with the id {key_id}. The id is the part between the two first '_'.")
+        super().__init__(
+            f"There is no API key with the id {key_id}. The id is the part between the first two underscores."
+        )
 
 
 class NotAllowedError(ProjectsError):
-    """The caller is known, and may not do this."""
+    """The caller is authenticated but lacks the permission."""
 
 
 class ConflictError(ProjectsError):
-    """What was asked for contradicts what is."""
+    """The request conflicts with the current state."""
 
 
 class OwnerRoleError(ConflictError):
-    TEXT = "This user owns the project, and the owner's role does not change."
+    TEXT = "This user owns the project, and the owner's role can't be changed."
 
 
 class OwnerCannotLeaveError(ConflictError):
@@ -90,19 +92,19 @@ class OwnerCannotLeaveError(ConflictError):
 
 
 class ProjectFullError(ConflictError):
-    TEXT = "The project is full: all that it records may take 10 GB. Go on in another project."
+    TEXT = "The project is full: its records may take up to 10 GB. Continue in another project."
 
 
 class TooLargeError(ConflictError):
-    TEXT = "This is too large to be recorded: one record may take 400 KB."
+    TEXT = "This record is too large: one record may take up to 400 KB. Send less data."
 
 
 class InvalidInputError(ProjectsError):
-    """Input whose form is right and whose content can't be used.
+    """The input is invalid.
 
     Attributes:
-        loc: Where it stands, as ``("query", "cursor")``.
-        type: What kind of error it is, in one machine-readable word.
+        loc: The location of the invalid value, such as ``("query", "cursor")``.
+        type: The machine-readable error type.
     """
 
     def __init__(self, message: str, *, loc: tuple[str, ...], type: str = "value_error") -> None:  # noqa: A002 - pydantic's name
@@ -112,6 +114,6 @@ class InvalidInputError(ProjectsError):
 
 
 class StorageUnavailableError(ProjectsError):
-    """AWS can't be reached or is overloaded. Nothing says whether a write took place; repeat it."""
+    """AWS is unreachable or overloaded. A write may or may not have taken effect, so the caller must retry it."""
 
-    TEXT = "The service is overloaded or cannot reach its storage. Repeat the request in a moment."
+    TEXT = "The service is overloaded or cannot reach its storage. Retry the request in a moment."

@@ -1,4 +1,4 @@
-"""The nouns: project, member, resource, export, user, API key."""
+"""Exports."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from projects_api.entities.ids import ExportId, ProjectId
 
 
 class Trigger(StrEnum):
-    """Who asked for an export."""
+    """The origin of an export: a user's request or the schedule."""
 
     REQUEST = "request"
     SCHEDULE = "schedule"
@@ -31,11 +31,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An export.
+    """An export of a project.
 
-    ``revision`` is the project's when its content was read, and 0 until then. ``lease_until`` is until when a worker
-    has it. ``stalled_at`` is from when on its message counts as lost, unless a worker has it then; it is None when
-    there is nothing left to do: the export is finished, and the bus has been told.
+    Attributes:
+        expires_at: The time at which the archive and this record expire.
+        revision: The project's revision in the snapshot, or 0 before the snapshot is taken.
+        size_bytes: The size of the finished archive.
+        error: The reason why the export failed.
+        lease_until: The time at which the current worker's lease ends.
+        stalled_at: The time from which the recovery job treats the queue message as lost, unless a worker then holds
+            the lease. None after the export is finalized.
     """
 
     id: ExportId
@@ -54,4 +59,5 @@ class Export:
 
     @property
     def finalized(self) -> bool:
+        """Whether the export is finished and its outcome is published on the event bus."""
         return self.stalled_at is None

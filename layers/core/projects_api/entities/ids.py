@@ -1,4 +1,4 @@
-"""Identifiers: a type of its own for each, so that a user's is not taken for a project's."""
+"""Ids. Each kind has its own type, which lets mypy find an id of the wrong kind."""
 
 import os
 import time
@@ -12,7 +12,10 @@ ResourceId = NewType("ResourceId", str)
 
 
 def new_id() -> str:
-    """A UUID of version 7, which sorts by the millisecond of its making (RFC 9562, section 5.7)."""
+    """Generate a UUID of version 7, which sorts by its creation time in milliseconds (RFC 9562, section 5.7).
+
+    On Python 3.14, ``uuid.uuid7`` replaces this function.
+    """
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76

@@ -1,4 +1,4 @@
-"""The nouns: project, member, resource, export, user, API key."""
+"""Projects, their members, and the caller of a request."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from projects_api.entities.user import Email
 
 
 class Role(StrEnum):
-    """What a member may do: each role may do all that the one before it may."""
+    """A member's role, from the lowest to the highest. Each role includes the permissions of the lower ones."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request, as the authorizer found."""
+    """The authenticated user of a request."""
 
     user_id: UserId
     email: Email
@@ -31,8 +31,12 @@ class Caller:
 class Project:
     """A project.
 
-    ``revision`` grows with every change of what an export of it would hold. ``deleted_at`` is set from the answer
-    to DELETE until the purge has removed everything, this record last.
+    Attributes:
+        counts: The number of resources of each type.
+        revision: A number that every change to the exported content increments.
+        latest_export_id: The id of the export that was started last.
+        deleted_at: The time of the DELETE request. The purge removes this record last.
+        idempotency_key: The ``Idempotency-Key`` of the request that created the project.
     """
 
     id: ProjectId

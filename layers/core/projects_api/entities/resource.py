@@ -1,4 +1,4 @@
-"""The nouns: project, member, resource, export, user, API key."""
+"""Resources and their artifacts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,13 +17,13 @@ class ResourceType(StrEnum):
 
 
 def artifacts_prefix(project_id: ProjectId) -> str:
-    """What the key of each of a project's artifacts begins with."""
+    """Return the key prefix of a project's artifacts in the artifacts bucket."""
     return f"projects/{project_id}/"
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Where a resource's file lies: an object in the artifacts bucket."""
+    """The file of a resource: an object in the artifacts bucket."""
 
     key: str
     content_type: str
@@ -31,9 +31,13 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as the newest event shows it, which is also its entry in the timeline.
+    """A resource in the state of its newest event. The resource is also an entry of the timeline.
 
-    ``fields`` is what the event said of it beside these. ``version`` orders the events of one resource.
+    Attributes:
+        timestamp: The time of the newest event, its ``occurred_at``.
+        version: A sort key that orders the events of one resource.
+        fields: The other fields of the event's resource, unchanged.
+        deleted: Whether the resource is deleted. Its record stays, and no later event restores it.
     """
 
     id: ResourceId
@@ -47,5 +51,5 @@ class Resource:
 
     @property
     def key(self) -> tuple[ResourceType, ResourceId]:
-        """What tells it from the other resources of its project."""
+        """The resource's key, unique within its project."""
         return self.type, self.id

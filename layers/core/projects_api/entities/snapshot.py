@@ -1,4 +1,4 @@
-"""Artifacts: what sibling services keep in the artifacts bucket. They are only ever read."""
+"""The parts of a snapshot: the content of a project at one moment, and the pins of its artifacts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from projects_api.entities.resource import Resource
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One version of an artifact's bytes; to read or copy any other fails.
+    """A reference to one state of an artifact in S3. Reading or copying the artifact fails once its ETag has changed.
 
     Attributes:
-        key: The object's.
-        etag: Which content.
-        size: In bytes.
+        key: The key of the object in the artifacts bucket.
+        etag: The ETag of the object, with its quotation marks.
+        size: The size of the object in bytes.
     """
 
     key: str
@@ -24,7 +24,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Everything that an export of a project is made of, as it was at one moment."""
+    """The data of a project at one moment: the project itself, all of its members and all of its resources.
+
+    The bytes of artifacts are not part of the content. A ``Pin`` identifies them.
+    """
 
     project: Project
     members: Sequence[Member]

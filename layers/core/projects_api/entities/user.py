@@ -1,4 +1,4 @@
-"""The nouns: project, member, resource, export, user, API key."""
+"""Users and their API keys."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ Email = NewType("Email", str)
 
 
 class Scope(StrEnum):
-    """What an API key may be used for."""
+    """The scope of an API key. ``admin`` includes ``read`` and ``write``."""
 
     READ = "read"
     WRITE = "write"
@@ -28,7 +28,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key as it is stored: of its secret only the SHA-256, and who its user is, which never changes."""
+    """An API key as stored: the SHA-256 of its secret, and a copy of its user's details, which never change."""
 
     id: str
     user_id: UserId

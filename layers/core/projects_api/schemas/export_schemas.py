@@ -1,4 +1,4 @@
-"""Exports."""
+"""Schemas of exports."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ class Export(BaseModel):
     expires_at: Timestamp
     size_bytes: int | None = Field(examples=[252_431])
     progress: Progress
-    error: str | None = Field(description="Why it failed.")
-    download_url: str | None = Field(description="Signed for this answer; null until the export is ready.")
+    error: str | None = Field(description="The reason why the export failed, otherwise null.")
+    download_url: str | None = Field(
+        description="A temporary URL of the archive, signed for this response. Null until the export is ready."
+    )
     download_url_expires_at: Timestamp | None
 
     @classmethod
-    def of(cls, made: ProjectExport) -> Export:
-        export, download = made.export, made.download
+    def from_project_export(cls, project_export: ProjectExport) -> Export:
+        export, download = project_export.export, project_export.download
         return cls(
             id=UUID(export.id),
             project_id=UUID(export.project_id),

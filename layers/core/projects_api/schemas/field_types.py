@@ -1,4 +1,4 @@
-"""The kinds of field that several models have."""
+"""Field types that several schemas share."""
 
 import re
 from datetime import datetime
@@ -17,22 +17,22 @@ Timestamp = Annotated[
 ]
 Id = Annotated[UUID, Field(examples=["019c4a3e-7d00-7c41-9f2b-3a5d6e7f8091"])]
 
-NextCursor = Annotated[str | None, Field(description="Give it as cursor for the next page; null on the last.")]
+NextCursor = Annotated[str | None, Field(description="The `cursor` of the next page. Null on the last page.")]
 
-#: What moves a terminal's cursor, rings its bell or worse: Unicode's category Cc. A text of several lines has tabs and
-#: line breaks.
+#: Control characters (Unicode category Cc), which can manipulate a terminal. Multi-line texts may contain tabs and line
+#: breaks.
 FORBIDDEN_IN_NAMES = r"\u0000-\u001f\u007f-\u009f"
 FORBIDDEN_IN_TEXTS = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
 
 
 def forbid(characters: str) -> AfterValidator:
-    """Refuses a text that holds one of ``characters``."""
-    unwanted = re.compile(f"[{characters}]")
+    """Return a validator that rejects texts with any of ``characters``, the inside of a regular expression's ``[]``."""
+    forbidden = re.compile(f"[{characters}]")
 
-    def checked(text: str) -> str:
-        if found := unwanted.search(text):
-            character = {"character": f"U+{ord(found[0]):04X}"}
-            raise PydanticCustomError("control_character", "It holds the control character {character}", character)
+    def reject_forbidden(text: str) -> str:
+        if match := forbidden.search(text):
+            context = {"character": f"U+{ord(match[0]):04X}"}
+            raise PydanticCustomError("control_character", "It contains the control character {character}", context)
         return text
 
-    return AfterValidator(checked)
+    return AfterValidator(reject_forbidden)

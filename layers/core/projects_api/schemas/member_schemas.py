@@ -1,4 +1,4 @@
-"""Members."""
+"""Schemas of members."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from projects_api.domain.permissions import ASSIGNABLE_ROLES
-from projects_api.domain.users import EMAIL_LENGTH, EMAIL_PATTERN
+from projects_api.domain.users import EMAIL_PATTERN, MAX_EMAIL_LENGTH
 from projects_api.entities import project
 from projects_api.entities.project import Role
 from projects_api.schemas.field_types import Id, Timestamp
 
 
-def _assignable(role: object) -> object:
-    """Refuses what is no role to give, before pydantic would list all there are."""
+def _reject_unassignable(role: object) -> object:
+    """Reject a role that cannot be assigned. Pydantic's own message would list the owner's role as valid."""
     if role in ASSIGNABLE_ROLES:
         return role
     *others, last = ASSIGNABLE_ROLES
     roles = {"roles": f"{', '.join(others)} or {last}"}
     if role == Role.OWNER:
-        raise PydanticCustomError("not_assignable", "A project has one owner, who created it: give {roles}.", roles)
+        raise PydanticCustomError(
+            "not_assignable", "A project has one owner, the user who created it: use {roles}.", roles
+        )
     raise PydanticCustomError("enum", "", {"expected": roles["roles"]})
 
 
 AssignableRole = Annotated[
-    Role, BeforeValidator(_assignable), WithJsonSchema({"type": "string", "enum": list(ASSIGNABLE_ROLES)})
+    Role, BeforeValidator(_reject_unassignable), WithJsonSchema({"type": "string", "enum": list(ASSIGNABLE_ROLES)})
 ]
 
 
 class NewMember(BaseModel):
     email: str = Field(
-        description="Of a registered user. Capitals and small letters are the same.",
+        description="The email address of a registered user, in upper or lower case.",
         examples=["bob@example.com"],
-        max_length=EMAIL_LENGTH,
+        max_length=MAX_EMAIL_LENGTH,
         json_schema_extra={"pattern": EMAIL_PATTERN},
     )
     role: AssignableRole = Role.EDITOR
@@ -48,7 +50,7 @@ class Member(BaseModel):
     created_at: Timestamp
 
     @classmethod
-    def of(cls, member: project.Member) -> Member:
+    def from_entity(cls, member: project.Member) -> Member:
         return cls.model_validate(member, from_attributes=True)
 
 
@@ -61,4 +63,4 @@ class MemberList(BaseModel):
     total: int
     limit: int
     offset: int
-    caller_id: Id = Field(description="The caller's own user id: to remove it is to leave.")
+    caller_id: Id = Field(description="The user id of the caller. Removing this member means leaving the project.")

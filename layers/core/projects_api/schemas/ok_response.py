@@ -1,4 +1,4 @@
-"""What is answered where there is nothing to tell."""
+"""The response of routes that return no data."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What operators' functions, which IAM guards, take and give."""
+"""Schemas of the operator functions, which only IAM principals can invoke."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from projects_api.schemas.field_types import FORBIDDEN_IN_NAMES, Timestamp, forb
 
 
 class OperatorInput(BaseModel):
-    """What an operator gives."""
+    """The input of an operator function."""
 
     @classmethod
-    def of(cls, event: Any) -> Self:
-        """What the operator gave.
+    def from_event(cls, event: Any) -> Self:
+        """Validate an invocation event.
 
         Raises:
-            InvalidInputError: It does not validate. Lambda logs that, so the text says where and why, and not what.
+            InvalidInputError: The event is invalid. Lambda logs this error, so its message omits the invalid values.
         """
         try:
             return cls.model_validate(event)
@@ -42,7 +42,7 @@ class User(BaseModel):
     created_at: Timestamp
 
     @classmethod
-    def of(cls, user: user.User) -> User:
+    def from_entity(cls, user: user.User) -> User:
         return cls(user_id=UUID(user.id), email=user.email, name=user.name, created_at=user.created_at)
 
 
@@ -65,7 +65,7 @@ class ApiKey(BaseModel):
     revoked_at: Timestamp | None
 
     @classmethod
-    def of(cls, key: user.ApiKey) -> ApiKey:
+    def from_entity(cls, key: user.ApiKey) -> ApiKey:
         return cls(
             key_id=key.id,
             user_id=UUID(key.user_id),

@@ -1,4 +1,4 @@
-"""Projects."""
+"""Schemas of projects."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from projects_api.entities.project import Membership, Role
 from projects_api.entities.resource import ResourceType
 from projects_api.schemas.field_types import FORBIDDEN_IN_NAMES, FORBIDDEN_IN_TEXTS, Id, Timestamp, forbid
 
-#: Bounds of the two free texts of a project, in characters, after trimming.
-NAME_LENGTH = 200
-DESCRIPTION_LENGTH = 2_000
+#: The maximum lengths in characters, after leading and trailing whitespace is removed.
+MAX_NAME_LENGTH = 200
+MAX_DESCRIPTION_LENGTH = 2_000
 
 ProjectName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
     forbid(FORBIDDEN_IN_NAMES),
     Field(
-        description="Not blank, and without control characters. The space around it is cut off.",
+        description="A name that is not blank and has no control characters. Leading and trailing whitespace is "
+        "removed.",
         examples=["Card fraud"],
         json_schema_extra={"pattern": rf"^[^{FORBIDDEN_IN_NAMES}]*[^\s{FORBIDDEN_IN_NAMES}][^{FORBIDDEN_IN_NAMES}]*$"},
     ),
 ]
 Description = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_LENGTH),
+    StringConstraints(strip_whitespace=True, max_length=MAX_DESCRIPTION_LENGTH),
     forbid(FORBIDDEN_IN_TEXTS),
     Field(
-        description="Of control characters, it may hold tabs and line breaks. The space around it is cut off.",
+        description="A text without control characters other than tabs and line breaks. Leading and trailing "
+        "whitespace is removed.",
         examples=["Which card payments are fraudulent?"],
         json_schema_extra={"pattern": f"^[^{FORBIDDEN_IN_TEXTS}]*$"},
     ),
@@ -44,7 +46,7 @@ class NewProject(BaseModel):
 
 class ProjectUpdate(BaseModel):
     name: ProjectName
-    description: Description | None = Field(None, description="Left out, it stays as it was.")
+    description: Description | None = Field(None, description="Without this field, the description does not change.")
 
 
 class Project(BaseModel):
@@ -60,10 +62,10 @@ class Project(BaseModel):
     member_count: int
     created_at: Timestamp
     updated_at: Timestamp
-    role: Role = Field(description="The caller's.")
+    role: Role = Field(description="The role of the caller.")
 
     @classmethod
-    def of(cls, membership: Membership) -> Project:
+    def from_membership(cls, membership: Membership) -> Project:
         project = membership.project
         counts = {f"{type_}_count": project.counts.get(type_, 0) for type_ in ResourceType}
         return cls(

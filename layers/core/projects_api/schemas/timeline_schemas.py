@@ -1,4 +1,4 @@
-"""The timeline: what it shows of each type of resource."""
+"""Schemas of the timeline, one for each type of resource."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExperimentEvent(Event):
     target_column: str | None = Field(examples=["is_fraud"])
     problem_type: str | None = Field(examples=["classification"])
     best_model_type: str | None = Field(examples=["gradient_boosting"])
-    duration: int | float | None = Field(description="In seconds.", examples=[84.5])
+    duration: int | float | None = Field(description="The duration in seconds.", examples=[84.5])
 
 
 class ModelEvent(Event):
@@ -55,11 +55,11 @@ _EVENTS: dict[ResourceType, type[Event]] = {
 }
 
 
-def timeline_event(resource: Resource) -> Event:
-    """A resource as the timeline shows it: what all have, then the fields of its type, null where no event gave one."""
-    shown = _EVENTS[resource.type]
+def to_timeline_event(resource: Resource) -> Event:
+    """Convert a resource into an entry of the timeline. Fields of its type that the resource lacks are null."""
+    schema = _EVENTS[resource.type]
     common = {"id": resource.id, "type": resource.type, "name": resource.name, "timestamp": resource.timestamp}
-    return shown.model_validate(dict.fromkeys(shown.model_fields) | resource.fields | common)
+    return schema.model_validate(dict.fromkeys(schema.model_fields) | resource.fields | common)
 
 
 class TimelineResponse(BaseModel):

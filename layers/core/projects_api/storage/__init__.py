@@ -1,1 +1,1 @@
-"""The table, the buckets and the queues: how the domain's nouns are kept and handed on."""
+"""Access to AWS: the DynamoDB table, the S3 buckets, the SQS queues and the EventBridge bus."""

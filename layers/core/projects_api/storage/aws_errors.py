@@ -1,4 +1,4 @@
-"""Where storage errors become the domain's: the one place that knows AWS's error codes."""
+"""Translation of AWS errors into the service's own errors. No other module knows AWS's error codes."""
 
 import re
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from projects_api.entities.errors import ProjectFullError, StorageUnavailableErr
 
 logger = Logger(child=True)
 
-#: What passes by itself: to be answered with 503, or tried again by a queue.
-TRANSIENT = frozenset(
+#: Errors that pass by themselves. A route responds with 503, and a queue delivers the message again.
+TRANSIENT_CODES = frozenset(
     {
         "InternalError",
         "InternalServerError",
         "KMSThrottlingException",
         "InternalFailure",
         "LimitExceededException",
-        "NoSuchUpload",  # another run completed or aborted it; the next one sees
+        "NoSuchUpload",  # another run completed or aborted the upload; the next attempt sees the result
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -36,26 +36,27 @@ TRANSIENT = frozenset(
     }
 )
 
-#: What another call is in the way of: of another transaction's, or of the very same, which is under way still.
-CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+#: Conflicts with another transaction, or with an earlier attempt of the same one that is still in progress.
+CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 
-MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"})
+#: S3 has no such object, or not with the requested ETag.
+MISSING_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"})
 
-#: Why a transaction is cancelled that may well pass when it is tried again.
+#: Reasons for a cancelled transaction that may succeed in another attempt.
 TRANSIENT_CANCELLATIONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
-#: How DynamoDB says that an item, or all of a transaction, is too large. It has no code of its own for that.
-TOO_LARGE = re.compile(r"size.* exceed|exceed.* size", re.IGNORECASE)
+#: DynamoDB's messages for an item or a transaction that is too large. There is no error code for this.
+TOO_LARGE_MESSAGE = re.compile(r"size.* exceed|exceed.* size", re.IGNORECASE)
 
 SERVER_ERRORS = range(500, 600)
 
 
 class ConditionFailedError(Exception):
-    """A conditional write found something else than it expected, and wrote nothing.
+    """The condition of a write did not hold, and nothing was written.
 
     Attributes:
-        items: Per write, in its order: the item that was there, where the write asked for it and its condition failed.
-        failed: Per write, whether it was its condition that failed.
+        failed: For each write of the transaction, in order, whether its condition failed.
+        items: For each write, in order, the existing item if its condition failed, else an empty item.
     """
 
     def __init__(self, failed: list[bool], items: list[dict[str, Any]]) -> None:
@@ -65,73 +66,73 @@ class ConditionFailedError(Exception):
 
 
 class ContentionError(StorageUnavailableError):
-    """Another write was in the way, or a batch was only partly done; botocore retries neither."""
+    """Another write was in progress, or a batch was only partly processed. botocore retries neither."""
 
 
 class ObjectMissingError(Exception):
-    """The object is not in the bucket, or not in the version that was asked for."""
+    """The object is not in the bucket, or not in the requested version."""
 
 
 @contextmanager
 def translate_aws_errors() -> Iterator[None]:
-    """Lets only our own errors out, and those that say that this program is wrong.
+    """Translate the errors of AWS calls in the block. Errors that only a bug can cause pass through unchanged.
 
     Raises:
-        ConditionFailedError: A conditional write did not apply.
-        ObjectMissingError: S3 has no such object, or it changed.
-        ContentionError: Another transaction was in the way.
-        ProjectFullError: The project's partition takes no more.
-        TooLargeError: An item takes more than there is room for in one.
-        StorageUnavailableError: A time-out, a throttle, a fault of AWS's, after the client's own retries.
+        ConditionFailedError: The condition of a write did not hold.
+        ObjectMissingError: S3 has no such object, or the object changed.
+        ContentionError: Another transaction was in progress.
+        ProjectFullError: The project's partition has reached its size limit.
+        TooLargeError: An item or a transaction is too large.
+        StorageUnavailableError: A timeout, a throttled request or an AWS fault, after the client's own retries.
     """
     try:
         yield
     except ClientError as error:
-        meaning = _meaning(error)
-        if meaning is None:
+        translated = _translate(error)
+        if translated is None:
             raise
-        raise meaning from error
-    except BotoCoreError as error:  # no connection, no answer in time, no credentials
-        logger.warning("AWS did not answer: %s", type(error).__name__)
+        raise translated from error
+    except BotoCoreError as error:  # no connection, no response in time, no credentials
+        logger.warning("AWS did not respond: %s", type(error).__name__)
         raise StorageUnavailableError from error
 
 
-def _meaning(error: ClientError) -> Exception | None:
-    """What an error of AWS's means, or None where it means that this program is wrong."""
+def _translate(error: ClientError) -> Exception | None:
+    """Return the service's own error, or None if only a bug can cause this error."""
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "TransactionCanceledException":
-        return _cancelled(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]  # stubs know no such key
+        return _translate_cancellation(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]  # stubs know no such key
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError([True], [{}])
-    if code in CONFLICTS:
+    if code in CONFLICT_CODES:
         return ContentionError()
-    if code in MISSING:
+    if code in MISSING_CODES:
         return ObjectMissingError(code)
-    if code in TRANSIENT or status in SERVER_ERRORS:
-        logger.warning("AWS did not do as asked: %s", code)
+    if code in TRANSIENT_CODES or status in SERVER_ERRORS:
+        logger.warning("AWS returned a transient error: %s", code)
         return StorageUnavailableError()
-    return _refused(code.removesuffix("Exception"), error.response.get("Error", {}).get("Message", ""))
+    return _translate_size_error(code.removesuffix("Exception"), error.response.get("Error", {}).get("Message", ""))
 
 
-def _cancelled(reasons: list[dict[str, Any]]) -> Exception | None:
-    """What a cancelled transaction means; what repeating will not help outweighs the rest."""
+def _translate_cancellation(reasons: list[dict[str, Any]]) -> Exception | None:
+    """Return the error for a cancelled transaction. Permanent reasons take precedence over transient ones."""
     codes = [str(reason.get("Code", "None")) for reason in reasons]
     failed = [code == "ConditionalCheckFailed" for code in codes]
     if any(failed):
         return ConditionFailedError(failed, [dict(reason.get("Item", {})) for reason in reasons])
     for code, reason in zip(codes, reasons, strict=True):
-        if refused := _refused(code, reason.get("Message", "")):
-            return refused
+        if size_error := _translate_size_error(code, reason.get("Message", "")):
+            return size_error
     if set(codes) - {"None"} <= TRANSIENT_CANCELLATIONS:
         return ContentionError()
     return None
 
 
-def _refused(code: str, message: str) -> Exception | None:
-    """What a write that can't ever be done means, said of one item or of a whole call."""
+def _translate_size_error(code: str, message: str) -> Exception | None:
+    """Return the error for a write that exceeds a size limit. ``code`` is of the whole call or of one of its writes."""
     if code == "ItemCollectionSizeLimitExceeded":
         return ProjectFullError()
-    if code in {"Validation", "ValidationError"} and TOO_LARGE.search(message):
+    if code in {"Validation", "ValidationError"} and TOO_LARGE_MESSAGE.search(message):
         return TooLargeError()
     return None

@@ -1,6 +1,7 @@
 """The deadline of a request, and the timeouts of one call to AWS.
 
-A route responds before its function times out, even while DynamoDB hangs. docs/explanation/faults.md has the arithmetic.
+A route responds before its function times out, even while DynamoDB hangs.
+docs/explanation/faults.md has the arithmetic.
 """
 
 from __future__ import annotations
@@ -21,31 +22,31 @@ CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 2.0
 
 #: Longest pause between two attempts, in seconds. botocore draws it at random between 0 and 1, 2, 4, ... seconds
-#: (boto3 guide, "Retries", standard mode).
+#: (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html#standard-retry-mode).
 MAX_BACKOFF = 2.0 ** (MAX_ATTEMPTS - 2)
 
-#: What is kept of a request's time for answering it, in seconds.
+#: Time that a request keeps for its response, in seconds.
 TIME_RESERVE = 0.5
 
 
 class DeadlineExceededError(BotoCoreError):
-    """Another try might end after the request has to be answered."""
+    """Another attempt might end after the deadline."""
 
-    fmt = "There is no time left for another try"
+    fmt = "There is no time left for another attempt"
 
 
 class Deadline:
-    """Until when a request must be answered; calls fail while there is still time to say so."""
+    """The deadline for the AWS calls of a request. Calls fail early enough that the request can still respond."""
 
-    #: The longest that one try takes, with the pause behind it.
-    MAX_TRY_SECONDS = CONNECT_TIMEOUT + READ_TIMEOUT + MAX_BACKOFF
+    #: Longest duration of one attempt and the pause after it, in seconds.
+    MAX_ATTEMPT_SECONDS = CONNECT_TIMEOUT + READ_TIMEOUT + MAX_BACKOFF
 
     def __init__(self) -> None:
         self._at = math.inf
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Makes all calls of this process end within ``seconds``. Outside of it they take what time they need."""
+        """Limit all AWS calls of this process to ``seconds``, less ``TIME_RESERVE``. Other calls have no deadline."""
         self._at = time.monotonic() + seconds - TIME_RESERVE
         try:
             yield
@@ -53,12 +54,12 @@ class Deadline:
             self._at = math.inf
 
     def check(self, **_: Any) -> None:
-        """What a client asks before each try.
+        """Raise an error if an attempt that starts now might outlast the deadline. botocore calls this before each one.
 
         Raises:
-            DeadlineExceededError: A try begun now might outlast the deadline.
+            DeadlineExceededError: Too little time is left.
         """
-        if time.monotonic() + self.MAX_TRY_SECONDS > self._at:
+        if time.monotonic() + self.MAX_ATTEMPT_SECONDS > self._at:
             raise DeadlineExceededError
 
 

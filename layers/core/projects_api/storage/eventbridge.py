@@ -1,4 +1,4 @@
-"""What is handed on to the jobs, and said on the bus."""
+"""The EventBridge bus: publish events for other services."""
 
 import json
 from typing import Any
@@ -12,13 +12,13 @@ SOURCE = "mlplatform.projects"
 
 
 def publish(detail_type: str, detail: dict[str, Any]) -> None:
-    """Says something on the bus.
+    """Publish an event on the bus.
 
     Raises:
-        StorageUnavailableError: The bus did not take it.
+        StorageUnavailableError: EventBridge is not available or did not accept the event.
     """
     entry = {"EventBusName": settings.bus(), "Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
     with translate_aws_errors():
-        answer = clients.events().put_events(Entries=[entry])  # type: ignore[list-item]  # a dict is one
-    if answer["FailedEntryCount"]:
+        response = clients.events().put_events(Entries=[entry])  # type: ignore[list-item]  # a dict is one
+    if response["FailedEntryCount"]:
         raise StorageUnavailableError

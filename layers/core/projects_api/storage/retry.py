@@ -9,16 +9,21 @@ from collections.abc import Callable
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage.aws_errors import ContentionError
 
-ATTEMPTS = 6
+#: Number of attempts, including the first.
+MAX_ATTEMPTS = 6
 
 
 def retry[T](attempt: Callable[[], T], *, on: type[StorageUnavailableError] = ContentionError) -> T:
-    """What ``attempt`` returns, tried ``ATTEMPTS`` times in all with backoff and jitter while it raises ``on``.
+    """Call ``attempt`` up to ``MAX_ATTEMPTS`` times while it raises ``on``, and return its result.
 
-    The client itself tries a call again that was throttled or not answered; this is for what it does not know to be
-    worth another try, as two transactions that met.
+    The AWS client itself retries throttled requests and timeouts. This function retries the errors that the client does
+    not retry, such as a conflict of two transactions.
+
+    Args:
+        attempt: The function to call.
+        on: The error to retry. The last attempt raises it to the caller.
     """
-    for number in range(ATTEMPTS - 1):
+    for number in range(MAX_ATTEMPTS - 1):
         try:
             return attempt()
         except on:

@@ -1,4 +1,4 @@
-"""What is handed on to the jobs, and said on the bus."""
+"""The SQS queues: send messages to the workers and to the dead-letter queue."""
 
 import json
 from datetime import timedelta
@@ -9,30 +9,33 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import translate_aws_errors
 
-#: How long a message may wait for a worker before it is taken for lost: workers may all be busy.
+#: How long a message may wait for a worker before the recovery job sends it again. All workers may be busy.
 MESSAGE_TIMEOUT = timedelta(minutes=5)
 
-#: What a message may take, its attributes included (Amazon SQS, "Message quotas").
-MESSAGE_BYTES = 1 << 20
+#: Maximum size of a message with its attributes, in bytes
+#: (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
+MAX_MESSAGE_SIZE = 1 << 20
 
 
 def send_export(project_id: ProjectId, export_id: ExportId) -> None:
-    """Queues an export for assembly. Sent twice, it is still assembled once."""
+    """Queue an export for assembly. A repeated message does not assemble the archive twice."""
     _send(settings.export_queue_url(), {"project_id": project_id, "export_id": export_id})
 
 
 def send_purge(project_id: ProjectId, *, delay: int = 0) -> None:
-    """Queues a deleted project for its purge, to be delivered after ``delay`` seconds."""
+    """Queue a deleted project for its purge. SQS delivers the message after ``delay`` seconds."""
     _send(settings.purge_queue_url(), {"project_id": project_id}, delay=delay)
 
 
 def send_dead_letter(body: str, *, reason: str) -> None:
-    """Puts aside an event that can't be recorded, with the reason as the message's attribute ``reason``.
+    """Send a rejected event to the dead-letter queue.
 
-    An event may be as large as a message, and is kept whole: then it is the reason that is cut.
+    Args:
+        body: The event. The message contains all of it.
+        reason: Becomes the message attribute ``reason``, cut to the size that ``body`` leaves.
     """
-    room = MESSAGE_BYTES - len(body.encode()) - len("reason" + "String")
-    reason = reason.encode()[: max(room, 1)].decode(errors="ignore")
+    available = MAX_MESSAGE_SIZE - len(body.encode()) - len("reason" + "String")
+    reason = reason.encode()[: max(available, 1)].decode(errors="ignore")
     with translate_aws_errors():
         clients.sqs().send_message(
             QueueUrl=settings.events_dead_letters_url(),

@@ -1,4 +1,7 @@
-"""Exports: started once for what a project is, joined by whoever asks meanwhile, kept until they expire."""
+"""Requests for exports: start, join, wait for, get and list them.
+
+Callers who request the same revision of a project share one export.
+"""
 
 import time
 from contextlib import suppress
@@ -25,17 +28,19 @@ from projects_api.storage import sqs
 from projects_api.storage.dynamodb import export_store
 from projects_api.storage.s3 import archive_store
 
-#: A signed URL's life.
+#: Lifetime of a signed URL.
 URL_LIFETIME = timedelta(seconds=archive_store.URL_LIFETIME)
 
-#: How long a plain GET of the archive waits for it, in seconds, and how long between two looks, at first and at most.
+#: Longest time that ``wait`` waits for an export, in seconds.
 WAIT = 20.0
+
+#: Shortest and longest delay between two reads of the export, in seconds.
 FIRST_POLL_DELAY, MAX_POLL_DELAY = 0.1, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A signed URL of an archive."""
+    """A signed URL of an archive, and the time at which the URL expires."""
 
     url: str
     expires_at: datetime
@@ -43,7 +48,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class ProjectExport:
-    """An export, with its project, and with a URL where its archive is ready."""
+    """An export with its project, and with a download if the archive is ready."""
 
     export: Export
     project: Project
@@ -51,20 +56,27 @@ class ProjectExport:
 
 
 def start(user_id: UserId, project_id: ProjectId) -> ProjectExport:
-    """The export of the project as it is now: the last one, where nothing has changed, or else a new one.
+    """Return an export of the current state of the project: the latest export if it is up to date, otherwise a new one.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
+        ProjectNotFoundError: The project does not exist, or the user is not a member of it.
+        NotAllowedError: The role of the user does not allow exports.
+        StorageUnavailableError: AWS is not available.
     """
 
     def attempt() -> ProjectExport:
         project = projects.get(user_id, project_id, Action.EXPORT).project
-        return _signed(project, join_or_start(project, Trigger.REQUEST))
+        return _with_download(project, join_or_start(project, Trigger.REQUEST))
 
     return retry_on_conflict(attempt)
 
 
 def join_or_start(project: Project, trigger: Trigger) -> Export:
+    """Return the latest export of the project if the trigger may join it, otherwise start a new one.
+
+    Raises:
+        ConditionFailedError: Another export was started meanwhile, or the project was deleted.
+    """
     latest = export_store.get(project.id, project.latest_export_id) if project.latest_export_id else None
     if latest and _may_join(latest, project, trigger):
         if is_stalled(latest):
@@ -82,26 +94,26 @@ def join_or_start(project: Project, trigger: Trigger) -> Export:
         stalled_at=moment + sqs.MESSAGE_TIMEOUT,
     )
     export_store.insert(project, export)
-    with suppress(StorageUnavailableError):  # it is there now, and is found by resume_stalled
+    with suppress(StorageUnavailableError):  # the export is stored, and resume_stalled sends the message later
         sqs.send_export(project.id, export.id)
     return export
 
 
 def _may_join(export: Export, project: Project, trigger: Trigger) -> bool:
-    """Whether who asks for the project as it is now gets it by an export that there is.
+    """Return whether an existing export serves a new request for the current state of the project.
 
-    Not by one whose archive is gone, as it is where ``ArchiveRetentionDays`` was lowered since. The schedule joins only
-    an export of its own, which it started a moment ago.
+    A ready export does not if its archive no longer exists, as can happen after ``ArchiveRetentionDays`` was lowered.
+    The schedule joins only exports that it started itself.
     """
-    if not _is_of_now(export, project):
+    if not _is_up_to_date(export, project):
         return False
     if trigger is Trigger.SCHEDULE:
         return export.trigger is Trigger.SCHEDULE
     return export.status is not ExportStatus.READY or archive_store.exists(project.id, export.id)
 
 
-def _is_of_now(export: Export, project: Project) -> bool:
-    """Whether an export holds, or will hold, what the project is now."""
+def _is_up_to_date(export: Export, project: Project) -> bool:
+    """Return whether an export contains, or will contain, the current state of the project."""
     match export.status:
         case ExportStatus.PENDING:
             return True
@@ -114,33 +126,37 @@ def _is_of_now(export: Export, project: Project) -> bool:
 
 
 def archive_expiry(moment: datetime) -> datetime:
-    """When an export of ``moment`` expires, in whole seconds, as DynamoDB's time to live has it."""
+    """Return the time at which an export of ``moment`` expires.
+
+    The time is in whole seconds, like DynamoDB's time to live
+    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html).
+    """
     return moment.replace(microsecond=0) + timedelta(days=settings.archive_retention_days())
 
 
 def wait(started: ProjectExport) -> ProjectExport:
-    """The export when it is finished, or as it is after ``WAIT`` seconds.
+    """Wait until the export is finished, for at most ``WAIT`` seconds, and return its current state.
 
     Raises:
         ProjectNotFoundError: The project was deleted meanwhile.
     """
-    deadline, pause = time.monotonic() + WAIT, FIRST_POLL_DELAY
+    deadline, delay = time.monotonic() + WAIT, FIRST_POLL_DELAY
     export = started.export
     while export.status in {ExportStatus.PENDING, ExportStatus.RUNNING} and time.monotonic() < deadline:
-        time.sleep(pause)
-        pause = min(pause * 1.5, MAX_POLL_DELAY)
-        seen = export_store.get(export.project_id, export.id)
-        if seen is None:
+        time.sleep(delay)
+        delay = min(delay * 1.5, MAX_POLL_DELAY)
+        current = export_store.get(export.project_id, export.id)
+        if current is None:
             raise ProjectNotFoundError
-        export = seen
-    return _signed(started.project, export)
+        export = current
+    return _with_download(started.project, export)
 
 
 def read(ready: ProjectExport) -> bytes:
-    """The archive of an export that is ready.
+    """Return the archive of an export that is ready.
 
     Raises:
-        ProjectNotFoundError: It was purged a moment ago.
+        ProjectNotFoundError: The archive no longer exists, because the project was purged meanwhile.
     """
     archive = archive_store.read(archive_store.archive_key(ready.project.id, ready.export.id))
     if archive is None:
@@ -149,44 +165,53 @@ def read(ready: ProjectExport) -> bytes:
 
 
 def get(user_id: UserId, project_id: ProjectId, export_id: ExportId) -> ProjectExport:
-    """One export of the project.
+    """Return an export of the project.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
-        ExportNotFoundError: The project has no such export, or it has expired.
+        ProjectNotFoundError: The project does not exist, or the user is not a member of it.
+        ExportNotFoundError: The export does not exist, or it has expired.
     """
-    found, export = export_store.find(project_id, user_id, export_id)
-    project = require_membership(found, Action.READ).project
+    membership, export = export_store.get_with_membership(project_id, user_id, export_id)
+    project = require_membership(membership, Action.READ).project
     if export is None:
         raise ExportNotFoundError
-    return _signed(project, export)
+    return _with_download(project, export)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPage:
+    """A page of exports, and the cursor of the next page if there is one."""
+
     exports: list[ProjectExport]
     next_cursor: str | None
 
 
 def list_page(user_id: UserId, project_id: ProjectId, *, cursor: str | None, limit: int) -> ExportPage:
-    """A page of the project's exports, newest first.
+    """Return a page of the project's exports, the newest first.
+
+    Args:
+        user_id: The user.
+        project_id: The project.
+        cursor: The ``next_cursor`` of the previous page, or None for the first page.
+        limit: The maximum number of exports on the page.
 
     Raises:
-        ProjectNotFoundError: The caller is no member of the project.
-        InvalidInputError: The cursor is not one of this list's.
+        ProjectNotFoundError: The project does not exist, or the user is not a member of it.
+        InvalidInputError: The cursor does not belong to this list.
     """
     try:
         after = ExportId(str(UUID(cursor))) if cursor else None
     except ValueError:
         raise InvalidInputError(
-            "This is no cursor of this list: give a page's next_cursor, or none.", loc=("query", "cursor")
+            "This cursor does not belong to this list. Pass the next_cursor of a page, or no cursor.",
+            loc=("query", "cursor"),
         ) from None
     project = projects.get(user_id, project_id).project
-    found, more = export_store.page(project_id, after=after, limit=limit)
-    return ExportPage([_signed(project, export) for export in found], found[-1].id if more else None)
+    exports, more = export_store.list_page(project_id, after=after, limit=limit)
+    return ExportPage([_with_download(project, export) for export in exports], exports[-1].id if more else None)
 
 
-def _signed(project: Project, export: Export) -> ProjectExport:
+def _with_download(project: Project, export: Export) -> ProjectExport:
     if export.status is not ExportStatus.READY:
         return ProjectExport(export, project, None)
     expires_at = now() + URL_LIFETIME

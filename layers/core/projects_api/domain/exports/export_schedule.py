@@ -1,4 +1,4 @@
-"""Exports: started once for what a project is, joined by whoever asks meanwhile, kept until they expire."""
+"""Scheduled exports of projects that have changed."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,12 @@ from projects_api.entities.export import ExportStatus, Trigger
 from projects_api.entities.ids import ProjectId
 from projects_api.storage.dynamodb import export_store, pending_work, project_store
 
-# ----------------------------------------------------------------------------------------------------- schedule
-
 
 def start_scheduled(project_id: ProjectId) -> bool:
-    """Exports a project that is due, and takes it off what is due, unless it changes meanwhile.
+    """Start or join an export of a project that is due. The project is then no longer due, unless it changes meanwhile.
 
     Returns:
-        Whether it was there to be exported.
+        False if the project was deleted, True otherwise.
     """
 
     def attempt() -> bool:
@@ -25,14 +23,14 @@ def start_scheduled(project_id: ProjectId) -> bool:
             return False
         export = join_or_start(project, Trigger.SCHEDULE)
         project_store.clear_due(project)
-        seen = export_store.get(project_id, export.id)
-        if seen and seen.status is ExportStatus.FAILED:  # meanwhile, and so its project is due again
+        current = export_store.get(project_id, export.id)
+        if current and current.status is ExportStatus.FAILED:  # clear_due removed the mark of finalize_export
             project_store.mark_due(project_id)
         return True
 
     return retry_on_conflict(attempt)
 
 
-def due() -> Iterator[ProjectId]:
-    """The projects that changed since their last scheduled export, or whose last one failed."""
-    return pending_work.due(by=now())
+def find_due_projects() -> Iterator[ProjectId]:
+    """Return the projects that have changed since their last scheduled export, or whose last export has failed."""
+    return pending_work.find_due_projects(by=now())

@@ -1,7 +1,7 @@
-"""Carrying out an export: take its snapshot, plan the archive, and have S3 assemble it.
+"""The worker of an export: it takes a snapshot, plans the archive and assembles it in S3.
 
-A worker may die at any line, run out of time, or run twice at once. All that it makes is determined by the snapshot, so
-that whatever another made is as good as its own, and what S3 has of an upload is not made again.
+A worker can die at any line, run out of time, or run concurrently with another worker. The snapshot determines every
+byte of the archive. A worker can therefore use the work of any other one, and it skips the parts that S3 already has.
 """
 
 import json
@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from projects_api.domain.exports.assembler import ArchiveAssembler
+from projects_api.domain.exports.checksums import PartialChecksum
 from projects_api.domain.exports.export_requests import archive_expiry
 from projects_api.domain.exports.snapshot import ArtifactError, pin_artifacts, read_content, restore_snapshot
 from projects_api.domain.exports.task_group import CancelledError
@@ -24,40 +25,45 @@ from projects_api.storage.dynamodb import export_store, project_store
 from projects_api.storage.s3 import archive_store
 from projects_api.storage.s3.snapshot_store import decode_snapshot, encode_snapshot
 
-#: How long a worker has an export without a sign of life, and how often, in seconds, it gives one.
+#: Time after which a lease ends if the worker does not renew it.
 LEASE = timedelta(seconds=30)
+
+#: Seconds between two heartbeats of a worker. A heartbeat writes the progress and renews the lease.
 HEARTBEAT_INTERVAL = 1.0
 
-#: How often an export is snapshot up without coming further, before it has failed.
+#: Number of consecutive attempts without progress after which an export fails.
 ATTEMPTS = 8
+
+#: Error of an export that fails after ``ATTEMPTS`` attempts.
+FAILURE = "The archive could not be assembled. Start a new export, and tell an operator."
 
 
 class LeaseLostError(Exception):
-    """Another works on the export by now, or the project is gone."""
+    """Another worker has the lease of the export, or the project was deleted."""
 
 
 class OutOfTimeError(Exception):
-    """There is more to do than this run has time for. Another is to go on, from what S3 has."""
+    """The time of this run is over. Another run must resume the export."""
 
 
 def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_continue: Callable[[], bool]) -> None:
-    """Assembles the archive of an export, if nobody else does and it is still to be done.
+    """Assemble the archive of an export. Do nothing if another worker has the lease or the export is finished.
 
     Args:
         project_id: The project.
-        export_id: The export, pending or left by a worker that died.
-        holder: Who works: no two workers at a time give the same.
-        should_continue: Says no when time is running out.
+        export_id: The export. It is pending, or a worker that died has left it unfinished.
+        holder: The identity of this worker, which no concurrent worker shares.
+        should_continue: Called before each piece of work. Returns False when time is running out.
 
     Raises:
-        OutOfTimeError: To be gone on with.
-        StorageUnavailableError: AWS did not answer; to be gone on with as well.
+        OutOfTimeError: Time has run out, and another run must resume the export.
+        StorageUnavailableError: AWS was not available, and another run must resume the export.
     """
     lease = export_store.Lease(project_id, export_id, holder)
     try:
-        taken = lease.take(now() + LEASE)
+        taken = lease.acquire(now() + LEASE)
         if taken.attempts > ATTEMPTS:
-            lease.mark_failed(error="It could not be assembled. Export again, and tell an operator.", finished_at=now())
+            lease.mark_failed(error=FAILURE, finished_at=now())
             return
         run = _Run(lease, should_continue)
         try:
@@ -69,12 +75,15 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_
                 lease.release(made_progress=run.made_progress)
             raise
     except (ConditionFailedError, LeaseLostError, ProjectNotFoundError):
-        # another works on it, it is finished, or the project is gone
+        # another worker has the lease, the export is finished, or the project was deleted
         _delete_output_of_deleted_project(project_id, export_id)
 
 
 def _delete_output_of_deleted_project(project_id: ProjectId, export_id: ExportId) -> None:
-    """Removes what a worker made that was believed dead, and so not waited for, where its project is deleted."""
+    """Delete the output of an export whose project was deleted.
+
+    The purge of a project waits only for workers that hold a lease. A worker without one deletes its own output.
+    """
     project = project_store.get(project_id)
     if project is None or project.deleted_at:
         archive_store.delete_work_files(project_id, export_id)
@@ -82,32 +91,36 @@ def _delete_output_of_deleted_project(project_id: ProjectId, export_id: ExportId
 
 
 class _Run:
-    """One run of one worker on one export."""
+    """A run of a worker on an export."""
 
     def __init__(self, lease: export_store.Lease, should_continue: Callable[[], bool]) -> None:
         self._lease = lease
-        self._keep_going = should_continue
+        self._has_time = should_continue
         self._lost = threading.Event()
         self._assembler: ArchiveAssembler | None = None
-        self._snapshot = ""
-        self._checksums_kept = False
+        self._snapshot_name = ""
+        self._checksums_saved = False
 
     @property
     def made_progress(self) -> bool:
-        """Whether this run has made any of the archive, or left checksums to the next."""
-        return self._assembler is not None and (self._assembler.bytes_written > 0 or self._checksums_kept)
+        """Return whether this run has assembled bytes of the archive, or has saved checksums for the next run."""
+        return self._assembler is not None and (self._assembler.bytes_written > 0 or self._checksums_saved)
 
-    def assemble(self, kept: str | None) -> None:
-        """Assembles the archive of the snapshot that is kept under a name, or of a new one, and says it is ready."""
+    def assemble(self, snapshot_name: str | None) -> None:
+        """Assemble the archive and mark the export as ready.
+
+        Args:
+            snapshot_name: The name of the snapshot that an earlier run has saved, if there is one.
+        """
         key = archive_store.archive_key(self._lease.project_id, self._lease.export_id)
         with self._heartbeat():
-            made = False
-            assembler = self._resume_from_snapshot(kept) if kept else None
+            exists = False
+            assembler = self._resume_from_snapshot(snapshot_name) if snapshot_name else None
             if assembler:
-                made = archive_store.object_size(key) == assembler.plan.size
+                exists = archive_store.object_size(key) == assembler.plan.size
             else:
-                assembler = self._start_from_new_snapshot(before=kept)
-            if not made:
+                assembler = self._start_from_new_snapshot(before=snapshot_name)
+            if not exists:
                 self._assembler = assembler
                 try:
                     assembler.assemble(key, lambda number: self._work_key(f"volume-{number:04}"))
@@ -118,33 +131,33 @@ class _Run:
                     self._save_checksums(assembler)
                     raise
         moment, size, files = now(), assembler.plan.size, len(assembler.snapshot.pins)
-        whole = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
-        self._lease.mark_ready(progress=whole, finished_at=moment, expires_at=archive_expiry(moment))
+        progress = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
+        self._lease.mark_ready(progress=progress, finished_at=moment, expires_at=archive_expiry(moment))
 
     def _start_from_new_snapshot(self, *, before: str | None) -> ArchiveAssembler:
-        """Takes a snapshot, and settles that the export is of it, whoever goes on."""
+        """Take a snapshot and save it for all later runs. It replaces the snapshot named ``before``."""
         snapshot = pin_artifacts(read_content(self._lease.project_id, on_revision=self._lease.record_revision))
         assembler = ArchiveAssembler(snapshot, resumed=False, should_continue=self._should_continue)
         if self._lost.is_set():
-            raise LeaseLostError  # a purge may have passed here, behind which nothing is to be left
+            raise LeaseLostError  # the project may be purged already, and a new file would remain in the bucket
         name = f"{assembler.plan.digest}-{self._lease.holder}.jsonl.gz"
         archive_store.write(
             self._work_key(name), encode_snapshot(snapshot.content, snapshot.pins), content_type="application/gzip"
         )
         self._lease.save_snapshot_name(name, before=before)
-        self._snapshot = name
+        self._snapshot_name = name
         return assembler
 
     def _resume_from_snapshot(self, name: str) -> ArchiveAssembler | None:
-        """Goes on from the snapshot that was kept, unless another version of this program has planned it otherwise."""
+        """Resume from a saved snapshot, unless another version of this program has planned its archive differently."""
         data = archive_store.read(self._work_key(name))
         if data is not None:
-            self._snapshot = name
+            self._snapshot_name = name
             assembler = ArchiveAssembler(
                 restore_snapshot(*decode_snapshot(data)),
                 resumed=True,
                 should_continue=self._should_continue,
-                read=self._load_checksums(),
+                partial_checksums=self._load_checksums(),
             )
             if name.startswith(assembler.plan.digest):
                 return assembler
@@ -153,30 +166,30 @@ class _Run:
         return None
 
     def _save_checksums(self, assembler: ArchiveAssembler) -> None:
-        """Keeps how far artifacts were read for their checksums, for the run that goes on."""
-        if assembler.bytes_read and not self._lost.is_set():  # a purge waits for no other
+        """Save the partial checksums of artifacts for the next run."""
+        if assembler.checksums.bytes_read and not self._lost.is_set():  # a purge waits only for a worker with a lease
             archive_store.write(
-                self._checksums_key(), json.dumps(assembler.read).encode(), content_type="application/json"
+                self._checksums_key(), json.dumps(assembler.checksums.partial).encode(), content_type="application/json"
             )
-            self._checksums_kept = True
+            self._checksums_saved = True
 
-    def _load_checksums(self) -> dict[int, tuple[int, int]]:
-        kept = json.loads(archive_store.read(self._checksums_key()) or "{}")
-        return {int(index): (done, checksum) for index, (done, checksum) in kept.items()}
+    def _load_checksums(self) -> dict[int, PartialChecksum]:
+        saved = json.loads(archive_store.read(self._checksums_key()) or "{}")
+        return {int(index): PartialChecksum(offset, crc32) for index, (offset, crc32) in saved.items()}
 
     def _checksums_key(self) -> str:
-        """Of the snapshot alone: entries of another are others."""
-        return self._work_key(f"{self._snapshot}-checksums.json")
+        """Return the key of the saved checksums, which are valid for one snapshot only."""
+        return self._work_key(f"{self._snapshot_name}-checksums.json")
 
     def _work_key(self, name: str) -> str:
         return archive_store.work_file_key(self._lease.project_id, self._lease.export_id, name)
 
     def _should_continue(self) -> bool:
-        return not self._lost.is_set() and self._keep_going()
+        return not self._lost.is_set() and self._has_time()
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
-        """Keeps the lease meanwhile, and writes the progress, at most once a second."""
+        """Send heartbeats while the block runs."""
         ended = threading.Event()
         thread = threading.Thread(target=self._send_heartbeats, args=(ended,), daemon=True)
         thread.start()
@@ -187,6 +200,11 @@ class _Run:
             thread.join()
 
     def _send_heartbeats(self, ended: threading.Event) -> None:
+        """Renew the lease and write the progress until ``ended`` is set.
+
+        If the progress has not changed, a third of the lease passes between two heartbeats. If AWS is not available for
+        two thirds of the lease, the lease counts as lost.
+        """
         written, renewed_at = Progress(), time.monotonic()
         try:
             while not ended.wait(HEARTBEAT_INTERVAL):

@@ -1,4 +1,4 @@
-"""Exports: started once for what a project is, joined by whoever asks meanwhile, kept until they expire."""
+"""The last step of an export: delete its work files and publish its outcome."""
 
 from contextlib import suppress
 
@@ -12,12 +12,16 @@ from projects_api.storage.s3 import archive_store
 
 
 def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None:
-    """Clears up behind a finished export and says on the bus how it ended, unless that was done; repeated until it was.
+    """Finalize a finished export: delete its work files and publish an event with its outcome.
 
-    A project whose scheduled export has failed is due again.
+    The function is safe to repeat, and callers repeat it until it succeeds. After a failed export of either trigger,
+    the project is due for a scheduled export again.
 
     Returns:
-        The export, if it is finished and was settled just now.
+        The export if this call finalized it. None if it is not finished, is already finalized, or no longer exists.
+
+    Raises:
+        StorageUnavailableError: AWS was not available. The export is not finalized yet.
     """
     export = export_store.get(project_id, export_id)
     if export is None or export.finished_at is None or export.finalized:
@@ -34,7 +38,7 @@ def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None
             "error": export.error,
         },
     )
-    if export.status is ExportStatus.FAILED:  # whatever began it, the schedule may have joined it
+    if export.status is ExportStatus.FAILED:
         with suppress(ConditionFailedError):
             project_store.mark_due(project_id)
     with suppress(ConditionFailedError):

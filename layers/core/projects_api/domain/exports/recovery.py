@@ -1,4 +1,4 @@
-"""Exports: started once for what a project is, joined by whoever asks meanwhile, kept until they expire."""
+"""The recovery job: resume exports and purges that no worker works on."""
 
 from contextlib import suppress
 
@@ -13,37 +13,37 @@ from projects_api.storage.dynamodb import export_store, pending_work
 
 
 def send_again(project_id: ProjectId, export_id: ExportId) -> None:
-    """Queues an export again, and restarts the time after which its message counts as lost."""
+    """Queue an export again and restart its message timeout."""
     sqs.send_export(project_id, export_id)
     with suppress(ConditionFailedError):
-        export_store.postpone(project_id, export_id, by=now() + sqs.MESSAGE_TIMEOUT)
+        export_store.postpone_recovery(project_id, export_id, until=now() + sqs.MESSAGE_TIMEOUT)
 
 
 def is_stalled(export: Export) -> bool:
-    """Whether nobody works on an export that has something left to do, so that its message must be taken for lost."""
+    """Return whether an export has pending work, its message timeout is over, and no worker holds its lease."""
     moment = now()
     leased = export.lease_until is not None and export.lease_until >= moment
     return export.stalled_at is not None and export.stalled_at < moment and not leased
 
 
 def resume_stalled() -> int:
-    """Queues again every purge that is not done, and every unfinished export that nobody works on.
+    """Queue every stalled purge and every stalled export again.
 
     Returns:
-        How many messages were sent.
+        The number of messages that were sent.
 
     Raises:
-        StorageUnavailableError: Some could not be; all others were.
+        StorageUnavailableError: At least one message could not be sent. The function has tried to send all others.
     """
     sent = 0
     failure: StorageUnavailableError | None = None
-    for project_id in pending_work.purges(by=now()):
+    for project_id in pending_work.find_stalled_purges(by=now()):
         try:
             purge.send_again(project_id)
             sent += 1
         except StorageUnavailableError as error:
             failure = error
-    for project_id, export_id in pending_work.exports(by=now()):
+    for project_id, export_id in pending_work.find_stalled_exports(by=now()):
         try:
             export = export_store.get(project_id, export_id)
             if export and is_stalled(export):

@@ -1,4 +1,4 @@
-"""Threads that work on one thing together: when one fails, all end."""
+"""Groups of tasks in thread pools that stop together when one of them fails."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -9,53 +9,54 @@ from typing import Self
 
 
 class CancelledError(Exception):
-    """The work is to end before it is done."""
+    """The work was stopped before its end."""
 
 
 class TaskGroup:
-    """Pools of threads for one piece of work, there until the end of a ``with`` block.
+    """Thread pools for the tasks of one job, as a context manager.
 
-    Once a task has failed, or ``should_continue`` has said no, no other task begins, and whoever waits for one is told.
+    Once a task has failed or ``should_continue`` has returned False, no other task starts, and ``wait_for`` raises an
+    error.
 
     Args:
-        should_continue: Asked before each task.
-        pools: How many threads each pool has, by its name.
+        should_continue: Called before each task. Returns False to stop the work.
+        pools: The number of threads of each pool, by the pool's name.
     """
 
     def __init__(self, should_continue: Callable[[], bool], pools: Mapping[str, int]) -> None:
-        self._keep_going = should_continue
+        self._should_continue = should_continue
         self._pools = {name: ThreadPoolExecutor(size) for name, size in pools.items()}
-        self._opened = ExitStack()
+        self._exit_stack = ExitStack()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
 
     def __enter__(self) -> Self:
         for pool in self._pools.values():
-            self._opened.enter_context(pool)
+            self._exit_stack.enter_context(pool)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._opened.close()
+        self._exit_stack.close()
 
     def submit(self, pool: str, task: Callable[..., object], *args: object) -> Future[None]:
-        """Gives a pool a task, which it does unless all is to end."""
-        return self._pools[pool].submit(self._do, task, *args)
+        """Queue a task in a pool. The task does not run if the group stops before."""
+        return self._pools[pool].submit(self._run, task, *args)
 
     def check(self) -> None:
-        """What a long task asks now and then.
+        """Check whether the work must stop. Long tasks call this method regularly.
 
         Raises:
-            CancelledError: All is to end.
+            CancelledError: A task has failed, or ``should_continue`` returned False.
         """
-        if self._stop.is_set() or not self._keep_going():
+        if self._stop.is_set() or not self._should_continue():
             self._stop.set()
             raise CancelledError
 
-    def _do(self, task: Callable[..., object], *args: object) -> None:
+    def _run(self, task: Callable[..., object], *args: object) -> None:
         self.check()
         try:
             task(*args)
@@ -66,11 +67,11 @@ class TaskGroup:
             raise
 
     def wait_for(self, tasks: Iterable[Future[None]]) -> None:
-        """Waits until all of ``tasks`` are done.
+        """Wait until all of ``tasks`` are done or one of them has failed.
 
         Raises:
-            CancelledError: ``should_continue`` said no.
-            BaseException: What made the first of all tasks fail.
+            CancelledError: ``should_continue`` returned False.
+            BaseException: The error of the first task of the group that failed.
         """
         done, _ = wait(list(tasks), return_when=FIRST_EXCEPTION)
         if any(task.exception() for task in done):

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The DynamoDB table: its keys, its items, and a store for each kind of entity."""

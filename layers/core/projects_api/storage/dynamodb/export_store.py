@@ -1,4 +1,4 @@
-"""Exports in the table: the record, its lease, its progress."""
+"""Exports in the table: their items, leases and progress."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +14,15 @@ from projects_api.storage.dynamodb.keys import Item, number, text
 
 
 def get(project_id: ProjectId, export_id: ExportId) -> Export | None:
-    """The export, unless it has expired: the table forgets that in its own time."""
-    return _unexpired(table.get(keys.export(project_id, export_id)))
+    """Return the export, or None if it does not exist or has expired. DynamoDB deletes expired items with a delay."""
+    return _unexpired(table.get_item(keys.export(project_id, export_id)))
 
 
-def find(project_id: ProjectId, user_id: UserId, export_id: ExportId) -> tuple[Membership | None, Export | None]:
-    """An export with what the user may do in its project, in one read."""
-    membership, (item,) = project_store.find(project_id, user_id, keys.export(project_id, export_id))
+def get_with_membership(
+    project_id: ProjectId, user_id: UserId, export_id: ExportId
+) -> tuple[Membership | None, Export | None]:
+    """Return the user's membership of the project and the export, in one read."""
+    membership, (item,) = project_store.get_membership(project_id, user_id, keys.export(project_id, export_id))
     return membership, _unexpired(item)
 
 
@@ -29,24 +31,30 @@ def _unexpired(item: Item | None) -> Export | None:
     return export if export and export.expires_at > now() else None
 
 
-def page(project_id: ProjectId, *, after: ExportId | None, limit: int) -> tuple[list[Export], bool]:
-    """A page of the exports, newest first, and whether there is more."""
-    rows = table.query_all(
+def list_page(project_id: ProjectId, *, after: ExportId | None, limit: int) -> tuple[list[Export], bool]:
+    """Return a page of the exports, newest first, and whether there are more.
+
+    Args:
+        project_id: The project.
+        after: Start after this export, or None for the first page.
+        limit: Maximum number of exports to return.
+    """
+    items = table.query_all(
         keys.project_partition(project_id),
         begins_with=keys.EXPORTS,
         after=keys.export(project_id, after) if after else None,
-        at_a_time=limit + 1,
+        page_size=limit + 1,
         descending=True,
     )
-    found = list(islice(filter(None, map(_unexpired, rows)), limit + 1))
-    return found[:limit], len(found) > limit
+    exports = list(islice(filter(None, map(_unexpired, items)), limit + 1))
+    return exports[:limit], len(exports) > limit
 
 
 def insert(project: Project, export: Export) -> None:
-    """Makes ``export`` the project's latest, if ``project`` still shows the one before.
+    """Store a new export and make it the project's latest.
 
     Raises:
-        ConditionFailedError: Another was started meanwhile, or the project is gone.
+        ConditionFailedError: Another export was started since ``project`` was read, or the project is deleted.
     """
     condition, values = (
         f"{project_store.ACTIVE} AND attribute_not_exists(latest_export_id)",
@@ -56,32 +64,34 @@ def insert(project: Project, export: Export) -> None:
         condition = f"{project_store.ACTIVE} AND latest_export_id = :before"
         values[":before"] = text(project.latest_export_id)
     table.transact(
-        table.update(keys.project(project.id), "SET latest_export_id = :export", condition=condition, values=values),
-        table.put(export_to_item(export), condition="attribute_not_exists(PK)"),
+        table.build_update(
+            keys.project(project.id), "SET latest_export_id = :export", condition=condition, values=values
+        ),
+        table.build_put(export_to_item(export), condition="attribute_not_exists(PK)"),
     )
 
 
-def postpone(project_id: ProjectId, export_id: ExportId, *, by: datetime) -> None:
-    """Postpones to ``by`` the moment when the message of an export that nobody works on counts as lost.
+def postpone_recovery(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
+    """Set the time at which the message of an export without a worker counts as lost.
 
     Raises:
-        ConditionFailedError: Somebody works on it, it is finished, or it is gone.
+        ConditionFailedError: A worker holds the lease, or the export is finished or deleted.
     """
-    table.update_one(
+    table.update_item(
         keys.export(project_id, export_id),
-        "SET due_at = :by",
+        "SET due_at = :until",
         condition="attribute_exists(pending_work) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-        values={":by": text(sortable(by)), ":now": text(sortable(now()))},
+        values={":until": text(sortable(until)), ":now": text(sortable(now()))},
     )
 
 
 def mark_finalized(export: Export) -> None:
-    """Takes a finished export off what is to be done.
+    """Remove a finished export from the pending work.
 
     Raises:
-        ConditionFailedError: It is gone.
+        ConditionFailedError: The export is deleted.
     """
-    table.update_one(
+    table.update_item(
         keys.export(export.project_id, export.id),
         "REMOVE pending_work, due_at",
         condition="attribute_exists(PK)",
@@ -89,12 +99,12 @@ def mark_finalized(export: Export) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenLease:
-    """An export whose lease was taken.
+class AcquiredLease:
+    """The state of an export when its lease was acquired.
 
     Attributes:
-        attempts: How often it was taken up, this time included, without coming further.
-        snapshot: The name of the snapshot that it is of, once there is one.
+        attempts: The number of attempts without progress, including this one.
+        snapshot: The name of the export's snapshot, or None before the first one is saved.
     """
 
     attempts: int
@@ -103,19 +113,25 @@ class TakenLease:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on an export until a time. Only its holder can change the export."""
+    """The exclusive right to work on an export for a limited time. Only the holder can change the export.
+
+    Attributes:
+        project_id: The project.
+        export_id: The export.
+        holder: The id of the worker's invocation.
+    """
 
     project_id: ProjectId
     export_id: ExportId
     holder: str
 
-    def take(self, until: datetime) -> TakenLease:
-        """Takes the lease, and the export runs.
+    def acquire(self, until: datetime) -> AcquiredLease:
+        """Acquire the lease until a time, and set the export's status to running.
 
         Raises:
-            ConditionFailedError: Another holds it, or the export is finished or gone.
+            ConditionFailedError: Another worker holds the lease, or the export is finished or deleted.
         """
-        item = table.update_one(
+        item = table.update_item(
             keys.export(self.project_id, self.export_id),
             "SET #status = :running, lease_holder = :me, lease_until = :until, due_at = :until ADD attempts :one",
             condition="(#status = :pending OR #status = :running)"
@@ -130,21 +146,27 @@ class Lease:
                 ":one": number(1),
             },
         )
-        return TakenLease(int(item["attempts"]["N"]), item["snapshot_name"]["S"] if "snapshot_name" in item else None)
+        return AcquiredLease(
+            int(item["attempts"]["N"]), item["snapshot_name"]["S"] if "snapshot_name" in item else None
+        )
 
     def record_revision(self, revision: int) -> None:
-        """Writes which revision of the project the export is of, so that who asks for another does not join it.
+        """Store the revision of the project that the export contains. A request for a later one starts a new export.
 
         Raises:
-            ConditionFailedError: The lease was lost, or the project is gone.
+            ConditionFailedError: The lease was lost, or the project is deleted.
         """
         self._update("SET revision = :revision", {":revision": number(revision)})
 
     def save_snapshot_name(self, snapshot: str, *, before: str | None) -> None:
-        """Settles what snapshot the export is of, in the place of ``before``.
+        """Store the name of the export's snapshot.
+
+        Args:
+            snapshot: The name.
+            before: The stored name to replace, or None if there is none.
 
         Raises:
-            ConditionFailedError: The lease was lost, another snapshot was settled, or the project is gone.
+            ConditionFailedError: The lease was lost, the stored name is not ``before``, or the project is deleted.
         """
         values, condition = {":snapshot": text(snapshot)}, "attribute_not_exists(snapshot_name)"
         if before:
@@ -152,25 +174,33 @@ class Lease:
         self._update("SET snapshot_name = :snapshot", values, condition=condition)
 
     def renew(self, *, progress: Progress, until: datetime, made_progress: bool) -> None:
-        """Keeps the lease until then, and writes how far the work is.
+        """Extend the lease and store the progress.
+
+        Args:
+            progress: The progress of the export.
+            until: When the lease expires.
+            made_progress: Whether this attempt has made progress. If so, the count of attempts starts again at zero.
 
         Raises:
-            ConditionFailedError: The lease was lost, or the project is gone.
+            ConditionFailedError: The lease was lost, or the project is deleted.
         """
         values = {":until": text(sortable(until))}
-        expression = "SET lease_until = :until, " + _progress(progress, values)
+        expression = "SET lease_until = :until, " + _set_progress(progress, values)
         if made_progress:
             values[":none"] = number(0)
             expression += ", attempts = :none"
         self._update(expression, values)
 
     def release(self, *, made_progress: bool) -> None:
-        """Lets another go on at once; where the project is being deleted, the purge.
+        """Release the lease, so that another worker, or the purge of a deleted project, can continue immediately.
+
+        Args:
+            made_progress: Whether this attempt has made progress. If so, the count of attempts starts again at zero.
 
         Raises:
             ConditionFailedError: The lease was lost.
         """
-        table.update_one(
+        table.update_item(
             keys.export(self.project_id, self.export_id),
             "REMOVE lease_holder, lease_until" + (", attempts" if made_progress else ""),
             condition="lease_holder = :me",
@@ -178,20 +208,24 @@ class Lease:
         )
 
     def mark_ready(self, *, progress: Progress, finished_at: datetime, expires_at: datetime) -> None:
-        """Ends the work well.
+        """Set the status to ready and release the lease.
 
         Raises:
-            ConditionFailedError: The lease was lost, or the project is gone.
+            ConditionFailedError: The lease was lost, or the project is deleted.
         """
         values = {":size": number(progress.bytes_total), ":expires_at": number(int(expires_at.timestamp()))}
-        sets = "size_bytes = :size, expires_at = :expires_at, " + _progress(progress, values)
+        sets = "size_bytes = :size, expires_at = :expires_at, " + _set_progress(progress, values)
         self._finish(ExportStatus.READY, sets, finished_at, values)
 
     def mark_failed(self, *, error: str, finished_at: datetime) -> None:
-        """Ends the work with an error that says what to do.
+        """Set the status to failed and release the lease.
+
+        Args:
+            error: What is wrong and what to do, for the user.
+            finished_at: The time.
 
         Raises:
-            ConditionFailedError: The lease was lost, or the project is gone.
+            ConditionFailedError: The lease was lost, or the project is deleted.
         """
         self._finish(ExportStatus.FAILED, "#error = :error", finished_at, {":error": text(error)}, {"#error": "error"})
 
@@ -212,10 +246,10 @@ class Lease:
     def _update(
         self, expression: str, values: Item, *, condition: str = "", names: dict[str, str] | None = None
     ) -> None:
-        """A change by who holds the lease, of an export whose project is there."""
+        """Update the export on the condition that this worker holds the lease and the project is not deleted."""
         table.transact(
-            table.check(keys.project(self.project_id), condition=project_store.ACTIVE),
-            table.update(
+            table.build_condition_check(keys.project(self.project_id), condition=project_store.ACTIVE),
+            table.build_update(
                 keys.export(self.project_id, self.export_id),
                 expression,
                 condition="lease_holder = :me" + (f" AND {condition}" if condition else ""),
@@ -225,6 +259,7 @@ class Lease:
         )
 
 
-def _progress(progress: Progress, values: Item) -> str:
+def _set_progress(progress: Progress, values: Item) -> str:
+    """Return the assignments of an update expression that store the progress, and add their values to ``values``."""
     values |= {f":{name}": number(getattr(progress, name)) for name in PROGRESS}
     return ", ".join(f"{name} = :{name}" for name in PROGRESS)

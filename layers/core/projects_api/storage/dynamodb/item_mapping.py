@@ -1,4 +1,4 @@
-"""The nouns as items of the table, and back: the one place that knows an item's attributes."""
+"""Mapping between entities and items of the table. No other module knows all attributes of an item."""
 
 import json
 from datetime import UTC, datetime
@@ -12,12 +12,17 @@ from projects_api.entities.user import ApiKey, Email, Scope, User
 from projects_api.storage.dynamodb import keys
 from projects_api.storage.dynamodb.keys import Item, number, text
 
-#: How many bytes of a project's item its deletion frees. In a partition of 10 GB no item may grow (DynamoDB, "Item
-#: collection size limit"), and without this a project that is full could not be marked as deleted.
+#: Size of a project item's padding, in bytes. Marking the project as deleted removes the padding, so the item does not
+#: grow. In a partition that has reached its limit of 10 GB no item may grow
+#: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/LSI.html#LSI.ItemCollections.SizeLimit).
 PADDING = 128
+
+#: The attributes of an export's progress, in the order of the fields of ``Progress``.
+PROGRESS = ("bytes_done", "bytes_total", "files_done", "files_total")
 
 
 def project_to_item(project: Project) -> Item:
+    """Return the item of a new project, which is due for the export schedule."""
     item = keys.project(project.id) | {
         "id": text(project.id),
         "name": text(project.name),
@@ -38,6 +43,7 @@ def project_to_item(project: Project) -> Item:
 
 
 def project_from_item(item: Item) -> Project:
+    """Return the project of an item."""
     return Project(
         id=ProjectId(item["id"]["S"]),
         name=item["name"]["S"],
@@ -55,10 +61,12 @@ def project_from_item(item: Item) -> Project:
 
 
 def count_attribute(type_: ResourceType) -> str:
+    """Return the attribute of a project that counts its resources of one type."""
     return f"{type_}_count"
 
 
 def member_to_item(project_id: ProjectId, member: Member) -> Item:
+    """Return the item of a member, in the project's partition."""
     return keys.member(project_id, member.user_id) | {
         "user_id": text(member.user_id),
         "email": text(member.email),
@@ -70,6 +78,7 @@ def member_to_item(project_id: ProjectId, member: Member) -> Item:
 
 
 def member_from_item(item: Item) -> Member:
+    """Return the member of an item."""
     return Member(
         user_id=UserId(item["user_id"]["S"]),
         email=Email(item["email"]["S"]),
@@ -80,11 +89,16 @@ def member_from_item(item: Item) -> Member:
 
 
 def membership_to_item(project: Project, member: Member) -> Item:
+    """Return the item of a membership, in the user's partition."""
     return keys.membership(member.user_id, project.created_at, project.id) | {"role": text(member.role)}
 
 
 def resource_to_item(project_id: ProjectId, resource: Resource) -> Item:
-    """A resource's item; a deleted one keeps only what tells that it was deleted, and is in no index."""
+    """Return the item of a resource.
+
+    A deleted resource keeps only its id, type, time and version, so that older events cannot restore it. It has no
+    index keys, so lists do not contain it.
+    """
     item = keys.resource(project_id, resource.type, resource.id) | {
         "id": text(resource.id),
         "type": text(resource.type),
@@ -108,6 +122,7 @@ def resource_to_item(project_id: ProjectId, resource: Resource) -> Item:
 
 
 def resource_from_item(item: Item) -> Resource:
+    """Return the resource of an item."""
     deleted, artifact = "deleted" in item, None
     if "artifact_key" in item:
         artifact = Artifact(item["artifact_key"]["S"], item["artifact_content_type"]["S"])
@@ -124,7 +139,7 @@ def resource_from_item(item: Item) -> Resource:
 
 
 def export_to_item(export: Export) -> Item:
-    """A new export's item: pending, and work to be done."""
+    """Return the item of a new export, with pending work unless ``stalled_at`` is None."""
     item = keys.export(export.project_id, export.id) | {
         "id": text(export.id),
         "project_id": text(export.project_id),
@@ -140,6 +155,8 @@ def export_to_item(export: Export) -> Item:
 
 
 def export_from_item(item: Item) -> Export:
+    """Return the export of an item."""
+
     def count(name: str) -> int:
         return int(item[name]["N"]) if name in item else 0
 
@@ -160,10 +177,8 @@ def export_from_item(item: Item) -> Export:
     )
 
 
-PROGRESS = ("bytes_done", "bytes_total", "files_done", "files_total")
-
-
 def user_to_item(user: User) -> Item:
+    """Return the item of a user."""
     return keys.user(user.id) | {
         "id": text(user.id),
         "email": text(user.email),
@@ -172,12 +187,13 @@ def user_to_item(user: User) -> Item:
     }
 
 
-def claim_to_item(user: User) -> Item:
-    """The claim on an email: it makes the email unique, and finds its user in one read."""
+def email_claim_to_item(user: User) -> Item:
+    """Return the item that claims the user's email. It keeps emails unique, and finds the user in one read."""
     return user_to_item(user) | keys.email(user.email)
 
 
 def user_from_item(item: Item) -> User:
+    """Return the user of an item."""
     return User(
         id=UserId(item["id"]["S"]),
         email=Email(item["email"]["S"]),
@@ -187,6 +203,7 @@ def user_from_item(item: Item) -> User:
 
 
 def api_key_to_item(key: ApiKey) -> Item:
+    """Return the item of an API key."""
     item = keys.api_key(key.id) | {
         "id": text(key.id),
         "user_id": text(key.user_id),
@@ -202,6 +219,7 @@ def api_key_to_item(key: ApiKey) -> Item:
 
 
 def api_key_from_item(item: Item) -> ApiKey:
+    """Return the API key of an item."""
     return ApiKey(
         id=item["id"]["S"],
         user_id=UserId(item["user_id"]["S"]),

@@ -1,10 +1,10 @@
-"""The keys of the table, which only this module knows.
+"""The keys of the table. No other module knows how they are composed.
 
-What belongs to a project shares its partition, so that one query reads it and one purge empties it. What a user's
-list of projects is made of stands in the user's own partition: unlike a global index, that can be read consistently,
-so that what a client has written it reads at once.
+All items of a project are in one partition, so that one query can read them and a purge can empty it. The memberships
+of a user are in the user's own partition. Its reads can be strongly consistent, unlike those of a global index, and a
+client always finds the project that it has just created.
 
-| item | PK | SK | time_key (index ``ordered``) | type_time_key (index ``typed``) |
+| item | PK | SK | time_key (index ``by_time``) | type_time_key (index ``by_type_and_time``) |
 |---|---|---|---|---|
 | user | USER#id | USER | | |
 | claim on an email | EMAIL#address | EMAIL | | |
@@ -14,11 +14,13 @@ so that what a client has written it reads at once.
 | membership | USER#id | PROJECT#created_at#project_id | | |
 | resource | PROJECT#id | RESOURCE#type#id | RESOURCE#timestamp#type#id | RESOURCE#type#timestamp#id |
 | export | PROJECT#id | EXPORT#id | | |
-| first answer to an Idempotency-Key | USER#id | IDEMPOTENCY#sha256 | | |
+| first response to an Idempotency-Key | USER#id | IDEMPOTENCY#sha256 | | |
 
-The sparse index ``work`` holds what a job has yet to do: ``DUE#n`` a changed project for the schedule, ``EXPORT#n`` an
-export that is not finished, ``PURGE#n`` a deleted project. It is sorted by ``due_at``: from when on the job is to
-look at it. Its keys are spread over shards, since one key takes at most 1,000 writes a second.
+The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
+export schedule, ``EXPORT#n`` an unfinished export, and ``PURGE#n`` a deleted project, where ``n`` is the shard. The
+index is sorted by ``due_at``, the time from which the job processes the item. There are several shards because one
+partition key takes at most 1,000 writes per second
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html).
 """
 
 from __future__ import annotations
@@ -41,7 +43,12 @@ type WorkKind = Literal["DUE", "EXPORT", "PURGE"]
 
 
 class Index(NamedTuple):
-    """What a query of a partition goes by: a local index, or the table itself, and its sort key."""
+    """A way to sort a partition.
+
+    Attributes:
+        name: The name of the local index, or None for the table itself.
+        sort_key: The attribute to sort by.
+    """
 
     name: str | None
     sort_key: str
@@ -54,18 +61,23 @@ BY_TYPE_AND_TIME = Index("by_type_and_time", "type_time_key")
 PENDING_WORK = "pending_work"
 PENDING_WORK_SHARDS = 8
 
+#: Prefixes of sort keys.
 MEMBERS = "MEMBER#"
 MEMBERSHIPS = "PROJECT#"
 RESOURCES = "RESOURCE#"
 EXPORTS = "EXPORT#"
+
+#: The sort key of a project's own item.
 PROJECT = "PROJECT"
 
 
 def text(value: str) -> AttributeValueTypeDef:
+    """Return an attribute value of type string."""
     return {"S": value}
 
 
 def number(value: int) -> AttributeValueTypeDef:
+    """Return an attribute value of type number."""
     return {"N": str(value)}
 
 
@@ -74,76 +86,90 @@ def _key(pk: str, sk: str) -> Item:
 
 
 def user_partition(user_id: UserId) -> str:
-    """The partition of a user."""
+    """Return the partition key of a user."""
     return f"USER#{user_id}"
 
 
 def project_partition(project_id: ProjectId) -> str:
-    """The partition of a project."""
+    """Return the partition key of a project."""
     return f"PROJECT#{project_id}"
 
 
 def user(user_id: UserId) -> Item:
+    """Return the key of a user."""
     return _key(user_partition(user_id), "USER")
 
 
 def email(address: Email) -> Item:
+    """Return the key of the claim on an email."""
     return _key(f"EMAIL#{address}", "EMAIL")
 
 
 def api_key(key_id: str) -> Item:
+    """Return the key of an API key."""
     return _key(f"APIKEY#{key_id}", "APIKEY")
 
 
 def project(project_id: ProjectId) -> Item:
+    """Return the key of a project."""
     return _key(project_partition(project_id), PROJECT)
 
 
 def member(project_id: ProjectId, user_id: UserId) -> Item:
+    """Return the key of a project's member."""
     return _key(project_partition(project_id), f"{MEMBERS}{user_id}")
 
 
 def membership(user_id: UserId, project_created_at: datetime, project_id: ProjectId) -> Item:
+    """Return the key of a user's membership. Memberships are sorted by the creation time of their projects."""
     return _key(user_partition(user_id), f"{MEMBERSHIPS}{sortable(project_created_at)}#{project_id}")
 
 
 def resource(project_id: ProjectId, type_: ResourceType, resource_id: ResourceId) -> Item:
+    """Return the key of a resource."""
     return _key(project_partition(project_id), f"{RESOURCES}{type_}#{resource_id}")
 
 
 def export(project_id: ProjectId, export_id: ExportId) -> Item:
+    """Return the key of an export. Exports are sorted by their creation time, because their ids are."""
     return _key(project_partition(project_id), f"{EXPORTS}{export_id}")
 
 
 def idempotency(user_id: UserId, key: str) -> Item:
+    """Return the key of the first response to a user's Idempotency-Key."""
     return _key(user_partition(user_id), f"IDEMPOTENCY#{sha256(key.encode()).hexdigest()}")
 
 
 def member_time_key(role: Role, created_at: datetime, user_id: UserId) -> str:
-    """The owner first, then as they joined."""
+    """Return a member's key in the index ``by_time``: the owner first, then the others in the order of joining."""
     return f"{MEMBERS}{0 if role is Role.OWNER else 1}#{sortable(created_at)}#{user_id}"
 
 
 def resource_time_key(timestamp: datetime, type_: ResourceType, resource_id: ResourceId) -> str:
+    """Return a resource's key in the index ``by_time``."""
     return f"{RESOURCES}{sortable(timestamp)}#{type_}#{resource_id}"
 
 
 def resource_type_time_key(timestamp: datetime, type_: ResourceType, resource_id: ResourceId) -> str:
-    return f"{typed_resources(type_)}{sortable(timestamp)}#{resource_id}"
+    """Return a resource's key in the index ``by_type_and_time``."""
+    return f"{resource_type_prefix(type_)}{sortable(timestamp)}#{resource_id}"
 
 
-def typed_resources(type_: ResourceType) -> str:
+def resource_type_prefix(type_: ResourceType) -> str:
+    """Return the prefix of the keys of all resources of one type, in the index ``by_type_and_time``."""
     return f"{RESOURCES}{type_}#"
 
 
 def pending_work(kind: WorkKind, project_id: ProjectId) -> str:
+    """Return the partition key of a project in the index ``pending_work``. The project's id selects the shard."""
     return pending_work_shard(kind, int(project_id[-4:], 16) % PENDING_WORK_SHARDS)
 
 
 def pending_work_shard(kind: WorkKind, shard: int) -> str:
+    """Return the partition key of one shard of the index ``pending_work``."""
     return f"{kind}#{shard}"
 
 
 def last_key_part(item: Item, name: str) -> str:
-    """What stands behind the last ``#`` of a key."""
+    """Return the part of the key attribute ``name`` after its last ``#``."""
     return item[name]["S"].rpartition("#")[2]

@@ -1,4 +1,4 @@
-"""Members in the table: in the project's partition who they are, in the user's own that they are."""
+"""Members in the table. Each has an item in the project's partition and a membership in the user's partition."""
 
 from __future__ import annotations
 
@@ -20,66 +20,70 @@ from projects_api.storage.dynamodb.item_mapping import (
     user_from_item,
 )
 from projects_api.storage.dynamodb.keys import number, text
-from projects_api.storage.dynamodb.project_store import ACTIVE, changed, count_membership
+from projects_api.storage.dynamodb.project_store import ACTIVE, build_content_update, build_project_count_update
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 def get(project_id: ProjectId, user_id: UserId) -> Member | None:
-    """The member, or None where the user is none."""
-    item = table.get(keys.member(project_id, user_id))
+    """Return the member, or None if the user is not a member of the project."""
+    item = table.get_item(keys.member(project_id, user_id))
     return member_from_item(item) if item else None
 
 
-def find(project_id: ProjectId, user_id: UserId, member_id: UserId) -> tuple[Membership | None, Member | None]:
-    """A member with what the user ``user_id`` may do in the project, in one read."""
-    membership, (item,) = project_store.find(project_id, user_id, keys.member(project_id, member_id))
+def get_with_membership(
+    project_id: ProjectId, user_id: UserId, member_id: UserId
+) -> tuple[Membership | None, Member | None]:
+    """Return the membership of ``user_id`` and the member ``member_id``, in one read."""
+    membership, (item,) = project_store.get_membership(project_id, user_id, keys.member(project_id, member_id))
     return membership, member_from_item(item) if item else None
 
 
-def find_user(project_id: ProjectId, user_id: UserId, email: Email) -> tuple[Membership | None, User | None]:
-    """Who is registered with ``email``, with what the user ``user_id`` may do in the project, in one read."""
-    membership, (item,) = project_store.find(project_id, user_id, keys.email(email))
+def get_user_with_membership(
+    project_id: ProjectId, user_id: UserId, email: Email
+) -> tuple[Membership | None, User | None]:
+    """Return the membership of ``user_id`` and the user who is registered with ``email``, in one read."""
+    membership, (item,) = project_store.get_membership(project_id, user_id, keys.email(email))
     return membership, user_from_item(item) if item else None
 
 
-def page(project_id: ProjectId, *, limit: int | None, offset: int) -> list[Member]:
-    """A page of the members: the owner first, then as they joined."""
-    rows = table.query_all(
+def list_page(project_id: ProjectId, *, limit: int | None, offset: int) -> list[Member]:
+    """Return a page of the members: the owner first, then the others in the order in which they joined."""
+    items = table.query_all(
         keys.project_partition(project_id),
         begins_with=keys.MEMBERS,
         index=keys.BY_TIME,
         limit=None if limit is None else offset + limit,
     )
-    return [member_from_item(item) for item in rows][offset:]
+    return [member_from_item(item) for item in items][offset:]
 
 
 def insert(project: Project, member: Member) -> None:
-    """Makes a user a member.
+    """Add a member to the project.
 
     Raises:
-        ConditionFailedError: They are one already, or the project is gone.
+        ConditionFailedError: The user is a member already, or the project is deleted.
     """
     table.transact(
-        changed(project.id, counters={"member_count": 1}),
-        table.put(member_to_item(project.id, member), condition="attribute_not_exists(PK)"),
-        table.put(membership_to_item(project, member)),
-        count_membership(member.user_id, 1),
+        build_content_update(project.id, counters={"member_count": 1}),
+        table.build_put(member_to_item(project.id, member), condition="attribute_not_exists(PK)"),
+        table.build_put(membership_to_item(project, member)),
+        build_project_count_update(member.user_id, 1),
     )
 
 
 def change_role(project: Project, member: Member, role: Role) -> None:
-    """Gives a member another role.
+    """Change the role of ``member`` to ``role``.
 
     Raises:
-        ConditionFailedError: They are no member any more, have another role by now, or the project is gone.
+        ConditionFailedError: The member has left or has another role than ``member.role``, or the project is deleted.
     """
-    role_is = {"names": {"#role": "role"}, "values": {":role": text(role), ":before": text(member.role)}}
+    placeholders = {"names": {"#role": "role"}, "values": {":role": text(role), ":before": text(member.role)}}
     table.transact(
-        changed(project.id),
+        build_content_update(project.id),
         *(
-            table.update(key, "SET #role = :role", condition="#role = :before", **role_is)
+            table.build_update(key, "SET #role = :role", condition="#role = :before", **placeholders)
             for key in (
                 keys.member(project.id, member.user_id),
                 keys.membership(member.user_id, project.created_at, project.id),
@@ -89,60 +93,60 @@ def change_role(project: Project, member: Member, role: Role) -> None:
 
 
 def remove(project: Project, user_id: UserId) -> None:
-    """Ends a membership.
+    """Remove a member from the project.
 
     Raises:
-        ConditionFailedError: They are no member any more, or the project is gone.
+        ConditionFailedError: The user is not a member, or the project is deleted.
     """
-    table.transact(changed(project.id, counters={"member_count": -1}), *_removal(project, user_id))
+    table.transact(build_content_update(project.id, counters={"member_count": -1}), *_build_removal(project, user_id))
 
 
 def remove_batch(project: Project) -> bool:
-    """Ends up to ``MEMBERS_PER_TRANSACTION`` memberships of a project that is being deleted.
+    """Remove up to ``MEMBERS_PER_TRANSACTION`` members from a deleted project.
 
     Returns:
         Whether there were any.
     """
-    present = page(project.id, limit=MEMBERS_PER_TRANSACTION, offset=0)
-    if present:
-        with suppress(ConditionFailedError):  # another ends them at the same time; what is left is read again
-            table.transact(*(write for member in present for write in _removal(project, member.user_id)))
-    return bool(present)
+    members = list_page(project.id, limit=MEMBERS_PER_TRANSACTION, offset=0)
+    if members:
+        with suppress(ConditionFailedError):  # another run removes the same members; the next batch reads what is left
+            table.transact(*(write for member in members for write in _build_removal(project, member.user_id)))
+    return bool(members)
 
 
-def mark_deleted(project: Project, members: Sequence[Member], moment: datetime, *, stalled_at: datetime) -> None:
-    """Deletes a project for everybody, and the memberships of ``members``, at most ``MEMBERS_PER_TRANSACTION``, with it.
+def mark_deleted(project: Project, members: Sequence[Member], moment: datetime, *, purge_due_at: datetime) -> None:
+    """Mark a project as deleted and remove some of its members, in one transaction.
 
     Args:
-        project: The project, as it was read.
-        members: Its members, or the first of them.
-        moment: Now.
-        stalled_at: From when on a purge that has not begun is sent for again.
+        project: The project as it was read.
+        members: The first members of the project, at most ``MEMBERS_PER_TRANSACTION``.
+        moment: The time of the deletion.
+        purge_due_at: When the recovery job queues the purge again if the purge has not begun.
 
     Raises:
-        ConditionFailedError: It is gone already, or somebody has joined or left since ``project`` was read.
+        ConditionFailedError: The project is deleted already, or a member has joined or left since the read.
     """
-    gone = table.update(
+    project_update = table.build_update(
         keys.project(project.id),
-        "SET deleted_at = :now, due_at = :stalled, pending_work = :purge REMOVE padding",
+        "SET deleted_at = :now, due_at = :due, pending_work = :purge REMOVE padding",
         condition=f"{ACTIVE} AND member_count = :members",
         values={
             ":now": text(sortable(moment)),
-            ":stalled": text(sortable(stalled_at)),
+            ":due": text(sortable(purge_due_at)),
             ":purge": text(keys.pending_work("PURGE", project.id)),
             ":members": number(project.member_count),
         },
     )
-    table.transact(gone, *(write for member in members for write in _removal(project, member.user_id)))
+    table.transact(project_update, *(write for member in members for write in _build_removal(project, member.user_id)))
 
 
-def _removal(project: Project, user_id: UserId) -> list[TransactWriteItemTypeDef]:
+def _build_removal(project: Project, user_id: UserId) -> list[TransactWriteItemTypeDef]:
     return [
-        table.delete(keys.member(project.id, user_id), condition="attribute_exists(PK)"),
-        table.delete(keys.membership(user_id, project.created_at, project.id)),
-        count_membership(user_id, -1),
+        table.build_delete(keys.member(project.id, user_id), condition="attribute_exists(PK)"),
+        table.build_delete(keys.membership(user_id, project.created_at, project.id)),
+        build_project_count_update(user_id, -1),
     ]
 
 
-#: How many memberships fit into one transaction beside the project.
+#: Number of members that one transaction can remove: three writes for each member, and one for the project.
 MEMBERS_PER_TRANSACTION = (table.TRANSACTION_LIMIT - 1) // 3

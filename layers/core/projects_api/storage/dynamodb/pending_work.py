@@ -1,4 +1,7 @@
-"""What jobs have yet to do, as the sparse index ``work`` lists it. That is global, and so not consistent."""
+"""Pending work: what the jobs have yet to do, as the sparse index ``pending_work`` lists it.
+
+The index is global, so its reads are eventually consistent.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,22 +12,23 @@ from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.keys import Item, WorkKind
 
 
-def due(*, by: datetime) -> Iterator[ProjectId]:
-    """The projects that changed since their last scheduled export."""
-    return map(_project_id, _work("DUE", by))
+def find_due_projects(*, by: datetime) -> Iterator[ProjectId]:
+    """Yield the projects that have changed since their last scheduled export."""
+    return map(_project_id, _query_pending_work("DUE", by))
 
 
-def purges(*, by: datetime) -> Iterator[ProjectId]:
-    """The deleted projects whose purge counts as stalled by then."""
-    return map(_project_id, _work("PURGE", by))
+def find_stalled_purges(*, by: datetime) -> Iterator[ProjectId]:
+    """Yield the deleted projects whose purge counts as stalled at the time ``by``."""
+    return map(_project_id, _query_pending_work("PURGE", by))
 
 
-def exports(*, by: datetime) -> Iterator[tuple[ProjectId, ExportId]]:
-    """The unfinished exports whose message counts as lost by then, or whose worker as dead."""
-    return ((_project_id(item), ExportId(keys.last_key_part(item, "SK"))) for item in _work("EXPORT", by))
+def find_stalled_exports(*, by: datetime) -> Iterator[tuple[ProjectId, ExportId]]:
+    """Yield the unfinished exports whose message counts as lost, or whose lease has expired, at the time ``by``."""
+    items = _query_pending_work("EXPORT", by)
+    return ((_project_id(item), ExportId(keys.last_key_part(item, "SK"))) for item in items)
 
 
-def _work(kind: WorkKind, by: datetime) -> Iterator[Item]:
+def _query_pending_work(kind: WorkKind, by: datetime) -> Iterator[Item]:
     for shard in range(keys.PENDING_WORK_SHARDS):
         yield from table.query_pending_work(keys.pending_work_shard(kind, shard), until=sortable(by))
 

@@ -1,4 +1,4 @@
-"""Projects in the table, and the memberships that lists of projects are made of."""
+"""Projects in the table, and the memberships that list a user's projects."""
 
 from __future__ import annotations
 
@@ -22,55 +22,63 @@ from projects_api.storage.dynamodb.keys import Item, number, text
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-#: A project that is there, and not being deleted.
+#: Condition: the project exists and is not deleted.
 ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
 
-#: How long a repeat with the same Idempotency-Key gets the first answer.
+#: How long the first response to an Idempotency-Key is returned for repeated requests.
 IDEMPOTENCY_WINDOW = timedelta(days=1)
 
 
-def find(project_id: ProjectId, user_id: UserId, *others: Item) -> tuple[Membership | None, list[Item | None]]:
-    """A project with what the user may do in it, and whatever else is wanted, in one read.
+def get_membership(
+    project_id: ProjectId, user_id: UserId, *other_keys: Item
+) -> tuple[Membership | None, list[Item | None]]:
+    """Return the user's membership of a project and the items at ``other_keys``, in one read.
 
     Returns:
-        The membership, or None where the project is not there, is being deleted, or has no such member; and what
-        is at each key of ``others``.
+        The membership, or None if the project does not exist, is deleted, or does not have this member. Then, for each
+        of ``other_keys``, its item or None.
     """
     project_key, member_key = keys.project(project_id), keys.member(project_id, user_id)
-    wanted = {(key["PK"]["S"], key["SK"]["S"]): key for key in (project_key, member_key, *others)}
-    found = table.get_many(list(wanted.values()))
+    distinct_keys = {(key["PK"]["S"], key["SK"]["S"]): key for key in (project_key, member_key, *other_keys)}
+    items = table.get_items(list(distinct_keys.values()))
 
-    def at(key: Item) -> Item | None:
-        return found.get((key["PK"]["S"], key["SK"]["S"]))
+    def item_at(key: Item) -> Item | None:
+        return items.get((key["PK"]["S"], key["SK"]["S"]))
 
-    project, member = at(project_key), at(member_key)
-    rest = [at(key) for key in others]
+    project, member = item_at(project_key), item_at(member_key)
+    other_items = [item_at(key) for key in other_keys]
     if project is None or member is None or "deleted_at" in project:
-        return None, rest
-    return Membership(project_from_item(project), Role(member["role"]["S"])), rest
+        return None, other_items
+    return Membership(project_from_item(project), Role(member["role"]["S"])), other_items
 
 
 def get(project_id: ProjectId) -> Project | None:
-    """The project, even where it is being deleted."""
-    item = table.get(keys.project(project_id))
+    """Return the project, also if it is deleted and not yet purged, or None if it does not exist."""
+    item = table.get_item(keys.project(project_id))
     return project_from_item(item) if item else None
 
 
 def insert(project: Project, owner: Caller, *, idempotency_key: str | None, fingerprint: str) -> tuple[Project, str]:
-    """Stores a new project with its owner, or finds the one that the same Idempotency-Key made before.
+    """Store a new project with its owner, or return the project that the same Idempotency-Key created before.
+
+    Args:
+        project: The project.
+        owner: The project's owner.
+        idempotency_key: The request's Idempotency-Key, if it has one.
+        fingerprint: A digest of the request, to compare with the first request of the same key.
 
     Returns:
-        The project as it was first answered, and the fingerprint of the request that made it.
+        The project as in the first response, and the fingerprint of the first request.
     """
     member = Member(owner.user_id, owner.email, owner.name, Role.OWNER, project.created_at)
     writes = [
-        table.put(project_to_item(project), condition="attribute_not_exists(PK)"),
-        table.put(member_to_item(project.id, member)),
-        table.put(membership_to_item(project, member)),
-        count_membership(owner.user_id, 1),
+        table.build_put(project_to_item(project), condition="attribute_not_exists(PK)"),
+        table.build_put(member_to_item(project.id, member)),
+        table.build_put(membership_to_item(project, member)),
+        build_project_count_update(owner.user_id, 1),
     ]
     if idempotency_key:
-        answer = keys.idempotency(owner.user_id, idempotency_key) | {
+        response = keys.idempotency(owner.user_id, idempotency_key) | {
             "project_id": text(project.id),
             "name": text(project.name),
             "description": text(project.description),
@@ -78,8 +86,8 @@ def insert(project: Project, owner: Caller, *, idempotency_key: str | None, fing
             "fingerprint": text(fingerprint),
             "expires_at": number(int((project.created_at + IDEMPOTENCY_WINDOW).timestamp())),
         }
-        unclaimed = "attribute_not_exists(PK) OR expires_at < :now"
-        writes.append(table.put(answer, condition=unclaimed, values={":now": number(int(now().timestamp()))}))
+        unused = "attribute_not_exists(PK) OR expires_at < :now"
+        writes.append(table.build_put(response, condition=unused, values={":now": number(int(now().timestamp()))}))
     try:
         table.transact(*writes)
     except ConditionFailedError as error:
@@ -87,7 +95,7 @@ def insert(project: Project, owner: Caller, *, idempotency_key: str | None, fing
         if not (idempotency_key and error.failed[-1]):
             raise
         created_at = parse(first["created_at"]["S"])
-        answered = Project(
+        first_project = Project(
             id=ProjectId(first["project_id"]["S"]),
             name=first["name"]["S"],
             description=first["description"]["S"],
@@ -95,13 +103,13 @@ def insert(project: Project, owner: Caller, *, idempotency_key: str | None, fing
             created_at=created_at,
             updated_at=created_at,
         )
-        return answered, first["fingerprint"]["S"]
+        return first_project, first["fingerprint"]["S"]
     return project, fingerprint
 
 
-def count_membership(user_id: UserId, difference: int) -> TransactWriteItemTypeDef:
-    """Keeps the number of projects that a user is a member of, which lists give as their total."""
-    return table.update(
+def build_project_count_update(user_id: UserId, difference: int) -> TransactWriteItemTypeDef:
+    """Return a transaction write that changes the number of a user's projects, which is the total of their list."""
+    return table.build_update(
         keys.user(user_id),
         "ADD project_count :difference",
         condition="attribute_exists(PK)",
@@ -109,57 +117,62 @@ def count_membership(user_id: UserId, difference: int) -> TransactWriteItemTypeD
     )
 
 
-def change(
+def build_content_update(project_id: ProjectId, *, counters: dict[str, int] | None = None) -> TransactWriteItemTypeDef:
+    """Return the transaction write that every change of a project's content includes.
+
+    The write increments the revision, so an export of an earlier revision is out of date, and makes the project due for
+    the export schedule.
+
+    Args:
+        project_id: The project.
+        counters: By attribute, the difference to add.
+    """
+    key, expression, condition, names, values = _content_update(project_id, counters=counters)
+    return table.build_update(key, expression, condition=condition, names=names, values=values)
+
+
+def _content_update(
     project_id: ProjectId, *, counters: dict[str, int] | None = None, sets: str = "", values: Item | None = None
 ) -> tuple[Item, str, str, dict[str, str], Item]:
-    """What every change of a project's content does to its item: key, expression, condition, names and values.
-
-    Its revision grows, so that its last export is no longer of what it is now, and it is due for the schedule.
-    """
-    added = {name: difference for name, difference in (counters or {}).items() if difference}
+    """Return key, expression, condition, names and values of the update that every change of the content includes."""
+    differences = {name: difference for name, difference in (counters or {}).items() if difference}
     expression = _SET_DUE + sets
-    expression += " ADD revision :one" + "".join(f", {name} :{name}" for name in added)
-    given: Item = {
-        **_due(project_id),
+    expression += " ADD revision :one" + "".join(f", {name} :{name}" for name in differences)
+    all_values: Item = {
+        **_due_values(project_id),
         ":one": number(1),
-        **{f":{name}": number(difference) for name, difference in added.items()},
+        **{f":{name}": number(difference) for name, difference in differences.items()},
         **(values or {}),
     }
-    return keys.project(project_id), expression, ACTIVE, {}, given
+    return keys.project(project_id), expression, ACTIVE, {}, all_values
 
 
-def changed(project_id: ProjectId, *, counters: dict[str, int] | None = None) -> TransactWriteItemTypeDef:
-    """``change`` as one write of a transaction."""
-    key, expression, condition, names, values = change(project_id, counters=counters)
-    return table.update(key, expression, condition=condition, names=names, values=values)
-
-
-#: Puts a project on what the schedule has to do, if it is not there yet.
+#: Makes a project due for the export schedule. A project that is due already keeps its ``due_at``.
 _SET_DUE = "SET pending_work = :due, due_at = if_not_exists(due_at, :now)"
 
 
-def _due(project_id: ProjectId) -> Item:
-    """The values of ``_SET_DUE``."""
+def _due_values(project_id: ProjectId) -> Item:
+    """Return the values of ``_SET_DUE``."""
     return {":due": text(keys.pending_work("DUE", project_id)), ":now": text(sortable(now()))}
 
 
 def mark_due(project_id: ProjectId) -> None:
-    """Puts a project on what is due.
+    """Make a project due for the export schedule.
 
     Raises:
-        ConditionFailedError: It is not there, or is being deleted.
+        ConditionFailedError: The project does not exist or is deleted.
     """
     key = keys.project(project_id)
-    table.update_one(key, _SET_DUE, condition=ACTIVE, values=_due(project_id))
+    table.update_item(key, _SET_DUE, condition=ACTIVE, values=_due_values(project_id))
 
 
 def clear_due(project: Project) -> None:
-    """Takes a project off what is due.
+    """Remove a project from the pending work of the export schedule.
 
     Raises:
-        ConditionFailedError: It has changed since ``project`` was read, so that it is due all the same.
+        ConditionFailedError: The project has changed since it was read, so it remains due, or it is deleted.
     """
-    table.update_one(
+    table.update_item(
         keys.project(project.id),
         "REMOVE pending_work, due_at",
         condition=f"{ACTIVE} AND revision = :revision",
@@ -168,60 +181,61 @@ def clear_due(project: Project) -> None:
 
 
 def rename(project_id: ProjectId, *, name: str, description: str | None, updated_at: datetime) -> Project:
-    """Gives a project another name and, where there is one, another description.
+    """Change a project's name and, unless ``description`` is None, its description. Return the changed project.
 
     Raises:
-        ConditionFailedError: It is not there, or is being deleted.
+        ConditionFailedError: The project does not exist or is deleted.
     """
     sets = ", #name = :name, updated_at = :updated_at"
-    given = {":name": text(name), ":updated_at": text(sortable(updated_at))}
+    new_values = {":name": text(name), ":updated_at": text(sortable(updated_at))}
     if description is not None:
         sets += ", description = :description"
-        given[":description"] = text(description)
-    key, expression, condition, names, values = change(project_id, sets=sets, values=given)
-    item = table.update_one(key, expression, condition=condition, names=names | {"#name": "name"}, values=values)
+        new_values[":description"] = text(description)
+    key, expression, condition, names, values = _content_update(project_id, sets=sets, values=new_values)
+    item = table.update_item(key, expression, condition=condition, names=names | {"#name": "name"}, values=values)
     return project_from_item(item)
 
 
-def page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple[list[Membership], int]:
-    """A page of the user's projects by the time of their creation, and how many there are in all.
+def list_page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple[list[Membership], int]:
+    """Return a page of the user's projects sorted by creation time, and the total number of their projects.
 
-    Two reads one after the other, however many projects there are: the keys, then the projects of the page with the
-    user's own item, which holds the total. A project that is being deleted is left out of both. One that went between
-    the two reads has both made again, since the total is already without it.
+    Two reads, one after the other, suffice for any number of projects: first the memberships, then the page's projects
+    with the user's own item, which has the total. Neither the page nor the total includes deleted projects. If a
+    project is deleted between the two reads, both are repeated, because the total no longer includes it.
     """
     user_key = keys.user(user_id)
     for _ in range(2):
-        read = list(_rows(user_id, limit=offset + limit, descending=descending))
-        memberships, found = _memberships(read[offset:], user_key)
-        gone = len(read[offset:]) - len(memberships)
-        if not gone:
+        rows = list(_query_memberships(user_id, limit=offset + limit, descending=descending))
+        memberships, items = _get_projects(rows[offset:], user_key)
+        missing = len(rows[offset:]) - len(memberships)
+        if not missing:
             break
-    if len(read) < offset + limit:
-        return memberships, len(read) - gone  # these are all
-    user = found.get((user_key["PK"]["S"], user_key["SK"]["S"]), {})
-    counted = int(user["project_count"]["N"]) if "project_count" in user else 0
-    return memberships, max(counted, len(read)) - gone
+    if len(rows) < offset + limit:
+        return memberships, len(rows) - missing  # the query has read all memberships
+    user = items.get((user_key["PK"]["S"], user_key["SK"]["S"]), {})
+    project_count = int(user["project_count"]["N"]) if "project_count" in user else 0
+    return memberships, max(project_count, len(rows)) - missing
 
 
-def all_of(user_id: UserId) -> list[Membership]:
-    """All of the user's projects."""
-    return _memberships(list(_rows(user_id)))[0]
+def list_all(user_id: UserId) -> list[Membership]:
+    """Return all projects of a user, with the user's role in each."""
+    return _get_projects(list(_query_memberships(user_id)))[0]
 
 
-def _rows(user_id: UserId, *, limit: int | None = None, descending: bool = False) -> Iterator[Item]:
-    """The user's memberships, sorted by the time of their project's creation."""
+def _query_memberships(user_id: UserId, *, limit: int | None = None, descending: bool = False) -> Iterator[Item]:
+    """Yield the user's memberships, sorted by the creation time of their projects."""
     return table.query_all(
         keys.user_partition(user_id), begins_with=keys.MEMBERSHIPS, limit=limit, descending=descending
     )
 
 
-def _memberships(rows: Sequence[Item], *others: Item) -> tuple[list[Membership], dict[tuple[str, str], Item]]:
+def _get_projects(rows: Sequence[Item], *other_keys: Item) -> tuple[list[Membership], dict[tuple[str, str], Item]]:
+    """Return the memberships in ``rows`` with their projects, without deleted ones, and all items that were read."""
     project_keys = [keys.project(ProjectId(keys.last_key_part(row, "SK"))) for row in rows]
-    found = table.get_many([*project_keys, *others])
+    items = table.get_items([*project_keys, *other_keys])
     memberships = []
     for row, key in zip(rows, project_keys, strict=True):
-        item = found.get((key["PK"]["S"], key["SK"]["S"]))
+        item = items.get((key["PK"]["S"], key["SK"]["S"]))
         if item and "deleted_at" not in item:
             memberships.append(Membership(project_from_item(item), Role(row["role"]["S"])))
-    return memberships, found
+    return memberships, items

@@ -1,4 +1,4 @@
-"""Emptying a deleted project's partition."""
+"""The items of a deleted project, for its purge."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,48 +13,48 @@ from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.item_mapping import export_from_item
 from projects_api.storage.dynamodb.keys import text
 
-#: What a project's partition holds beside its members, which count, and the project itself, which goes last.
-_KINDS = (keys.EXPORTS, keys.RESOURCES)
-_AT_ONCE = 500
+#: Prefixes of the items to delete in batches. ``member_store`` removes the members, because each changes a total.
+_PREFIXES = (keys.EXPORTS, keys.RESOURCES)
+_BATCH_SIZE = 500
 
 
-def exports_of(project_id: ProjectId) -> Iterator[Export]:
-    """All exports that there are, expired ones too."""
+def list_exports(project_id: ProjectId) -> Iterator[Export]:
+    """Yield all exports of a project, including expired ones."""
     return map(export_from_item, table.query_all(keys.project_partition(project_id), begins_with=keys.EXPORTS))
 
 
-def postpone(project_id: ProjectId, *, by: datetime) -> None:
-    """Postpones to ``by`` the moment when a purge counts as stalled; does nothing where it is finished."""
+def postpone_recovery(project_id: ProjectId, *, until: datetime) -> None:
+    """Set the time at which the purge counts as stalled. If the purge is finished, do nothing."""
     with suppress(ConditionFailedError):
-        table.update_one(
+        table.update_item(
             keys.project(project_id),
-            "SET due_at = :by",
+            "SET due_at = :until",
             condition="attribute_exists(deleted_at)",
-            values={":by": text(sortable(by))},
+            values={":until": text(sortable(until))},
         )
 
 
 def delete_item_batch(project_id: ProjectId) -> bool:
-    """Deletes up to 500 items of the project.
+    """Delete up to 500 exports or resources of the project.
 
     Returns:
         Whether there were any.
     """
-    for kind in _KINDS:
-        found = table.page(keys.project_partition(project_id), begins_with=kind, limit=_AT_ONCE).items
-        if found:
-            table.delete_many([{name: item[name] for name in ("PK", "SK")} for item in found])
+    for prefix in _PREFIXES:
+        items = table.query_page(keys.project_partition(project_id), begins_with=prefix, limit=_BATCH_SIZE).items
+        if items:
+            table.delete_items([{name: item[name] for name in ("PK", "SK")} for item in items])
             return True
     return False
 
 
 def delete_project_item(project: Project) -> None:
-    """Deletes the project's own item, and before that the answer that its Idempotency-Key is known by.
+    """Delete the response that is stored for the project's Idempotency-Key, then the project's own item.
 
-    A day later the same key may stand for another project; then it stays.
+    After a day, the same Idempotency-Key may belong to another project. Its response is not deleted.
     """
     if project.idempotency_key:
         key = keys.idempotency(project.owner_id, project.idempotency_key)
         with suppress(ConditionFailedError):
-            table.transact(table.delete(key, condition="project_id = :id", values={":id": text(project.id)}))
-    table.delete_many([keys.project(project.id)])
+            table.transact(table.build_delete(key, condition="project_id = :id", values={":id": text(project.id)}))
+    table.delete_items([keys.project(project.id)])

@@ -1,4 +1,4 @@
-"""Resources in the table, which are also the entries of the timeline."""
+"""Resources in the table. They are also the entries of the timeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projects_api.entities.resource import Resource, ResourceType
 from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.item_mapping import count_attribute, resource_from_item, resource_to_item
 from projects_api.storage.dynamodb.keys import Item, text
-from projects_api.storage.dynamodb.project_store import changed
+from projects_api.storage.dynamodb.project_store import build_content_update
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -19,35 +19,43 @@ if TYPE_CHECKING:
 type ResourceKey = tuple[ResourceType, ResourceId]
 
 
-#: How many resources are recorded at once. A transaction takes 100 items and 4 MB, and one resource up to 108 KB.
+#: Maximum number of resources to record in one transaction. A transaction may have 100 items and 4 MB
+#: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), and a resource up to 108 KB.
 RESOURCES_PER_TRANSACTION = 35
 
 
-def get_many(project_id: ProjectId, places: Iterable[ResourceKey]) -> dict[ResourceKey, Resource]:
-    """The resources that there are at ``places``, also those that have been deleted."""
-    found = table.get_many([keys.resource(project_id, *place) for place in places])
-    return {resource.key: resource for resource in map(resource_from_item, found.values())}
+def get_many(project_id: ProjectId, resource_keys: Iterable[ResourceKey]) -> dict[ResourceKey, Resource]:
+    """Return the resources with these keys, including deleted ones. The result has no entry for a missing resource."""
+    items = table.get_items([keys.resource(project_id, *key) for key in resource_keys])
+    return {resource.key: resource for resource in map(resource_from_item, items.values())}
 
 
 def record(project_id: ProjectId, changes: Sequence[tuple[Resource | None, Resource]]) -> None:
-    """Puts each resource in the place of what was there before it, and keeps the project's counts: all, or nothing.
+    """Store changed resources and update the project's counts, in one transaction.
+
+    Args:
+        project_id: The project.
+        changes: For each resource, its state when it was read, or None for a new one, and its new state. At most
+            ``RESOURCES_PER_TRANSACTION``.
 
     Raises:
-        ConditionFailedError: Something else is there by now, or the project is gone (the first write).
-        ProjectFullError: There is no room for them in the project.
-        TooLargeError: One of them is too large, or all are together.
+        ConditionFailedError: A resource has changed since it was read, or the project is deleted (the first write).
+        ProjectFullError: The project's partition has reached its size limit.
+        TooLargeError: A resource is too large, or all of them are together.
     """
     counters: Counter[str] = Counter()
     for before, after in changes:
         counters[count_attribute(after.type)] += (not after.deleted) - (before is not None and not before.deleted)
-    table.transact(changed(project_id, counters=counters), *(_put(project_id, *change) for change in changes))
+    table.transact(
+        build_content_update(project_id, counters=counters), *(_build_put(project_id, *change) for change in changes)
+    )
 
 
-def _put(project_id: ProjectId, before: Resource | None, after: Resource) -> TransactWriteItemTypeDef:
+def _build_put(project_id: ProjectId, before: Resource | None, after: Resource) -> TransactWriteItemTypeDef:
     item = resource_to_item(project_id, after)
     if before is None:
-        return table.put(item, condition="attribute_not_exists(PK)")
-    return table.put(
+        return table.build_put(item, condition="attribute_not_exists(PK)")
+    return table.build_put(
         item,
         condition="#version = :before",
         names={"#version": "version"},
@@ -55,19 +63,29 @@ def _put(project_id: ProjectId, before: Resource | None, after: Resource) -> Tra
     )
 
 
-def page(
+def list_page(
     project_id: ProjectId, *, type_: ResourceType | None, after: Resource | None, limit: int, descending: bool
 ) -> tuple[list[Resource], bool]:
-    """A page of the timeline behind ``after``, and whether there is more.
+    """Return a page of the timeline.
 
-    Only ``after``'s type, id and timestamp matter, so that one which has been deleted meanwhile still marks a place.
+    Args:
+        project_id: The project.
+        type_: Return only resources of this type.
+        after: Start after this resource. Only its type, id and timestamp matter, and it may have been deleted.
+        limit: Maximum number of resources to return.
+        descending: Whether to return the newest first.
+
+    Returns:
+        The resources, and whether there are more.
     """
-    index, prefix = (keys.BY_TYPE_AND_TIME, keys.typed_resources(type_)) if type_ else (keys.BY_TIME, keys.RESOURCES)
+    index, prefix = (
+        (keys.BY_TYPE_AND_TIME, keys.resource_type_prefix(type_)) if type_ else (keys.BY_TIME, keys.RESOURCES)
+    )
     start: Item | None = None
     if after:
         item = resource_to_item(project_id, after)
         start = {name: item[name] for name in ("PK", "SK", index.sort_key)}
-    found = table.page(
+    page = table.query_page(
         keys.project_partition(project_id),
         begins_with=prefix,
         index=index,
@@ -75,10 +93,10 @@ def page(
         limit=limit,
         descending=descending,
     )
-    return [resource_from_item(item) for item in found.items], found.more
+    return [resource_from_item(item) for item in page.items], page.has_more
 
 
-def all_of(project_id: ProjectId) -> Iterator[Resource]:
-    """All resources there are, oldest first."""
-    rows = table.query_all(keys.project_partition(project_id), begins_with=keys.RESOURCES, index=keys.BY_TIME)
-    return (resource_from_item(item) for item in rows)
+def list_all(project_id: ProjectId) -> Iterator[Resource]:
+    """Yield all resources of a project that are not deleted, oldest first."""
+    items = table.query_all(keys.project_partition(project_id), begins_with=keys.RESOURCES, index=keys.BY_TIME)
+    return (resource_from_item(item) for item in items)

@@ -1,4 +1,4 @@
-"""The table: reads that are always consistent, and writes that all happen or none."""
+"""The table: strongly consistent reads, conditional updates and transactions."""
 
 from __future__ import annotations
 
@@ -21,64 +21,68 @@ if TYPE_CHECKING:
         WriteRequestOutputTypeDef,
     )
 
-#: BatchGetItem takes at most this many keys, BatchWriteItem a quarter of that (DynamoDB, "Service quotas").
+#: Maximum number of keys of a BatchGetItem and of writes of a BatchWriteItem
+#: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
 BATCH_GET_LIMIT = 100
 BATCH_WRITE_LIMIT = 25
 
-#: TransactWriteItems takes at most this many writes.
+#: Maximum number of writes of a TransactWriteItems (same page).
 TRANSACTION_LIMIT = 100
 
-#: What a ``Limit`` can be: a positive number of 32 bits.
+#: Greatest value of a query's ``Limit``: a positive number of 32 bits.
 MAX_QUERY_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some items, and whether there are more."""
+    """A page of a query's items, and whether there are more."""
 
     items: list[Item]
-    more: bool
+    has_more: bool
 
 
-def get(key: Item) -> Item | None:
-    """The item at ``key``, where there is one."""
+# -------------------------------------------------------------------------------------------------------- reads
+
+
+def get_item(key: Item) -> Item | None:
+    """Return the item at ``key``, or None if there is none."""
     with translate_aws_errors():
-        answer = clients.dynamodb().get_item(TableName=settings.table(), Key=key, ConsistentRead=True)
-    return answer.get("Item")
+        response = clients.dynamodb().get_item(TableName=settings.table(), Key=key, ConsistentRead=True)
+    return response.get("Item")
 
 
-def get_many(keys: Sequence[Item]) -> dict[tuple[str, str], Item]:
-    """The items that there are at ``keys``, by (PK, SK); more than 100 keys are read in parallel."""
+def get_items(keys: Sequence[Item]) -> dict[tuple[str, str], Item]:
+    """Return the items at ``keys`` by (PK, SK), without the missing ones. More than 100 keys are read in parallel."""
     batches = [keys[start : start + BATCH_GET_LIMIT] for start in range(0, len(keys), BATCH_GET_LIMIT)]
     if len(batches) <= 1:
-        answers = [_get_batch(batch) for batch in batches]
+        results = [_get_batch(batch) for batch in batches]
     else:
-        with ThreadPoolExecutor(min(len(batches), clients.CONNECTIONS)) as pool:
-            answers = list(pool.map(_get_batch, batches))
-    return {(item["PK"]["S"], item["SK"]["S"]): item for items in answers for item in items}
+        with ThreadPoolExecutor(min(len(batches), clients.MAX_CONNECTIONS)) as pool:
+            results = list(pool.map(_get_batch, batches))
+    return {(item["PK"]["S"], item["SK"]["S"]): item for items in results for item in items}
 
 
 def _get_batch(keys: Sequence[Item]) -> list[Item]:
-    found: list[Item] = []
-    wanted = list(keys)
+    items: list[Item] = []
+    remaining = list(keys)
 
     def attempt() -> None:
-        nonlocal wanted
+        nonlocal remaining
         with translate_aws_errors():
-            answer = clients.dynamodb().batch_get_item(
-                RequestItems={settings.table(): {"Keys": wanted, "ConsistentRead": True}}
+            response = clients.dynamodb().batch_get_item(
+                RequestItems={settings.table(): {"Keys": remaining, "ConsistentRead": True}}
             )
-        found.extend(answer["Responses"].get(settings.table(), []))
-        unprocessed = answer["UnprocessedKeys"].get(settings.table())
-        wanted = list(unprocessed["Keys"]) if unprocessed else []
-        if wanted:
+        items.extend(response["Responses"].get(settings.table(), []))
+        unprocessed = response["UnprocessedKeys"].get(settings.table())
+        remaining = list(unprocessed["Keys"]) if unprocessed else []
+        if remaining:
             raise ContentionError
 
     retry(attempt)
-    return found
+    return items
 
 
-def page(
+def query_page(
     pk: str,
     *,
     begins_with: str,
@@ -87,20 +91,20 @@ def page(
     limit: int,
     descending: bool = False,
 ) -> Page:
-    """The next items of a partition: at most ``limit``, and fewer where they take more than 1 MiB.
+    """Return a page of a partition's items. It has fewer than ``limit`` items if they take more than 1 MiB.
 
-    One more is read than that, since a query that ends at its limit does not tell whether there is anything behind.
+    The query reads one item more than ``limit``: a query that ends at its limit does not tell whether there are more.
 
     Args:
-        pk: The partition.
-        begins_with: What the sort key must begin with.
-        index: What they are sorted by.
-        after: The keys of the item behind which to go on.
-        limit: The most items to return.
-        descending: From the greatest key down.
+        pk: The partition key.
+        begins_with: The prefix of the sort keys.
+        index: What to sort by.
+        after: The keys of the item to start after.
+        limit: Maximum number of items to return.
+        descending: Whether to return the greatest key first.
     """
-    found, cut = _query(pk, begins_with, index, after, limit + 1, descending=descending)
-    return Page(found[:limit], cut or len(found) > limit)
+    items, incomplete = _query(pk, begins_with, index, after, limit + 1, descending=descending)
+    return Page(items[:limit], incomplete or len(items) > limit)
 
 
 def query_all(
@@ -110,25 +114,35 @@ def query_all(
     index: Index = PRIMARY,
     after: Item | None = None,
     limit: int | None = None,
-    at_a_time: int | None = None,
+    page_size: int | None = None,
     descending: bool = False,
 ) -> Iterator[Item]:
-    """All items of a partition as ``page`` finds them, or the first ``limit``: ``at_a_time``, or by the mebibyte."""
-    left = limit
-    while left is None or left > 0:
-        wanted = min((size for size in (left, at_a_time) if size is not None), default=None)
-        items, more = _query(pk, begins_with, index, after, wanted, descending=descending)
+    """Yield all items of a partition, or the first ``limit``.
+
+    Args:
+        pk: The partition key.
+        begins_with: The prefix of the sort keys.
+        index: What to sort by.
+        after: The keys of the item to start after.
+        limit: Maximum number of items to yield.
+        page_size: Maximum number of items to read with one call. By default, a call reads 1 MiB.
+        descending: Whether to yield the greatest key first.
+    """
+    remaining = limit
+    while remaining is None or remaining > 0:
+        next_limit = min((size for size in (remaining, page_size) if size is not None), default=None)
+        items, incomplete = _query(pk, begins_with, index, after, next_limit, descending=descending)
         yield from items
-        if not more:
+        if not incomplete:
             return
         after = {name: items[-1][name] for name in {"PK", "SK", index.sort_key}}
-        left = None if left is None else left - len(items)
+        remaining = None if remaining is None else remaining - len(items)
 
 
 def _query(
     pk: str, begins_with: str, index: Index, after: Item | None, limit: int | None, *, descending: bool
 ) -> tuple[list[Item], bool]:
-    """What one call finds, and whether it ended before the end."""
+    """Return the items of one Query call, and whether the call stopped before the end of the results."""
     request: QueryInputTypeDef = {
         "TableName": settings.table(),
         "KeyConditionExpression": "#pk = :pk AND begins_with(#sk, :prefix)",
@@ -144,67 +158,71 @@ def _query(
     if limit:
         request["Limit"] = min(limit, MAX_QUERY_LIMIT)
     with translate_aws_errors():
-        answer = clients.dynamodb().query(**request)
-    return answer["Items"], "LastEvaluatedKey" in answer
+        response = clients.dynamodb().query(**request)
+    return response["Items"], "LastEvaluatedKey" in response
 
 
 def query_pending_work(kind_and_shard: str, *, until: str) -> Iterator[Item]:
-    """The keys of what there is to do by ``until`` in a shard of the sparse index, which is global: not consistent."""
+    """Yield the keys of the items that are due by ``until``. Reads of this global index are eventually consistent."""
     pages = clients.dynamodb().get_paginator("query")
     with translate_aws_errors():
-        for answer in pages.paginate(
+        for page in pages.paginate(
             TableName=settings.table(),
             IndexName=PENDING_WORK,
             KeyConditionExpression="pending_work = :shard AND due_at <= :until",
             ExpressionAttributeValues={":shard": text(kind_and_shard), ":until": text(until)},
         ):
-            yield from answer["Items"]
+            yield from page["Items"]
 
 
 # ------------------------------------------------------------------------------------------------------- writes
 
 
-def put(item: Item, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
-    """A write of a whole item, for ``transact``. What stands in the way comes back with the error."""
-    return _write("Put", {"Item": item}, condition, **placeholders)
+def build_put(item: Item, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
+    """Return a write for ``transact`` that stores a whole item."""
+    return _build_write("Put", {"Item": item}, condition, **placeholders)
 
 
-def check(key: Item, *, condition: str) -> TransactWriteItemTypeDef:
-    """Only a condition, for ``transact``."""
-    return _write("ConditionCheck", {"Key": key}, condition)
+def build_condition_check(key: Item, *, condition: str) -> TransactWriteItemTypeDef:
+    """Return a write for ``transact`` that only checks a condition."""
+    return _build_write("ConditionCheck", {"Key": key}, condition)
 
 
-def update(key: Item, expression: str, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
-    """A change of an item, for ``transact``."""
-    return _write("Update", {"Key": key, "UpdateExpression": expression}, condition, **placeholders)
+def build_update(key: Item, expression: str, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
+    """Return a write for ``transact`` that updates an item."""
+    return _build_write("Update", {"Key": key, "UpdateExpression": expression}, condition, **placeholders)
 
 
-def delete(key: Item, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
-    """A removal of an item, for ``transact``."""
-    return _write("Delete", {"Key": key}, condition, **placeholders)
+def build_delete(key: Item, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:
+    """Return a write for ``transact`` that deletes an item."""
+    return _build_write("Delete", {"Key": key}, condition, **placeholders)
 
 
-def _write(kind: str, what: dict[str, Any], condition: str, **placeholders: Any) -> TransactWriteItemTypeDef:
-    write = {"TableName": settings.table(), **what, **_conditional(condition, **placeholders)}
+def _build_write(
+    kind: str, parameters: dict[str, Any], condition: str, **placeholders: Any
+) -> TransactWriteItemTypeDef:
+    write = {"TableName": settings.table(), **parameters, **_condition_parameters(condition, **placeholders)}
     return cast("TransactWriteItemTypeDef", {kind: write})
 
 
-def _conditional(condition: str, *, names: dict[str, str] | None = None, values: Item | None = None) -> dict[str, Any]:
-    """A condition and what stands for names and values in the expressions; what is not given is left out."""
-    given = {
+def _condition_parameters(
+    condition: str, *, names: dict[str, str] | None = None, values: Item | None = None
+) -> dict[str, Any]:
+    """Return the parameters for a condition and for the placeholders of all expressions, without the empty ones."""
+    parameters = {
         "ConditionExpression": condition,
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD" if condition else None,
     }
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in parameters.items() if value}
 
 
 def transact(*writes: TransactWriteItemTypeDef) -> None:
-    """All of ``writes``, or none of them; and once, even where an answer was lost and the call repeated.
+    """Apply all of ``writes``, or none. A retry after a lost response does not apply them twice.
 
     Raises:
-        ConditionFailedError: A condition did not hold; its place among the writes is in ``failed``.
+        ConditionFailedError: A condition did not hold. Its ``failed`` tells which, in the order of ``writes``.
     """
     token = new_id()
 
@@ -215,10 +233,10 @@ def transact(*writes: TransactWriteItemTypeDef) -> None:
     retry(attempt)
 
 
-def update_one(
+def update_item(
     key: Item, expression: str, *, condition: str, names: dict[str, str] | None = None, values: Item | None = None
 ) -> Item:
-    """A change of one item, which is returned as it is then.
+    """Update an item, and return the updated item.
 
     Raises:
         ConditionFailedError: The condition did not hold.
@@ -226,31 +244,31 @@ def update_one(
 
     def attempt() -> Item:
         with translate_aws_errors():
-            answer = clients.dynamodb().update_item(
+            response = clients.dynamodb().update_item(
                 TableName=settings.table(),
                 Key=key,
                 UpdateExpression=expression,
                 ReturnValues="ALL_NEW",
-                **_conditional(condition, names=names, values=values),
+                **_condition_parameters(condition, names=names, values=values),
             )
-        return answer["Attributes"]
+        return response["Attributes"]
 
     return retry(attempt)
 
 
-def delete_many(keys: Sequence[Item]) -> None:
-    """Removes the items at ``keys``, whatever they are, 25 at a time."""
+def delete_items(keys: Sequence[Item]) -> None:
+    """Delete the items at ``keys``, 25 per call."""
     for start in range(0, len(keys), BATCH_WRITE_LIMIT):
-        wanted: list[WriteRequestOutputTypeDef] = [
+        remaining: list[WriteRequestOutputTypeDef] = [
             {"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITE_LIMIT]
         ]
 
         def attempt() -> None:
-            nonlocal wanted
+            nonlocal remaining
             with translate_aws_errors():
-                answer = clients.dynamodb().batch_write_item(RequestItems={settings.table(): wanted})
-            wanted = answer["UnprocessedItems"].get(settings.table(), [])
-            if wanted:
+                response = clients.dynamodb().batch_write_item(RequestItems={settings.table(): remaining})
+            remaining = response["UnprocessedItems"].get(settings.table(), [])
+            if remaining:
                 raise ContentionError
 
         retry(attempt)

@@ -9,25 +9,25 @@ from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.item_mapping import (
     api_key_from_item,
     api_key_to_item,
-    claim_to_item,
+    email_claim_to_item,
     user_from_item,
     user_to_item,
 )
 from projects_api.storage.dynamodb.keys import text
 
 
-def find(email: Email) -> User | None:
-    """Who is registered with ``email``, or None."""
-    item = table.get(keys.email(email))
+def get_by_email(email: Email) -> User | None:
+    """Return the user who is registered with ``email``, or None."""
+    item = table.get_item(keys.email(email))
     return user_from_item(item) if item else None
 
 
 def insert(user: User) -> User:
-    """Stores a new user, or returns the one who has the email already."""
+    """Store a new user, or return the user who has the email already."""
     try:
         table.transact(
-            table.put(claim_to_item(user), condition="attribute_not_exists(PK)"),
-            table.put(user_to_item(user), condition="attribute_not_exists(PK)"),
+            table.build_put(email_claim_to_item(user), condition="attribute_not_exists(PK)"),
+            table.build_put(user_to_item(user), condition="attribute_not_exists(PK)"),
         )
     except ConditionFailedError as error:
         return user_from_item(error.items[0])
@@ -35,23 +35,23 @@ def insert(user: User) -> User:
 
 
 def get_api_key(key_id: str) -> ApiKey | None:
-    """The API key, whether it is valid or not, or None where there is no such."""
-    item = table.get(keys.api_key(key_id))
+    """Return the API key, also if it is revoked or expired, or None if there is no such key."""
+    item = table.get_item(keys.api_key(key_id))
     return api_key_from_item(item) if item else None
 
 
 def insert_api_key(key: ApiKey) -> None:
-    """Stores a new API key."""
-    table.transact(table.put(api_key_to_item(key), condition="attribute_not_exists(PK)"))
+    """Store a new API key."""
+    table.transact(table.build_put(api_key_to_item(key), condition="attribute_not_exists(PK)"))
 
 
 def revoke_api_key(key_id: str, moment: datetime) -> ApiKey:
-    """Revokes a key; one that was revoked before keeps its time.
+    """Revoke an API key. A key that is revoked already keeps the time of its revocation.
 
     Raises:
         ConditionFailedError: There is no such key.
     """
-    item = table.update_one(
+    item = table.update_item(
         keys.api_key(key_id),
         "SET revoked_at = if_not_exists(revoked_at, :moment)",
         condition="attribute_exists(PK)",

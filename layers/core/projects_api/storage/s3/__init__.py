@@ -1,1 +1,1 @@
-"""TODO."""
+"""Access to the artifacts and exports buckets in Amazon S3."""

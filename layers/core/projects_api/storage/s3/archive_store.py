@@ -1,8 +1,5 @@
-"""Archives: what is made in the exports bucket, and handed out from it."""
+"""Archives and work files in the exports bucket, and signed URLs of archives."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from projects_api import settings
@@ -12,33 +9,30 @@ from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors
 from projects_api.storage.s3 import bucket_cleanup
 
-if TYPE_CHECKING:
-    pass
-
-#: How long a signed URL lives, in seconds. One signed with a function's own credentials dies with them, whatever its
-#: stated life, so that a longer one would promise too much.
+#: Lifetime of a signed URL, in seconds. A URL never outlives the function's temporary credentials that sign it.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 URL_LIFETIME = 15 * 60
 
 CONTENT_TYPE = "application/zip"
 
 
 def exports_prefix(project_id: ProjectId) -> str:
-    """Where everything of a project's exports lies."""
+    """Return the key prefix of all archives and work files of a project."""
     return f"{project_id}/"
 
 
 def archive_key(project_id: ProjectId, export_id: ExportId) -> str:
-    """Where an export's archive lies."""
+    """Return the key of the archive of an export."""
     return f"{exports_prefix(project_id)}{export_id}.zip"
 
 
 def work_file_key(project_id: ProjectId, export_id: ExportId, name: str) -> str:
-    """Where a worker keeps what it needs of an export until that is finished."""
+    """Return the key of a file that workers need until the export is finished."""
     return f"{exports_prefix(project_id)}{export_id}/{name}"
 
 
 def object_size(key: str) -> int | None:
-    """The size of an object in bytes, if it is there."""
+    """Return the size of an object in bytes, or None if the object does not exist."""
     try:
         with translate_aws_errors():
             return clients.s3().head_object(Bucket=settings.exports_bucket(), Key=key)["ContentLength"]
@@ -47,12 +41,12 @@ def object_size(key: str) -> int | None:
 
 
 def exists(project_id: ProjectId, export_id: ExportId) -> bool:
-    """Whether an export's archive is in the bucket."""
+    """Return whether the archive of an export exists."""
     return object_size(archive_key(project_id, export_id)) is not None
 
 
 def read(key: str) -> bytes | None:
-    """An object, if it is there."""
+    """Return the bytes of an object, or None if the object does not exist."""
     try:
         with translate_aws_errors():
             return clients.s3().get_object(Bucket=settings.exports_bucket(), Key=key)["Body"].read()
@@ -61,31 +55,34 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, data: bytes | bytearray, *, content_type: str = CONTENT_TYPE) -> None:
-    """Writes an object, in the place of what was there."""
+    """Write an object. An existing object with the same key is replaced."""
     with translate_aws_errors():
         clients.s3().put_object(
             Bucket=settings.exports_bucket(),
             Key=key,
-            Body=data,  # type: ignore[arg-type]  # botocore takes a bytearray
+            Body=data,  # type: ignore[arg-type]  # botocore accepts a bytearray
             ContentType=content_type,
         )
 
 
 def delete(key: str) -> None:
-    """Deletes an object, if it is there."""
+    """Delete an object. A missing object is ignored."""
     with translate_aws_errors():
         clients.s3().delete_object(Bucket=settings.exports_bucket(), Key=key)
 
 
 def delete_work_files(project_id: ProjectId, export_id: ExportId) -> None:
-    """Removes what workers left of a finished export, beside its archive: uploads and what they kept."""
+    """Delete the work files of an export, and abort its unfinished uploads. The archive is kept."""
     bucket, stem = settings.exports_bucket(), f"{exports_prefix(project_id)}{export_id}"
     bucket_cleanup.abort_uploads(bucket, stem)
     bucket_cleanup.delete_objects(bucket, f"{stem}/")
 
 
 def signed_url(project: Project, export_id: ExportId) -> str:
-    """A URL that anybody may get the archive from for 15 minutes, under a file name made of the project's."""
+    """Return a URL that anybody can download an archive from for ``URL_LIFETIME`` seconds.
+
+    The file name of the download is derived from the project's name.
+    """
     with translate_aws_errors():
         return clients.s3().generate_presigned_url(
             "get_object",
@@ -100,7 +97,10 @@ def signed_url(project: Project, export_id: ExportId) -> str:
 
 
 def content_disposition(project_name: str) -> str:
-    """``attachment`` with the project's name as the file's, in ASCII and in full (RFC 6266, section 5)."""
+    """Return a Content-Disposition that saves the archive under the project's name (RFC 6266).
+
+    The value has the file name twice, in ASCII for old browsers and in UTF-8 (RFC 6266, appendix D).
+    """
     name = (
         "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name).strip(" .") or "project"
     )

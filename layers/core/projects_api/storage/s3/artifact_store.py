@@ -1,12 +1,12 @@
-"""Artifacts: what sibling services keep in the artifacts bucket. They are only ever read."""
+"""Read access to the artifacts that sibling services keep in the artifacts bucket."""
 
 import base64
 import zlib
 from collections.abc import Iterator
 from functools import reduce
+from typing import NamedTuple
 
 from projects_api import settings
-from projects_api.archive.crc32 import combine_crc32
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import artifacts_prefix
 from projects_api.entities.snapshot import Pin
@@ -14,24 +14,39 @@ from projects_api.storage import clients
 from projects_api.storage.aws_errors import translate_aws_errors
 from projects_api.storage.s3 import fast_get
 
-#: How much of an artifact is held at a time, in bytes, where it is read for its checksum.
+#: Bytes that ``read_crc32`` holds in memory at a time.
 CHUNK = 1 << 20
 
 
-def pins(project_id: ProjectId) -> Iterator[Pin]:
-    """What the artifacts of a project are now, 1,000 a request."""
+class StoredChecksum(NamedTuple):
+    """A checksum that S3 keeps of an object or of one of its parts.
+
+    Attributes:
+        crc32: The CRC-32, unsigned.
+        size: The size of the object or part in bytes.
+    """
+
+    crc32: int
+    size: int
+
+
+def list_pins(project_id: ProjectId) -> Iterator[Pin]:
+    """Return a pin of the current state of each artifact of a project.
+
+    One request lists up to 1,000 artifacts (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
+    """
     pages = clients.s3().get_paginator("list_objects_v2")
     with translate_aws_errors():
         for page in pages.paginate(Bucket=settings.artifacts_bucket(), Prefix=artifacts_prefix(project_id)):
-            for one in page.get("Contents", []):
-                yield Pin(one["Key"], one["ETag"], one["Size"])
+            for summary in page.get("Contents", []):
+                yield Pin(summary["Key"], summary["ETag"], summary["Size"])
 
 
 def read(pin: Pin, *, start: int, size: int) -> bytes:
-    """``size`` bytes of an artifact from ``start`` on.
+    """Return ``size`` bytes of an artifact from the offset ``start``.
 
     Raises:
-        ObjectMissingError: It is gone, or not what it was.
+        ObjectMissingError: The artifact was deleted or has changed.
     """
     whole = size == pin.size
     return fast_get.get(
@@ -39,67 +54,77 @@ def read(pin: Pin, *, start: int, size: int) -> bytes:
     )
 
 
-def crc32(pin: Pin) -> int | None:
-    """The CRC-32 of an artifact: the one that S3 keeps, or that of its parts combine_crc32; None where it has neither.
+def read_stored_checksums(pin: Pin) -> list[StoredChecksum] | None:
+    """Return the CRC-32s that S3 keeps of an artifact: one of the whole object, or one of each part in their order.
+
+    S3 keeps a checksum of the type FULL_OBJECT or COMPOSITE, depending on the upload
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html).
+
+    Returns:
+        The checksums, or None if S3 does not keep CRC-32s that cover the artifact.
 
     Raises:
-        ObjectMissingError: It is gone, or not what it was.
+        ObjectMissingError: The artifact was deleted or has changed.
     """
     bucket = settings.artifacts_bucket()
     with translate_aws_errors():
         head = clients.s3().head_object(Bucket=bucket, Key=pin.key, IfMatch=pin.etag, ChecksumMode="ENABLED")
-    kept = head.get("ChecksumCRC32", "")
-    if not kept:
+    checksum = head.get("ChecksumCRC32", "")
+    if not checksum:
         return None
-    if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in kept:
-        return _decoded(kept)
-    return _combined_crc32(pin)
+    if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in checksum:
+        return [StoredChecksum(_decode_crc32(checksum), pin.size)]
+    return list_part_checksums(pin)
 
 
-def read_crc32(pin: Pin, checksum: int, *, start: int, size: int) -> int:
-    """The CRC-32 of an artifact's bytes as far as ``start + size``, which are read from ``start`` on.
+def list_part_checksums(pin: Pin) -> list[StoredChecksum] | None:
+    """Return the CRC-32s that S3 keeps of the parts of an artifact, in their order.
 
-    Args:
-        pin: The artifact.
-        checksum: That of its bytes before ``start``.
-        start: Where to begin.
-        size: How many to read.
-
-    Raises:
-        ObjectMissingError: It is gone, or not what it was.
+    Returns:
+        The checksums, or None if S3 does not return one for each part, or if the artifact has changed.
     """
-    with translate_aws_errors():
-        answer = clients.s3().get_object(
-            Bucket=settings.artifacts_bucket(),
-            Key=pin.key,
-            IfMatch=pin.etag,
-            Range=f"bytes={start}-{start + size - 1}",
-        )
-        return reduce(lambda known, chunk: zlib.crc32(chunk, known), answer["Body"].iter_chunks(CHUNK), checksum)
-
-
-def _combined_crc32(pin: Pin) -> int | None:
-    """The CRC-32 of an artifact that was uploaded in parts (S3 calls its own COMPOSITE), if S3 tells that of each."""
-    checksum, size, marker = 0, 0, 0
+    checksums: list[StoredChecksum] = []
+    marker = 0
     while True:
         with translate_aws_errors():
-            found = clients.s3().get_object_attributes(
+            attributes = clients.s3().get_object_attributes(
                 Bucket=settings.artifacts_bucket(),
                 Key=pin.key,
                 ObjectAttributes=["ETag", "ObjectParts"],
                 PartNumberMarker=marker,
             )
-        parts = found.get("ObjectParts", {})
-        for part in parts.get("Parts", []):
+        page = attributes.get("ObjectParts", {})
+        for part in page.get("Parts", []):
             if "ChecksumCRC32" not in part:
                 return None
-            checksum = combine_crc32(checksum, _decoded(part["ChecksumCRC32"]), part["Size"])
-            size += part["Size"]
-        if not parts.get("IsTruncated"):
-            same = found.get("ETag", "").strip('"') == pin.etag.strip('"')
-            return checksum if same and size == pin.size else None
-        marker = int(parts["NextPartNumberMarker"])
+            checksums.append(StoredChecksum(_decode_crc32(part["ChecksumCRC32"]), part["Size"]))
+        if not page.get("IsTruncated"):
+            unchanged = attributes.get("ETag", "").strip('"') == pin.etag.strip('"')
+            return checksums if unchanged and sum(part.size for part in checksums) == pin.size else None
+        marker = int(page["NextPartNumberMarker"])
 
 
-def _decoded(checksum: str) -> int:
+def read_crc32(pin: Pin, checksum: int, *, start: int, size: int) -> int:
+    """Return the CRC-32 of the first ``start + size`` bytes of an artifact, reading only the last ``size`` of them.
+
+    Args:
+        pin: The artifact.
+        checksum: The CRC-32 of the first ``start`` bytes.
+        start: The offset at which to start reading.
+        size: The number of bytes to read.
+
+    Raises:
+        ObjectMissingError: The artifact was deleted or has changed.
+    """
+    with translate_aws_errors():
+        response = clients.s3().get_object(
+            Bucket=settings.artifacts_bucket(),
+            Key=pin.key,
+            IfMatch=pin.etag,
+            Range=f"bytes={start}-{start + size - 1}",
+        )
+        return reduce(lambda crc32, chunk: zlib.crc32(chunk, crc32), response["Body"].iter_chunks(CHUNK), checksum)
+
+
+def _decode_crc32(checksum: str) -> int:
     return int.from_bytes(base64.b64decode(checksum))

@@ -1,8 +1,8 @@
-"""GET of an object for half of the processor time that the client's own takes.
+"""GetObject with half of the CPU time of the botocore client.
 
-An export of many small files spends its time in the client, not in S3: on resolving the endpoint, validating parameters
-and parsing an answer that is nothing but bytes. So here a request is only signed and sent, with botocore's own signer,
-HTTP session and events. ``benchmarks/archive`` measures what that is worth.
+An export of many small files spends most of its time in the botocore client, which resolves the endpoint, validates
+parameters and parses the response of each request. This module only signs and sends the request, with botocore's own
+signer, HTTP session and events. ``benchmarks/archive`` measures the difference.
 """
 
 from __future__ import annotations
@@ -32,11 +32,17 @@ _CODE = re.compile(rb"<Code>(\w+)</Code>")
 
 
 def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None = None) -> bytes:
-    """The bytes of an object, or those of a range whose ends are both included.
+    """Return the bytes of an object, or of a range of it.
+
+    Args:
+        bucket: The bucket.
+        key: The key of the object.
+        etag: The ETag that the object must have.
+        byte_range: The offsets of the first and the last byte, both included. By default, the whole object.
 
     Raises:
-        ObjectMissingError: It is gone, or not the content that ``etag`` names.
-        StorageUnavailableError: S3 did not answer as it should, in several attempts.
+        ObjectMissingError: The object does not exist, or has another ETag.
+        StorageUnavailableError: S3 did not respond correctly in several attempts.
     """
     headers = {"If-Match": etag}
     if byte_range:
@@ -47,18 +53,18 @@ def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None 
         request = AWSRequest("GET", url, headers=headers)
         with translate_aws_errors():
             _signer().add_auth(request)
-            answer = _send(request.prepare())
-            if answer.status_code not in {200, 206}:
-                code = _CODE.search(answer.content)
+            response = _send(request.prepare())
+            if response.status_code not in {200, 206}:
+                code = _CODE.search(response.content)
                 raise ClientError(
                     {
-                        "Error": {"Code": code[1].decode() if code else str(answer.status_code)},
-                        "ResponseMetadata": {"HTTPStatusCode": answer.status_code},  # type: ignore[typeddict-item]  # all that is read of it
+                        "Error": {"Code": code[1].decode() if code else str(response.status_code)},
+                        "ResponseMetadata": {"HTTPStatusCode": response.status_code},  # type: ignore[typeddict-item]  # no other item is read
                     },
                     "GetObject",
                 )
-            content = bytes(answer.content)
-            expected = int(answer.headers.get("Content-Length", len(content)))
+            content = bytes(response.content)
+            expected = int(response.headers.get("Content-Length", len(content)))
             if len(content) != expected:
                 raise IncompleteReadError(actual_bytes=len(content), expected_bytes=expected)
             return content
@@ -67,30 +73,30 @@ def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None 
 
 
 def _send(request: AWSPreparedRequest) -> AWSResponse:
-    """Sends a request, unless one who listens on the client's events answers it, as a test's stand-in for AWS does."""
-    answers = clients.s3().meta.events.emit("before-send.s3.GetObject", request=request)
-    answer: AWSResponse | None = first_non_none_response(answers)
-    return answer or _session(clients.s3()).send(request)
+    """Send a request, unless a handler of the client's ``before-send`` event returns a response, as moto's does."""
+    responses = clients.s3().meta.events.emit("before-send.s3.GetObject", request=request)
+    response: AWSResponse | None = first_non_none_response(responses)
+    return response or _session(clients.s3()).send(request)
 
 
 @cache
 def _bucket_url(s3: S3Client, bucket: str) -> str:
-    """Where the objects of a bucket are, as the client itself addresses them."""
+    """Return the URL that the keys of a bucket are appended to, in the addressing style of the client."""
     signed = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "-"})
     return signed.partition("?")[0].removesuffix("-")
 
 
 @cache
 def _session(s3: S3Client) -> URLLib3Session:
-    config: Any = s3.meta.config  # the stubs do not know its options
+    config: Any = s3.meta.config  # the stubs do not declare the options
     return URLLib3Session(
-        timeout=(config.connect_timeout, config.read_timeout),  # type: ignore[arg-type]  # botocore itself gives a pair
+        timeout=(config.connect_timeout, config.read_timeout),  # type: ignore[arg-type]  # botocore itself passes a pair
         max_pool_connections=config.max_pool_connections,
     )
 
 
 def _signer() -> S3SigV4Auth:
-    """A signer with the credentials of now: they are renewed while a function lives."""
+    """Return a signer with the current credentials, which botocore refreshes when they expire."""
     return S3SigV4Auth(_credentials().get_frozen_credentials(), "s3", clients.s3().meta.region_name)
 
 

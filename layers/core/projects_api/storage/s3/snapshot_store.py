@@ -1,4 +1,4 @@
-"""Snapshots as objects next to their archive: gzipped lines of JSON."""
+"""The file format of snapshots: gzip-compressed JSON lines."""
 
 import gzip
 import io
@@ -10,10 +10,14 @@ from projects_api.storage.dynamodb import item_mapping
 
 
 def encode_snapshot(content: Content, pins: Sequence[Pin]) -> bytes:
-    """A snapshot to be kept: gzipped lines of JSON."""
+    """Return a snapshot as gzip-compressed JSON lines.
+
+    The first three lines are the project and the numbers of members and resources. The members, the resources and the
+    pins follow, one per line.
+    """
     project = content.project
-    packed = io.BytesIO()
-    with gzip.open(packed, "wt", compresslevel=1, encoding="utf-8") as lines:
+    buffer = io.BytesIO()
+    with gzip.open(buffer, "wt", compresslevel=1, encoding="utf-8") as lines:
 
         def write(rows: Sequence[object]) -> None:
             lines.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
@@ -24,11 +28,11 @@ def encode_snapshot(content: Content, pins: Sequence[Pin]) -> bytes:
             write([item_mapping.resource_to_item(project.id, resource)])
         for pin in pins:
             write([[pin.key, pin.etag, pin.size]])
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def decode_snapshot(data: bytes) -> tuple[Content, list[Pin]]:
-    """The snapshot that ``encode_snapshot`` made ``data`` of."""
+    """Return the content and the pins that ``encode_snapshot`` has encoded as ``data``."""
     with gzip.open(io.BytesIO(data), "rt", encoding="utf-8") as lines:
         rows = map(json.loads, lines)
         project, member_count, resource_count = (next(rows) for _ in range(3))

@@ -1,4 +1,4 @@
-"""GET /api/projects/{project_id} as guides to Lambda have it: validating resolver, tracer, pydantic, a resource."""
+"""A typical handler of GET /api/projects/{project_id}: validating resolver, Tracer, pydantic and a boto3 resource."""
 
 import os
 from typing import Any
