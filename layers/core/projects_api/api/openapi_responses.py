@@ -125,7 +125,8 @@ ERRORS: Responses = {
             "GatewayProblem",
             no_such_key={"message": "Forbidden"},
             no_scope={
-                "detail": "This API key has the scopes: read. POST needs 'write'. Ask an operator for a key with that scope."
+                "detail": "This API key has the scopes: read. POST needs 'write'. "
+                "Ask an operator for a key with that scope."
             },
         ),
     },
@@ -151,7 +152,7 @@ ERRORS: Responses = {
 #: The error responses of every route of a project.
 PROJECT_ERRORS: Responses = ERRORS | {
     HTTPStatus.NOT_FOUND: {
-        "description": "The requested resource does not exist, or the caller has no access to it.",
+        "description": "The requested item does not exist, or the caller has no access to it.",
         "content": json_content("Problem", "GatewayProblem", no_project=_problem(ProjectNotFoundError())),
     }
 }

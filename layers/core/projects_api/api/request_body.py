@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 from projects_api.entities.errors import InvalidInputError
@@ -19,14 +20,17 @@ def treat_body_as_json(event: dict[str, Any]) -> dict[str, Any]:
         event: An HTTP API event in payload format 2.0.
 
     Returns:
-        The event. Its body is ``bytes`` if it was encoded in base64.
+        The event. A body that was encoded in base64 is ``bytes``.
     """
     if "body" not in event:
         return event
     body = event["body"] or ""
+    if event.get("isBase64Encoded"):
+        with suppress(ValueError):  # parse_body rejects what is not base64
+            body = base64.b64decode(body)
     headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() != "content-type"}
     return event | {
-        "body": base64.b64decode(body) if event.get("isBase64Encoded") else body,
+        "body": body,
         "isBase64Encoded": False,
         "headers": headers | {"content-type": "application/json"},
     }
