@@ -26,7 +26,7 @@ def treat_body_as_json(event: dict[str, Any]) -> dict[str, Any]:
         return event
     body = event["body"] or ""
     if event.get("isBase64Encoded"):
-        with suppress(ValueError):  # parse_body rejects what is not base64
+        with suppress(ValueError):  # parse_body then rejects the undecoded text
             body = base64.b64decode(body)
     headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() != "content-type"}
     return event | {
