@@ -1,4 +1,4 @@
-"""What the tests stand on: moto, or with `--engines=real` DynamoDB Local and SeaweedFS."""
+"""Fixtures for all tests. The engine is moto or, with `--engines=real`, DynamoDB Local and SeaweedFS."""
 
 import os
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-os.environ["POWERTOOLS_SERVICE_NAME"] = "projects"  # loggers are made, and named, as modules are imported
+os.environ["POWERTOOLS_SERVICE_NAME"] = "projects"  # loggers get their name when modules are imported
 
 from local.engines import Engines, engines
 from tests.support.api_client import Client
-from tests.support.in_process_app import InProcessApp, in_process_app
+from tests.support.in_process_app import InProcessApp, start_in_process_app
 
-# no test fails because the machine is busy
+# a test must not fail because the machine is slow
 settings.register_profile("busy", settings.default, deadline=None)
 settings.load_profile("busy")
 
@@ -28,32 +28,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="memory",
         help="memory: moto; real: DynamoDB Local and SeaweedFS, which `make engines` installs",
     )
-    parser.addoption("--sam-local", action="store_true", help="ask what `make build` has built, in containers")
-    parser.addoption("--write-reach", action="store_true", help="write docs/reach.md as it is measured")
+    parser.addoption("--sam-local", action="store_true", help="test the result of `make build`, in containers")
+    parser.addoption("--write-reach", action="store_true", help="write the measurements to docs/reach.md")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On real engines, runs only what asks them something; without them, not what is about them alone.
+    """Select the tests that the options ask for.
 
-    What is about the built artifact is run by itself.
+    With real engines, only tests that use an engine run. Without them, the integration tests do not run. The tests of
+    the built artifact run alone.
     """
     real, built = config.getoption("engines") == "real", config.getoption("sam_local")
 
-    def wanted(item: pytest.Item) -> bool:
+    def is_selected(item: pytest.Item) -> bool:
         if built or SAM_LOCAL in item.path.parents:
             return bool(built) and SAM_LOCAL in item.path.parents
         if real:
-            asks = bool({"session_app", "stack"} & set(getattr(item, "fixturenames", ())))
-            return asks and not item.get_closest_marker("memory")
+            uses_engine = bool({"session_app", "stack"} & set(getattr(item, "fixturenames", ())))
+            return uses_engine and not item.get_closest_marker("memory")
         return INTEGRATION not in item.path.parents
 
-    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-    items[:] = [item for item in items if wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not is_selected(item)])
+    items[:] = [item for item in items if is_selected(item)]
 
 
 @pytest.fixture(scope="session")
 def real_engines(pytestconfig: pytest.Config) -> Iterator[Engines | None]:
-    """DynamoDB Local and SeaweedFS, where they are asked for."""
+    """Run DynamoDB Local and SeaweedFS. Yield None if the tests use moto."""
     if pytestconfig.getoption("engines") == "memory":
         yield None
         return
@@ -63,22 +64,22 @@ def real_engines(pytestconfig: pytest.Config) -> Iterator[Engines | None]:
 
 @pytest.fixture(scope="session")
 def session_app(real_engines: Engines | None) -> Iterator[InProcessApp]:
-    with in_process_app(real_engines.environment if real_engines else {}) as made:
-        yield made
+    with start_in_process_app(real_engines.environment if real_engines else {}) as app:
+        yield app
 
 
 @pytest.fixture(scope="module")
 def app(session_app: InProcessApp) -> Iterator[InProcessApp]:
-    """The stack in this process."""
+    """Return the in-process app, and reset it after each module."""
     yield session_app
-    session_app.forget()
+    session_app.reset()
 
 
 @pytest.fixture
 def alice(app: InProcessApp) -> Client:
-    return app.user("alice")
+    return app.create_user("alice")
 
 
 @pytest.fixture
 def bob(app: InProcessApp) -> Client:
-    return app.user("bob")
+    return app.create_user("bob")

@@ -1,4 +1,4 @@
-"""Chromium, and the running stack that it looks at."""
+"""Chromium, and the running stack that it opens."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ __all__ = ["alice", "stack"]
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[webdriver.Chrome]:
-    """Chromium without a window. It may reach this machine and nothing else."""
+    """Start Chromium without a window. It can reach this machine only."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for argument in (
         "--headless=new",
-        "--no-sandbox",  # it runs as root in CI
+        "--no-sandbox",  # CI runs as root
         "--disable-dev-shm-usage",
         "--window-size=1280,1400",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

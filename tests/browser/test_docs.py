@@ -1,4 +1,4 @@
-"""The page that shows the OpenAPI document, in a real browser."""
+"""The page with the OpenAPI document, in Chromium."""
 
 import io
 import itertools
@@ -16,47 +16,48 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.e2e.test_session import announce, eventually, store
+from tests.e2e.test_session import publish_event, store_artifact, wait_until
 from tests.support.api_client import Client
 from tests.support.running_stack import ROOT, RunningStack
 
-#: How long the page may take to do something, in seconds.
-MESSAGE_TIMEOUT = 20
+#: How long the page may take to react, in seconds.
+TIMEOUT = 20
 
-#: The picture of the page in the docs. `PICTURES=docs/images make test-browser` takes it anew.
-PICTURE = ROOT / "docs" / "images" / "api-docs.png"
+#: The screenshot of the page in the docs. `PICTURES=docs/images make test-browser` updates it.
+SCREENSHOT = ROOT / "docs" / "images" / "api-docs.png"
 
-#: In which colour Swagger UI shows a method.
-COLOURS = {"post": (73, 204, 144), "get": (97, 175, 254), "put": (252, 161, 48), "delete": (249, 62, 62)}
+#: The colors of the methods in Swagger UI.
+COLORS = {"post": (73, 204, 144), "get": (97, 175, 254), "put": (252, 161, 48), "delete": (249, 62, 62)}
 
 
 @pytest.fixture
 def page(chromium: Chrome, stack: RunningStack) -> Chrome:
-    """The page, opened anew, with all that it shows."""
+    """Open the page, and wait until it shows the operations."""
     chromium.get("about:blank")
-    log(chromium, "browser")
-    log(chromium, "performance")
+    read_log(chromium, "browser")
+    read_log(chromium, "performance")
     chromium.get(f"{stack.description['base_url']}/api/docs")
-    found(chromium, ".opblock")
+    wait_for_element(chromium, ".opblock")
     return chromium
 
 
-def log(page: Chrome, kind: str) -> list[dict[str, Any]]:
-    """What the browser has logged since the last look."""
-    lines: list[dict[str, Any]] = page.get_log(kind)  # type: ignore[no-untyped-call]  # selenium says nothing of it
+def read_log(page: Chrome, kind: str) -> list[dict[str, Any]]:
+    """Return the entries of a log of the browser since the last call."""
+    lines: list[dict[str, Any]] = page.get_log(kind)  # type: ignore[no-untyped-call]  # selenium does not annotate it
     return lines
 
 
-def found(page: Chrome | WebElement, selector: str) -> WebElement:
-    """The first element that ``selector`` finds, once it is there."""
+def wait_for_element(page: Chrome | WebElement, selector: str) -> WebElement:
+    """Wait for an element, and return the first one that a CSS selector matches."""
     driver = page if isinstance(page, Chrome) else page.parent
-    element: WebElement = WebDriverWait(driver, MESSAGE_TIMEOUT).until(
-        lambda _: page.find_elements(By.CSS_SELECTOR, selector)
-    )[0]
+    element: WebElement = WebDriverWait(driver, TIMEOUT).until(lambda _: page.find_elements(By.CSS_SELECTOR, selector))[
+        0
+    ]
     return element
 
 
-def test_it_shows_every_operation_and_asks_nobody_else_for_anything(page: Chrome, stack: RunningStack) -> None:
+def test_page_shows_all_operations(page: Chrome, stack: RunningStack) -> None:
+    """The page shows every operation without warnings, and loads nothing from other servers."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text())
     declared = {(method, path) for path, item in document["paths"].items() for method in item}
     shown = {
@@ -68,65 +69,69 @@ def test_it_shows_every_operation_and_asks_nobody_else_for_anything(page: Chrome
     }
     assert shown == declared
     assert page.find_element(By.CSS_SELECTOR, ".info .title").text.startswith("Projects API")
-    picture(page, "api-docs")
-    assert [line for line in log(page, "browser") if line["level"] in {"SEVERE", "WARNING"}] == []
+    save_screenshot(page, "api-docs")
+    assert [line for line in read_log(page, "browser") if line["level"] in {"SEVERE", "WARNING"}] == []
     base_url = stack.description["base_url"]
-    assert {url.split("?")[0] for url in requested(page)} == {f"{base_url}/api/docs", f"{base_url}/api/openapi.json"}
+    assert {url.split("?")[0] for url in list_requested_urls(page)} == {
+        f"{base_url}/api/docs",
+        f"{base_url}/api/openapi.json",
+    }
 
 
-def test_it_looks_as_the_picture_in_the_docs_does(page: Chrome) -> None:
-    """By what no font changes: which methods are to be seen below one another, each in its colour, on white."""
+def test_page_looks_like_screenshot(page: Chrome) -> None:
+    """The page shows the same methods in the same colors as the screenshot in the docs. Fonts may differ."""
     operations = page.find_elements(By.CSS_SELECTOR, ".opblock")
     methods = [operation.find_element(By.CSS_SELECTOR, ".opblock-summary-method") for operation in operations]
-    edge = methods[0].rect["x"] + 5  # left of a method's letters
-    screen, taken = Image.open(io.BytesIO(page.get_screenshot_as_png())), Image.open(PICTURE)
-    assert screen.size == taken.size
-    seen = bands(screen, edge)
-    assert len(seen) >= 8
-    assert seen == [method.text.lower() for method in methods[: len(seen)]]
-    pictured = bands(taken, edge)
-    both = min(len(seen), len(pictured))  # another font may push one more over the edge
-    assert abs(len(seen) - len(pictured)) <= 2
-    assert pictured[:both] == seen[:both]
-    for one in (screen, taken):
-        title = one.convert("L").crop(inked(page.find_element(By.CSS_SELECTOR, ".info .title"))).histogram()
-        assert 0.01 < sum(title[:128]) / sum(title) < 0.5  # letters on white
-        assert one.convert("RGB").getpixel((2, 2)) == (27, 27, 27)  # the bar with the key's field
+    edge = methods[0].rect["x"] + 5  # left of the text of each method
+    current, documented = Image.open(io.BytesIO(page.get_screenshot_as_png())), Image.open(SCREENSHOT)
+    assert current.size == documented.size
+    current_methods = find_methods(current, edge)
+    assert len(current_methods) >= 8
+    assert current_methods == [method.text.lower() for method in methods[: len(current_methods)]]
+    documented_methods = find_methods(documented, edge)
+    # the last methods may be outside the screen, depending on the font
+    assert abs(len(current_methods) - len(documented_methods)) <= 2
+    common = min(len(current_methods), len(documented_methods))
+    assert documented_methods[:common] == current_methods[:common]
+    for image in (current, documented):
+        title = image.convert("L").crop(get_box(page.find_element(By.CSS_SELECTOR, ".info .title"))).histogram()
+        assert 0.01 < sum(title[:128]) / sum(title) < 0.5  # dark letters on white
+        assert image.convert("RGB").getpixel((2, 2)) == (27, 27, 27)  # the bar with the field for the API key
 
 
-def bands(image: Image.Image, x: float) -> list[str]:
-    """The methods whose colours are found at ``x``, from the top down."""
+def find_methods(image: Image.Image, x: float) -> list[str]:
+    """Return the methods whose colors an image has at `x`, from top to bottom."""
     column = [image.convert("RGB").getpixel((int(x), y)) for y in range(image.height)]
-    named = [next((name for name, colour in COLOURS.items() if pixel == colour), "") for pixel in column]
-    return [name for name, run in itertools.groupby(named) if name and len(list(run)) > 10]
+    names = [next((name for name, color in COLORS.items() if pixel == color), "") for pixel in column]
+    return [name for name, run in itertools.groupby(names) if name and len(list(run)) > 10]
 
 
-def inked(element: WebElement) -> tuple[int, int, int, int]:
-    """The box of an element that is in view."""
+def get_box(element: WebElement) -> tuple[int, int, int, int]:
+    """Return the left, top, right and bottom of an element in view."""
     box = element.rect
     return int(box["x"]), int(box["y"]), int(box["x"] + box["width"]), int(box["y"] + box["height"])
 
 
-def picture(page: Chrome, name: str) -> None:
-    """Keeps a picture of the page, where the environment variable `PICTURES` names a folder for it."""
+def save_screenshot(page: Chrome, name: str) -> None:
+    """Save a screenshot of the page in the folder that the environment variable `PICTURES` names, if it is set."""
     if folder := os.environ.get("PICTURES"):
         page.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
-def requested(page: Chrome) -> list[str]:
-    """The URLs that the browser asked for, apart from those that hold what they name."""
-    events: list[dict[str, Any]] = [json.loads(line["message"])["message"] for line in log(page, "performance")]
+def list_requested_urls(page: Chrome) -> list[str]:
+    """Return the HTTP URLs that the browser requested, without `data:` and similar URLs."""
+    events: list[dict[str, Any]] = [json.loads(line["message"])["message"] for line in read_log(page, "performance")]
     urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
     return [url for url in urls if url.startswith("http")]
 
 
-def test_a_request_is_tried_with_the_key_from_the_field_and_without(page: Chrome, stack: RunningStack) -> None:
-    found(page, "#operations-Projects-list_projects .opblock-summary-control").click()
+def test_try_request_with_and_without_key(page: Chrome, stack: RunningStack) -> None:
+    wait_for_element(page, "#operations-Projects-list_projects .opblock-summary-control").click()
     operation = page.find_element(By.ID, "operations-Projects-list_projects")
 
-    def answered(status: str) -> str:
-        found(operation, ".btn.execute").click()
-        WebDriverWait(page, MESSAGE_TIMEOUT).until(
+    def execute(status: str) -> str:
+        wait_for_element(operation, ".btn.execute").click()
+        WebDriverWait(page, TIMEOUT).until(
             lambda _: (
                 status
                 in [
@@ -137,34 +142,34 @@ def test_a_request_is_tried_with_the_key_from_the_field_and_without(page: Chrome
         )
         return operation.find_element(By.CSS_SELECTOR, ".live-responses-table .highlight-code").text
 
-    assert "Unauthorized" in answered("401")
+    assert "Unauthorized" in execute("401")
     page.find_element(By.ID, "api-key").send_keys(stack.description["users"]["alice"]["api_key"])
-    assert '"Card fraud"' in answered("200")
-    picture(page, "tried")
+    assert '"Card fraud"' in execute("200")
+    save_screenshot(page, "response")
     assert page.execute_script("return localStorage.length + sessionStorage.length + document.cookie.length") == 0
 
 
-def test_a_large_archive_is_a_link_away(page: Chrome, stack: RunningStack, alice: Client, tmp_path: Path) -> None:
-    """No script of the page may ask S3, and so none can follow the redirect there."""
+def test_archive_link(page: Chrome, stack: RunningStack, alice: Client, tmp_path: Path) -> None:
+    """The page links to a large archive, because its scripts must not follow the redirect to S3."""
     project_id = alice.create("Speech")
-    artifact = store(stack, project_id, "models/m.bin", bytes(5 << 20))
-    announce(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
-    eventually(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
+    artifact = store_artifact(stack, project_id, "models/m.bin", bytes(5 << 20))
+    publish_event(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
+    wait_until(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
     page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     page.find_element(By.ID, "api-key").send_keys(alice.api_key)
-    found(page, "#operations-Exports-get_archive .opblock-summary-control").click()
+    wait_for_element(page, "#operations-Exports-get_archive .opblock-summary-control").click()
     operation = page.find_element(By.ID, "operations-Exports-get_archive")
-    found(operation, "input[placeholder=project_id]").send_keys(project_id)
+    wait_for_element(operation, "input[placeholder=project_id]").send_keys(project_id)
 
-    def linked(_: Chrome) -> bool:
-        found(operation, ".btn.execute").click()
-        found(operation, ".live-responses-table .highlight-code")
+    def has_link(_: Chrome) -> bool:
+        wait_for_element(operation, ".btn.execute").click()
+        wait_for_element(operation, ".live-responses-table .highlight-code")
         return bool(operation.find_elements(By.CSS_SELECTOR, "a.archive"))
 
-    WebDriverWait(page, MESSAGE_TIMEOUT, poll_frequency=1).until(linked)
-    picture(page, "archive")
-    found(operation, "a.archive").click()
+    WebDriverWait(page, TIMEOUT, poll_frequency=1).until(has_link)
+    save_screenshot(page, "archive")
+    wait_for_element(operation, "a.archive").click()
     archive = tmp_path / "Speech.zip"
-    eventually(archive.exists, MESSAGE_TIMEOUT)
+    wait_until(archive.exists, TIMEOUT)
     assert zipfile.ZipFile(archive).namelist() == ["manifest.json", "models/m.bin"]
     assert alice.delete(f"/api/projects/{project_id}").status == 200

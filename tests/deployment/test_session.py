@@ -1,4 +1,4 @@
-"""A session with what was deployed: the gateway, the bus, the queues and the functions are those of the stack."""
+"""A session with the deployed stack: its gateway, bus, queues and functions."""
 
 import io
 import json
@@ -11,29 +11,30 @@ import pytest
 
 from local.stack import STACK
 from tests.support.api_client import Client
-from tests.support.aws_emulator import Deployed
+from tests.support.aws_emulator import DeployedStack
 
-MESSAGE_TIMEOUT = 60
+#: How long an effect of a message may take, in seconds.
+TIMEOUT = 60
 
 
 @pytest.fixture(scope="module")
-def alice(deployed: Deployed) -> Client:
-    return deployed.user("alice")
+def alice(deployed: DeployedStack) -> Client:
+    return deployed.create_user("alice")
 
 
-def eventually(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + MESSAGE_TIMEOUT
-    while not happened():
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-def test_a_session_from_creating_to_deleting(deployed: Deployed, alice: Client) -> None:
+def test_session(deployed: DeployedStack, alice: Client) -> None:
     assert Client(alice.send).get("/api/projects").status == 401
     assert Client(alice.send, alice.api_key[:-1] + "_").get("/api/projects").status == 403
     project_id = alice.create("Demand", description="How much will be sold?")
     path = f"/api/projects/{project_id}"
-    bob = deployed.user("bob")
+    bob = deployed.create_user("bob")
     assert alice.post(f"{path}/members", {"email": bob.email}).status == 201
 
     key = f"projects/{project_id}/datasets/sales.csv"
@@ -41,12 +42,12 @@ def test_a_session_from_creating_to_deleting(deployed: Deployed, alice: Client) 
     s3.put_object(Bucket=artifacts, Key=key, Body=b"day,sold\n" * 1000, ChecksumAlgorithm="CRC32")
     resource = {"id": str(uuid.uuid4()), "name": "sales.csv", "artifact": {"key": key, "content_type": "text/csv"}}
     detail = {"project_id": project_id, "occurred_at": "2026-02-12T08:00:00Z", "resource": resource}
-    put = {"EventBusName": deployed.outputs["BusName"], "Source": "mlplatform.datasets"}
-    deployed.aws("events").put_events(Entries=[put | {"DetailType": "Dataset Created", "Detail": json.dumps(detail)}])
-    eventually(lambda: bob.get(f"{path}/timeline")["events"])
+    entry = {"EventBusName": deployed.outputs["BusName"], "Source": "mlplatform.datasets"}
+    deployed.aws("events").put_events(Entries=[entry | {"DetailType": "Dataset Created", "Detail": json.dumps(detail)}])
+    wait_until(lambda: bob.get(f"{path}/timeline")["events"])
 
     assert bob.get(f"{path}/export", Accept="application/json").status in {200, 202}
-    eventually(lambda: bob.get(f"{path}/export", Accept="application/json").status == 200)
+    wait_until(lambda: bob.get(f"{path}/export", Accept="application/json").status == 200)
     archive = bob.get(f"{path}/export")
     assert archive.status == 200, archive
     with zipfile.ZipFile(io.BytesIO(archive.body)) as opened:
@@ -57,7 +58,7 @@ def test_a_session_from_creating_to_deleting(deployed: Deployed, alice: Client) 
     assert alice.delete(path).json == {"ok": True}
     assert alice.get(path).status == 404
     table = deployed.outputs["TableName"]
-    eventually(
+    wait_until(
         lambda: (
             not any(project_id in json.dumps(item) for item in deployed.aws("dynamodb").scan(TableName=table)["Items"])
         )
@@ -67,20 +68,22 @@ def test_a_session_from_creating_to_deleting(deployed: Deployed, alice: Client) 
     assert "DeleteMarkers" not in versions
 
 
-def test_an_event_of_no_project_ends_among_the_dead_letters(deployed: Deployed) -> None:
+def test_event_for_unknown_project_is_rejected(deployed: DeployedStack) -> None:
     detail = {"project_id": str(uuid.uuid4()), "resource": {"id": str(uuid.uuid4()), "name": "m"}}
-    put = {"EventBusName": STACK, "Source": "mlplatform.models", "DetailType": "Model Created"}
+    entry = {"EventBusName": STACK, "Source": "mlplatform.models", "DetailType": "Model Created"}
     deployed.aws("events").put_events(
-        Entries=[put | {"Detail": json.dumps(detail | {"occurred_at": "2026-02-12T08:00:00Z"})}]
+        Entries=[entry | {"Detail": json.dumps(detail | {"occurred_at": "2026-02-12T08:00:00Z"})}]
     )
-    found: list[str] = []
+    reasons: list[str] = []
 
-    def put_aside() -> bool:
+    def receive_reasons() -> bool:
         messages = deployed.aws("sqs").receive_message(
             QueueUrl=deployed.outputs["EventsDeadLettersUrl"], MessageAttributeNames=["All"]
         )
-        found.extend(one["MessageAttributes"]["reason"]["StringValue"] for one in messages.get("Messages", []))
-        return bool(found)
+        reasons.extend(
+            message["MessageAttributes"]["reason"]["StringValue"] for message in messages.get("Messages", [])
+        )
+        return bool(reasons)
 
-    eventually(put_aside)
-    assert found == ["detail.project_id: there is no such project, or it has been deleted"]
+    wait_until(receive_reasons)
+    assert reasons == ["detail.project_id: there is no such project, or it has been deleted"]

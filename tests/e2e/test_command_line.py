@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_session import announce, eventually, store
+from tests.e2e.test_session import publish_event, store_artifact, wait_until
 from tests.support.api_client import Client
 from tests.support.cli_process import ProjectsCommand
 from tests.support.running_stack import RunningStack
@@ -47,9 +47,9 @@ def large_project_id(stack: RunningStack) -> Iterator[str]:
     owner: Client = stack.client("alice")
     project_id = owner.create("Large")
     for name in ("a.bin", "b.bin"):
-        artifact = store(stack, project_id, f"models/{name}", uuid.uuid4().bytes * 2 * MIB)
-        announce(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": name, "artifact": artifact})
-    eventually(lambda: len(owner.get(f"/api/projects/{project_id}/timeline")["events"]) == 2, 10)
+        artifact = store_artifact(stack, project_id, f"models/{name}", uuid.uuid4().bytes * 2 * MIB)
+        publish_event(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": name, "artifact": artifact})
+    wait_until(lambda: len(owner.get(f"/api/projects/{project_id}/timeline")["events"]) == 2, 10)
     yield project_id
     owner.delete(f"/api/projects/{project_id}")
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: what it says is what the running stack does, and a client can be made of it."""
+"""The OpenAPI document matches the running stack, and a generator can create a client from it."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.api_client import Client
-from tests.support.running_stack import ROOT, RunningStack, running
+from tests.support.running_stack import ROOT, RunningStack, start_stack
 
 DOCUMENT = ROOT / "docs" / "openapi.json"
 CONFIGURATION = ROOT / "tests" / "e2e" / "schemathesis" / "schemathesis.toml"
-PROGRAMS = Path(sys.executable).parent
+PROGRAMS_FOLDER = Path(sys.executable).parent
 
-#: How many requests schemathesis makes up for each operation, beside those that it works out, and from what seed.
+#: The number of random requests that schemathesis generates for each operation, and their seed.
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "10")
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
@@ -35,48 +35,52 @@ print(get_project.sync(uuid.uuid4(), client=client).detail)
 """
 
 
-def ran(command: list[str | Path], **environment: str) -> str:
-    """What a command prints, which must end well."""
-    environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", **environment}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def run_command(command: list[str | Path], **environment: str) -> str:
+    """Run a command, and return its output.
+
+    Raises:
+        AssertionError: The command failed.
+    """
+    environment = {**os.environ, "PATH": f"{PROGRAMS_FOLDER}:{os.environ['PATH']}", **environment}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def signed_in(name: str, person: Client) -> dict[str, Any]:
-    """Somebody, as schemathesis reads of them in the format of Web Fuzzing Commons."""
-    return {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {person.api_key}"}]}
+def describe_user(name: str, user: Client) -> dict[str, Any]:
+    """Describe a user to schemathesis, in the format of Web Fuzzing Commons."""
+    return {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {user.api_key}"}]}
 
 
-def test_schemathesis_finds_nothing_that_is_not_so(tmp_path: Path) -> None:
-    """In a stack of its own, since it leaves a great many projects behind."""
-    users = tmp_path / "users.json"
-    with running(tmp_path / "local") as stack:
-        people = {"alice": stack.client("alice"), "mallory": stack.registered("mallory")}
-        users.write_text(json.dumps({"auth": [signed_in(name, person) for name, person in people.items()]}))
-        printed = ran(
+def test_schemathesis(tmp_path: Path) -> None:
+    """All checks of schemathesis pass. It runs on another stack, because it creates many projects."""
+    users_path = tmp_path / "users.json"
+    with start_stack(tmp_path / "local") as stack:
+        users = {"alice": stack.client("alice"), "mallory": stack.register_user("mallory")}
+        users_path.write_text(json.dumps({"auth": [describe_user(name, user) for name, user in users.items()]}))
+        output = run_command(
             [
-                *(PROGRAMS / "schemathesis", "--config-file", CONFIGURATION, "run", DOCUMENT),
+                *(PROGRAMS_FOLDER / "schemathesis", "--config-file", CONFIGURATION, "run", DOCUMENT),
                 *("--url", stack.description["base_url"]),
                 *("--max-examples", EXAMPLES, "--seed", SEED, "--no-color"),
             ],
-            PROJECTS_API_USERS=str(users),
+            PROJECTS_API_USERS=str(users_path),
             PYTHONPATH=str(ROOT),
         )
-    print(printed)
+    print(output)
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
-        assert f"✅ {phase}" in printed.partition("SUMMARY")[2], printed
+        assert f"✅ {phase}" in output.partition("SUMMARY")[2], output
     operations = sum(len(item) for item in json.loads(DOCUMENT.read_text())["paths"].values())
-    assert f"Tested: {operations}" in printed
+    assert f"Tested: {operations}" in output
 
 
-def test_a_client_that_a_generator_made_of_it_lists_projects(stack: RunningStack, tmp_path: Path) -> None:
+def test_generated_client(stack: RunningStack, tmp_path: Path) -> None:
     target = tmp_path / "projects_api_client"
-    generate: list[str | Path] = [PROGRAMS / "openapi-python-client", "generate", "--fail-on-warning"]
-    ran([*generate, "--path", DOCUMENT, "--meta", "none", "--output-path", target])
+    generate: list[str | Path] = [PROGRAMS_FOLDER / "openapi-python-client", "generate", "--fail-on-warning"]
+    run_command([*generate, "--path", DOCUMENT, "--meta", "none", "--output-path", target])
     key = stack.client("alice").api_key
-    printed = ran([sys.executable, "-c", CLIENT, stack.description["base_url"], key], PYTHONPATH=str(tmp_path))
-    assert printed.splitlines() == [
+    output = run_command([sys.executable, "-c", CLIENT, stack.description["base_url"], key], PYTHONPATH=str(tmp_path))
+    assert output.splitlines() == [
         "Card fraud owner [('dataset', 2026), ('experiment', 2026), ('model', 2026), ('report', 2026)]",
         "There is no such project, or you are not a member of it. GET /api/projects lists yours.",
     ]

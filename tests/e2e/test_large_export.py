@@ -1,4 +1,4 @@
-"""A large artifact, from the bucket to a client with no code of its own for it."""
+"""A large artifact, exported to general HTTP clients."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.test_session import announce, eventually
+from tests.e2e.test_session import publish_event, wait_until
 from tests.support.api_client import Client
 from tests.support.running_stack import RunningStack
 
@@ -21,7 +21,7 @@ BLOCK = bytes(range(256)) * 4096 * 16  # 16 MiB
 
 @pytest.fixture
 def size(pytestconfig: pytest.Config) -> int:
-    """How large the artifact is, in bytes: moto keeps it in memory, SeaweedFS on the disk."""
+    """Return the size of the artifact in bytes. moto keeps it in memory, SeaweedFS on disk."""
     return (1024 if pytestconfig.getoption("engines") == "real" else 48) * MIB
 
 
@@ -37,12 +37,12 @@ def project_id(stack: RunningStack, alice: Client, size: int) -> str:
             Bucket=stack.buckets["artifacts"], Key=key, Body=file, ContentLength=size, ChecksumAlgorithm="CRC32"
         )
     artifact = {"key": key, "content_type": "application/octet-stream"}
-    announce(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "large", "artifact": artifact})
-    eventually(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
+    publish_event(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "large", "artifact": artifact})
+    wait_until(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
     return project_id
 
 
-def assert_whole(archive: Path, size: int) -> None:
+def assert_complete(archive: Path, size: int) -> None:
     checksum = 0
     for _ in range(size // len(BLOCK)):
         checksum = zlib.crc32(BLOCK, checksum)
@@ -54,16 +54,16 @@ def assert_whole(archive: Path, size: int) -> None:
     archive.unlink()
 
 
-def test_curl_and_requests_end_with_the_archive_of_a_large_artifact(
+def test_download_with_curl_and_requests(
     stack: RunningStack, alice: Client, project_id: str, size: int, tmp_path: Path
 ) -> None:
-    url, key = f"{stack.description['base_url']}/api/projects/{project_id}/export", f"Bearer {alice.api_key}"
+    url, authorization = f"{stack.description['base_url']}/api/projects/{project_id}/export", f"Bearer {alice.api_key}"
     archive = tmp_path / "archive.zip"
-    curl = ["curl", "-fsSL", "-H", f"Authorization: {key}", "-o", str(archive), url]
+    curl = ["curl", "-fsSL", "-H", f"Authorization: {authorization}", "-o", str(archive), url]
     subprocess.run(curl, check=True, timeout=300)
-    assert_whole(archive, size)
-    answer = requests.get(url, headers={"Authorization": key}, stream=True, timeout=300)
-    answer.raise_for_status()
-    with answer, archive.open("wb") as file:
-        shutil.copyfileobj(answer.raw, file)
-    assert_whole(archive, size)
+    assert_complete(archive, size)
+    response = requests.get(url, headers={"Authorization": authorization}, stream=True, timeout=300)
+    response.raise_for_status()
+    with response, archive.open("wb") as file:
+        shutil.copyfileobj(response.raw, file)
+    assert_complete(archive, size)

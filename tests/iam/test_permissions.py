@@ -1,7 +1,7 @@
-"""Each function has the permissions that it uses, and no other.
+"""Least privilege: each function has the permissions that it uses, and no others.
 
-Everything that the functions ever do is done once, each under the policies of its own role, as the stack was created.
-Then each permission is taken away in turn, and something that was done must be denied.
+A tour makes every request that the functions can make to AWS, each under the policies of its function's role. Then each
+permission is removed in turn, and IAM must deny one of the requests.
 """
 
 from __future__ import annotations
@@ -12,176 +12,191 @@ from typing import Any
 
 import pytest
 
-from local.deployment import resolved_outputs
+from local.deployment import read_resolved_properties
 from local.template import load_template
 from tests.support.iam_enforcement import Enforcement
-from tests.support.iam_requests import Request, bucket_arn, bus_arn, dynamodb, object_arn, queue_arn
+from tests.support.iam_requests import IamRequest, bucket_arn, bus_arn, dynamodb_request, object_arn, queue_arn
 from tests.support.iam_simulator import Policy, Principal
-from tests.support.iam_tour import tour
+from tests.support.iam_tour import use_all_permissions
 from tests.support.in_process_app import InProcessApp
 
-FUNCTIONS = [name for name, one in load_template()["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
+FUNCTIONS = [
+    name for name, resource in load_template()["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"
+]
 ID = "0a0b0c0d-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
-def toured(session_app: InProcessApp) -> Enforcement:
-    """The permissions, after everything has been done."""
-    session_app.permissions.asked.clear()
-    tour(session_app)
-    session_app.forget()
+def enforcement(session_app: InProcessApp) -> Enforcement:
+    """Make all requests of all functions, and return the enforcement, which recorded them."""
+    session_app.permissions.requests.clear()
+    use_all_permissions(session_app)
+    session_app.reset()
     return session_app.permissions
 
 
-def without_one(policy: Policy) -> Iterator[tuple[str, Policy]]:
-    """The policy without each of its permissions in turn: an action, or one resource or partition key of an action."""
-    single = [
-        statement | {"Action": action} for statement in policy["Statement"] for action in _listed(statement["Action"])
+def remove_each_permission(policy: Policy) -> Iterator[tuple[str, Policy]]:
+    """Yield the policy without each of its permissions in turn, and the name of this permission.
+
+    A permission is an action, or one resource or one condition value of an action.
+    """
+    statements = [
+        statement | {"Action": action} for statement in policy["Statement"] for action in _as_list(statement["Action"])
     ]
-    for number, statement in enumerate(single):
-        for what, less in _lessened(statement):
-            rest = [*single[:number], *less, *single[number + 1 :]]
-            yield f"{statement['Action']}{what}", policy | {"Statement": rest}
+    for number, statement in enumerate(statements):
+        for removed, replacement in _reduce_statement(statement):
+            rest = [*statements[:number], *replacement, *statements[number + 1 :]]
+            yield f"{statement['Action']}{removed}", policy | {"Statement": rest}
 
 
-def _lessened(statement: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _reduce_statement(statement: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     yield "", []
-    resources = _listed(statement["Resource"])
+    resources = _as_list(statement["Resource"])
     for resource in resources if len(resources) > 1 else []:
-        yield f" on {resource}", [statement | {"Resource": [one for one in resources if one != resource]}]
+        yield f" on {resource}", [statement | {"Resource": [other for other in resources if other != resource]}]
     for operator, condition in statement.get("Condition", {}).items():
         for key, values in condition.items():
             for value in values if len(values) > 1 else []:
-                rest = {operator: {key: [one for one in values if one != value]}}
+                rest = {operator: {key: [other for other in values if other != value]}}
                 yield f" of {value}", [statement | {"Condition": rest}]
 
 
-def _listed(value: str | list[str]) -> list[str]:
+def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_needs_each_of_its_permissions(toured: Enforcement, function: str) -> None:
-    role, asked = toured.roles[function], list(toured.asked[function].values())
-    assert all(toured.simulator.allowed(role, asked))
+def test_function_needs_each_permission(enforcement: Enforcement, function: str) -> None:
+    role, requests = enforcement.roles[function], list(enforcement.requests[function].values())
+    assert all(enforcement.simulator.evaluate(role, requests))
     unused = []
-    for place, policy in enumerate(role.identity[1:], 1):
-        for what, less in without_one(policy):
-            policies = [*role.identity[:place], less, *role.identity[place + 1 :]]
-            if all(toured.simulator.allowed(replace(role, identity=policies), asked)):
-                unused.append(what)
+    for index, policy in enumerate(role.identity[1:], 1):
+        for removed, reduced_policy in remove_each_permission(policy):
+            policies = [*role.identity[:index], reduced_policy, *role.identity[index + 1 :]]
+            if all(enforcement.simulator.evaluate(replace(role, identity=policies), requests)):
+                unused.append(removed)
     assert unused == []
 
 
-def test_every_statement_of_the_boundary_is_needed_by_a_function(toured: Enforcement) -> None:
-    ((boundary,),) = {tuple(map(repr, role.boundary or ())) for role in toured.roles.values()}
-    (policy,) = next(iter(toured.roles.values())).boundary or ()
+def test_boundary_needs_each_statement(enforcement: Enforcement) -> None:
+    ((boundary,),) = {tuple(map(repr, role.boundary or ())) for role in enforcement.roles.values()}
+    (policy,) = next(iter(enforcement.roles.values())).boundary or ()
     assert repr(policy) == boundary
     for number, statement in enumerate(policy["Statement"]):
-        less = policy | {"Statement": [*policy["Statement"][:number], *policy["Statement"][number + 1 :]]}
-        answers = [
-            toured.simulator.allowed(replace(role, boundary=[less]), list(toured.asked[name].values()))
-            for name, role in toured.roles.items()
+        reduced_policy = policy | {"Statement": [*policy["Statement"][:number], *policy["Statement"][number + 1 :]]}
+        decisions = [
+            enforcement.simulator.evaluate(
+                replace(role, boundary=[reduced_policy]), list(enforcement.requests[name].values())
+            )
+            for name, role in enforcement.roles.items()
         ]
-        assert not all(map(all, answers)), statement
+        assert not all(map(all, decisions)), statement
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_boundary_alone_keeps_a_function_out_of_the_logs_of_others(toured: Enforcement, function: str) -> None:
+def test_boundary_protects_other_logs(enforcement: Enforcement, function: str) -> None:
+    """The boundary denies writing to a log group of another stack, which the identity-based policies allow."""
     stream = "arn:aws:logs:eu-west-1:123456789012:log-group:another:log-stream:s"
-    asked, role = [Request("logs:PutLogEvents", stream)], toured.roles[function]
-    assert toured.simulator.allowed(role, asked) == [False]
-    assert toured.simulator.allowed(replace(role, boundary=None), asked) == [True]
+    requests, role = [IamRequest("logs:PutLogEvents", stream)], enforcement.roles[function]
+    assert enforcement.simulator.evaluate(role, requests) == [False]
+    assert enforcement.simulator.evaluate(replace(role, boundary=None), requests) == [True]
 
 
-def denied(app: InProcessApp) -> Iterator[tuple[str, Request]]:  # noqa: C901, PLR0912 - a table
-    """Requests that are like those that a function makes, but not its business."""
+def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]]:  # noqa: C901, PLR0912 - a table
+    """Yield functions with requests that they must not make, although other functions or stacks make similar ones."""
     stack, table = app.stack, app.stack.table
     project, user, key = f"PROJECT#{ID}", f"USER#{ID}", "APIKEY#0123456789abcdef"
     artifact, archive = object_arn(stack.artifacts, f"projects/{ID}/a"), object_arn(stack.exports, f"{ID}/e.zip")
-    queues = {source.function: queue_arn(source.queue_url) for source in stack.sources}
+    queues = {source.function: queue_arn(source.queue_url) for source in stack.event_sources}
     reads = ("GetItem", "BatchGetItem", "Query")
     for function in FUNCTIONS:
         for action in ("Scan", "DeleteTable", "PartiQLSelect"):
-            yield function, Request(f"dynamodb:{action}", dynamodb("GetItem", table, []).resource)
-        yield function, dynamodb("GetItem", "another-table", [project])
-        yield function, Request("s3:GetObject", object_arn("another-bucket", f"projects/{ID}/a"))
-        yield function, Request("s3:PutObject", artifact)
-        yield function, Request("s3:DeleteObject", artifact)
-        yield function, Request("s3:GetObject", object_arn(stack.artifacts, "elsewhere/a"))
-        yield function, Request("s3:PutBucketPolicy", bucket_arn(stack.exports))
-        yield function, Request("sqs:SendMessage", queue_arn("another-queue"))
-        yield function, Request("sqs:PurgeQueue", queue_arn("projects-exports"))
-        yield function, Request("events:PutEvents", bus_arn("another-bus"))
-        yield function, Request("lambda:InvokeFunction", f"arn:aws:lambda:eu-west-1:123456789012:function:{function}")
-        yield function, Request("logs:CreateLogGroup", "arn:aws:logs:eu-west-1:123456789012:log-group:another")
+            yield function, IamRequest(f"dynamodb:{action}", dynamodb_request("GetItem", table, []).resource)
+        yield function, dynamodb_request("GetItem", "another-table", [project])
+        yield function, IamRequest("s3:GetObject", object_arn("another-bucket", f"projects/{ID}/a"))
+        yield function, IamRequest("s3:PutObject", artifact)
+        yield function, IamRequest("s3:DeleteObject", artifact)
+        yield function, IamRequest("s3:GetObject", object_arn(stack.artifacts, "elsewhere/a"))
+        yield function, IamRequest("s3:PutBucketPolicy", bucket_arn(stack.exports))
+        yield function, IamRequest("sqs:SendMessage", queue_arn("another-queue"))
+        yield function, IamRequest("sqs:PurgeQueue", queue_arn("projects-exports"))
+        yield function, IamRequest("events:PutEvents", bus_arn("another-bus"))
+        yield (
+            function,
+            IamRequest("lambda:InvokeFunction", f"arn:aws:lambda:eu-west-1:123456789012:function:{function}"),
+        )
+        yield function, IamRequest("logs:CreateLogGroup", "arn:aws:logs:eu-west-1:123456789012:log-group:another")
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-            yield function, Request(action, "arn:aws:logs:eu-west-1:123456789012:log-group:another:log-stream:s")
+            yield function, IamRequest(action, "arn:aws:logs:eu-west-1:123456789012:log-group:another:log-stream:s")
         for worker, queue in queues.items():
             if function != worker:
                 for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage"):
-                    yield function, Request(action, queue)
+                    yield function, IamRequest(action, queue)
         if function not in {"Authorize", "CreateApiKey", "RevokeApiKey"}:
             for action in (*reads, "PutItem", "UpdateItem", "DeleteItem"):
-                yield function, dynamodb(action, table, [key])
+                yield function, dynamodb_request(action, table, [key])
         if function != "AssembleExport":
-            yield function, Request("s3:GetObject", artifact)
-            yield function, Request("s3:PutObject", archive)
-            yield function, Request("events:PutEvents", bus_arn(stack.bus))
+            yield function, IamRequest("s3:GetObject", artifact)
+            yield function, IamRequest("s3:PutObject", archive)
+            yield function, IamRequest("events:PutEvents", bus_arn(stack.bus))
         if function not in {"AssembleExport", "PurgeProject"}:
-            yield function, Request("s3:DeleteObjectVersion", archive)
+            yield function, IamRequest("s3:DeleteObjectVersion", archive)
         if function not in {"AssembleExport", "GetArchive", "PurgeProject", "StartExport"}:
-            yield function, Request("s3:ListBucket", bucket_arn(stack.exports))
+            yield function, IamRequest("s3:ListBucket", bucket_arn(stack.exports))
     for function in ("Authorize", "RegisterUser", "CreateApiKey", "RevokeApiKey"):
         for action in (*reads, "PutItem", "UpdateItem", "DeleteItem"):
-            yield function, dynamodb(action, table, [project])
+            yield function, dynamodb_request(action, table, [project])
     for function in ("GetProject", "UpdateProject", "GetTimeline", "ListMembers", "GetExport", "ListExports"):
         for action in (*reads, "PutItem", "DeleteItem"):
-            yield function, dynamodb(action, table, [user])
-    # one partition that is a function's business does not make another so
-    yield "GetProject", dynamodb("BatchGetItem", table, [project, user])
-    yield "GetProject", dynamodb("BatchGetItem", table, [project, key])
-    yield "AddMember", dynamodb("BatchGetItem", table, [project, "EMAIL#a@example.com", key])
-    yield "RecordResource", dynamodb("UpdateItem", table, [project, user])
-    yield "ScheduleExports", dynamodb("Query", table, ["PURGE#0"], "pending_work")
-    yield "ResumeStalled", dynamodb("Query", table, ["DUE#0"], "pending_work")
-    yield "GetTimeline", dynamodb("Query", table, [project], "pending_work")
+            yield function, dynamodb_request(action, table, [user])
+    # a permission for one partition does not extend to another in the same call
+    yield "GetProject", dynamodb_request("BatchGetItem", table, [project, user])
+    yield "GetProject", dynamodb_request("BatchGetItem", table, [project, key])
+    yield "AddMember", dynamodb_request("BatchGetItem", table, [project, "EMAIL#a@example.com", key])
+    yield "RecordResource", dynamodb_request("UpdateItem", table, [project, user])
+    yield "ScheduleExports", dynamodb_request("Query", table, ["PURGE#0"], "pending_work")
+    yield "ResumeStalled", dynamodb_request("Query", table, ["DUE#0"], "pending_work")
+    yield "GetTimeline", dynamodb_request("Query", table, [project], "pending_work")
 
 
-def test_what_is_not_a_functions_business_is_denied_to_it(app: InProcessApp) -> None:
+def test_foreign_requests_are_denied(app: InProcessApp) -> None:
     permissions = app.permissions
-    requests = list(denied(app))
+    requests = list(build_foreign_requests(app))
     assert len(requests) > 500
-    granted = []
+    allowed_requests = []
     for function in FUNCTIONS:
-        asked = [request for name, request in requests if name == function]
-        answers = permissions.simulator.allowed(permissions.roles[function], asked)
-        granted += [f"{function}: {request}" for request, allowed in zip(asked, answers, strict=True) if allowed]
-    assert granted == []
+        own_requests = [request for name, request in requests if name == function]
+        decisions = permissions.simulator.evaluate(permissions.roles[function], own_requests)
+        allowed_requests += [
+            f"{function}: {request}" for request, is_allowed in zip(own_requests, decisions, strict=True) if is_allowed
+        ]
+    assert allowed_requests == []
 
 
-def test_nothing_is_answered_to_who_comes_without_tls(app: InProcessApp) -> None:
+def test_requests_without_tls_are_denied(app: InProcessApp) -> None:
     simulator, stack = app.permissions.simulator, app.stack
-    everything = Principal("arn:aws:iam::123456789012:role/operator", [_allowing("s3:*"), _allowing("sqs:*")])
-    queues = [queue_arn(url) for one in resolved_outputs().values() for url in one.get("Queues", [])]
+    operator = Principal("arn:aws:iam::123456789012:role/operator", [_build_policy("s3:*"), _build_policy("sqs:*")])
+    queues = [
+        queue_arn(url) for properties in read_resolved_properties().values() for url in properties.get("Queues", [])
+    ]
     assert len(queues) == 6
-    requests = [Request("s3:ListBucket", bucket_arn(bucket)) for bucket in (stack.artifacts, stack.exports)]
-    requests += [Request("s3:GetObject", object_arn(bucket, "k")) for bucket in (stack.artifacts, stack.exports)]
-    requests += [Request("sqs:SendMessage", queue) for queue in queues]
-    assert all(simulator.allowed(everything, requests))
-    assert not any(simulator.allowed(everything, requests, secure=False))
+    requests = [IamRequest("s3:ListBucket", bucket_arn(bucket)) for bucket in (stack.artifacts, stack.exports)]
+    requests += [IamRequest("s3:GetObject", object_arn(bucket, "k")) for bucket in (stack.artifacts, stack.exports)]
+    requests += [IamRequest("sqs:SendMessage", queue) for queue in queues]
+    assert all(simulator.evaluate(operator, requests))
+    assert not any(simulator.evaluate(operator, requests, secure=False))
 
 
-def _allowing(action: str) -> Policy:
+def _build_policy(action: str) -> Policy:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
 
 
 @pytest.mark.parametrize("queue", ["projects-events", "projects-events-dead-letters"])
-def test_the_stacks_own_rule_alone_may_send_to_the_events_queues(app: InProcessApp, queue: str) -> None:
+def test_events_queues_accept_own_rule_only(app: InProcessApp, queue: str) -> None:
     simulator, rule = app.permissions.simulator, "arn:aws:events:eu-west-1:123456789012:rule/projects/"
-    (own,) = simulator.resource_policies[queue_arn(queue)]["Statement"][0]["Condition"]["ArnEquals"].values()
-    assert own.startswith(rule)
+    (own_rule,) = simulator.resource_policies[queue_arn(queue)]["Statement"][0]["Condition"]["ArnEquals"].values()
+    assert own_rule.startswith(rule)
     bus = Principal("events.amazonaws.com")
-    for source, allowed in ((own, True), (f"{rule}another", False)):
-        asked = Request("sqs:SendMessage", queue_arn(queue), (("aws:SourceArn", (source,)),))
-        assert simulator.allowed(bus, [asked]) == [allowed]
+    for source, is_allowed in ((own_rule, True), (f"{rule}another", False)):
+        request = IamRequest("sqs:SendMessage", queue_arn(queue), (("aws:SourceArn", (source,)),))
+        assert simulator.evaluate(bus, [request]) == [is_allowed]

@@ -1,4 +1,4 @@
-"""Many at once, really at once: what was answered is what is so afterwards."""
+"""Concurrent callers: the final state matches the results that the callers got."""
 
 import random
 import threading
@@ -27,7 +27,20 @@ DAY = (2026, 2, 10, 9, 0)
 
 
 class Crowd:
-    """Some people, projects that they share, and what they were answered."""
+    """Users who change shared projects concurrently, and the results of their calls.
+
+    Attributes:
+        people: The users.
+        callers: The same users as callers of the domain.
+        owners: The owner of each project.
+        memberships: The additions minus the removals, per project and user: 1 for a member, 0 for anyone else.
+        uncertain: Projects and users whose change raised an error, so that the count may be wrong.
+        deletions: The number of successful deletions per project.
+        requested_names: The names that a project may have.
+        events: The recorded events of each project.
+        created: The projects created with an Idempotency-Key, per owner and key.
+        unavailable_count: The number of calls that raised `StorageUnavailableError`.
+    """
 
     def __init__(self) -> None:
         self.people = [users.register(f"{uuid.uuid4()}@example.com", str(number)) for number in range(5)]
@@ -38,71 +51,73 @@ class Crowd:
             self.owners[self.create(owner, None)] = owner
         self.lock = threading.Lock()
         self.memberships: Counter[tuple[ProjectId, str]] = Counter()
-        self.unsure: set[tuple[ProjectId, str]] = set()
+        self.uncertain: set[tuple[ProjectId, str]] = set()
         self.deletions: Counter[ProjectId] = Counter()
-        self.given_names: dict[ProjectId, set[str]] = {project_id: {"n"} for project_id in self.owners}
-        self.announced: dict[ProjectId, set[Event]] = {project_id: set() for project_id in self.owners}
+        self.requested_names: dict[ProjectId, set[str]] = {project_id: {"n"} for project_id in self.owners}
+        self.events: dict[ProjectId, set[Event]] = {project_id: set() for project_id in self.owners}
         self.created: dict[tuple[str, str], set[ProjectId]] = {}
-        self.given_up = 0
+        self.unavailable_count = 0
 
     @staticmethod
     def create(owner: Caller, key: str | None) -> ProjectId:
         return projects.create(owner, name="n", description="", idempotency_key=key).id
 
-    def act(self, seed: int) -> None:
-        """What one of them does, one thing after the other, by chance."""
-        chance = random.Random(seed)
-        acts = [self.add, self.add, self.remove, self.leave, self.rename, self.announce, self.announce, self.announce,
-                self.create_again, self.export]  # fmt: skip
+    def run(self, seed: int) -> None:
+        """Make random calls, one after another."""
+        generator = random.Random(seed)
+        actions = [self.add, self.add, self.remove, self.leave, self.rename, self.record, self.record, self.record,
+                   self.create_again, self.export]  # fmt: skip
         for step in range(STEPS):
-            project_id = chance.choice(list(self.owners))
-            act = self.delete if step > STEPS // 2 and chance.random() < 0.02 else chance.choice(acts)
+            project_id = generator.choice(list(self.owners))
+            action = self.delete if step > STEPS // 2 and generator.random() < 0.02 else generator.choice(actions)
             try:
-                act(chance, project_id)
+                action(generator, project_id)
             except StorageUnavailableError:
                 with self.lock:
-                    self.given_up += 1
+                    self.unavailable_count += 1
             except ProjectsError:
                 pass
 
-    def membership(self, project_id: ProjectId, user_id: str, change: Any, difference: int) -> None:
+    def change_membership(self, project_id: ProjectId, user_id: str, change: Any, difference: int) -> None:
         try:
-            counts = change()
+            is_changed = change()
         except StorageUnavailableError:
-            self.unsure.add((project_id, user_id))
+            self.uncertain.add((project_id, user_id))
             raise
         with self.lock:
-            self.memberships[project_id, user_id] += difference if counts else 0
+            self.memberships[project_id, user_id] += difference if is_changed else 0
 
-    def add(self, chance: random.Random, project_id: ProjectId) -> None:
-        user, role = chance.choice(self.people), chance.choice([Role.VIEWER, Role.EDITOR, Role.ADMIN])
+    def add(self, generator: random.Random, project_id: ProjectId) -> None:
+        user, role = generator.choice(self.people), generator.choice([Role.VIEWER, Role.EDITOR, Role.ADMIN])
         owner = self.owners[project_id].user_id
-        self.membership(project_id, user.id, lambda: members.add(owner, project_id, email=user.email, role=role)[1], 1)
+        self.change_membership(
+            project_id, user.id, lambda: members.add(owner, project_id, email=user.email, role=role)[1], 1
+        )
 
-    def remove(self, chance: random.Random, project_id: ProjectId, by: str | None = None) -> None:
-        user, owner = chance.choice(self.people), self.owners[project_id].user_id
-        remover = user.id if by else owner
+    def remove(self, generator: random.Random, project_id: ProjectId, *, by_themselves: bool = False) -> None:
+        user, owner = generator.choice(self.people), self.owners[project_id].user_id
+        remover = user.id if by_themselves else owner
 
-        def removed() -> bool:
+        def remove() -> bool:
             members.remove(remover, project_id, user.id)
             return True
 
-        self.membership(project_id, user.id, removed, -1)
+        self.change_membership(project_id, user.id, remove, -1)
 
-    def leave(self, chance: random.Random, project_id: ProjectId) -> None:
-        self.remove(chance, project_id, by="themselves")
+    def leave(self, generator: random.Random, project_id: ProjectId) -> None:
+        self.remove(generator, project_id, by_themselves=True)
 
-    def rename(self, chance: random.Random, project_id: ProjectId) -> None:
-        name = str(chance.random())
-        self.given_names[project_id].add(name)
-        projects.update(chance.choice(self.people).id, project_id, name=name, description=None)
+    def rename(self, generator: random.Random, project_id: ProjectId) -> None:
+        name = str(generator.random())
+        self.requested_names[project_id].add(name)
+        projects.update(generator.choice(self.people).id, project_id, name=name, description=None)
 
-    def announce(self, chance: random.Random, project_id: ProjectId) -> None:
+    def record(self, generator: random.Random, project_id: ProjectId) -> None:
         events = [
-            Event(chance.choice(TYPES), chance.choice(IDS), chance.choice(CHANGES), chance.randrange(30))
-            for _ in range(chance.choice([1, 1, 5]))
+            Event(generator.choice(TYPES), generator.choice(IDS), generator.choice(CHANGES), generator.randrange(30))
+            for _ in range(generator.choice([1, 1, 5]))
         ]
-        seen = [
+        versions = [
             resource_from_event(
                 id=ResourceId(event.id),
                 type=ResourceType(event.type),
@@ -114,61 +129,67 @@ class Crowd:
             )
             for event in events
         ]
-        for _ in range(chance.choice([1, 1, 2])):
-            delivered = False
-            while not delivered:  # as the queue does
+        for _ in range(generator.choice([1, 1, 2])):
+            is_delivered = False
+            while not is_delivered:  # the queue delivers a failed message again
                 with suppress(StorageUnavailableError):
-                    resources.record(project_id, seen)
-                    delivered = True
+                    resources.record(project_id, versions)
+                    is_delivered = True
         with self.lock:
-            self.announced[project_id].update(events)
+            self.events[project_id].update(events)
 
-    def create_again(self, chance: random.Random, _: ProjectId) -> None:
-        owner, key = chance.choice(self.callers), chance.choice("ab")
-        made = self.create(owner, key)
+    def create_again(self, generator: random.Random, _: ProjectId) -> None:
+        owner, key = generator.choice(self.callers), generator.choice("ab")
+        project_id = self.create(owner, key)
         with self.lock:
-            self.created.setdefault((owner.user_id, key), set()).add(made)
+            self.created.setdefault((owner.user_id, key), set()).add(project_id)
 
-    def export(self, chance: random.Random, project_id: ProjectId) -> None:
-        export_requests.start(chance.choice(self.people).id, project_id)
+    def export(self, generator: random.Random, project_id: ProjectId) -> None:
+        export_requests.start(generator.choice(self.people).id, project_id)
 
     def delete(self, _: random.Random, project_id: ProjectId) -> None:
         projects.delete(self.owners[project_id].user_id, project_id)
         with self.lock:
             self.deletions[project_id] += 1
 
-    def timeline_of(self, project_id: ProjectId) -> list[tuple[str, str, str]]:
-        """What the events say when each is heard once, in any order."""
+    def expected_timeline(self, project_id: ProjectId) -> list[tuple[str, str, str]]:
+        """Return the type, id and name of each resource after the recorded events."""
         model = Project(project_id, "", "", "", "", "", {})
-        for event in self.announced[project_id]:
+        for event in self.events[project_id]:
             model.record(event)
-        return [(one.type, one.id, one.name) for one in model.resources()]
+        return [(resource.type, resource.id, resource.name) for resource in model.resources()]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_a_crowd_was_answered_is_what_is_so_afterwards(app: InProcessApp, seed: int) -> None:
+def test_concurrent_callers(app: InProcessApp, seed: int) -> None:
     crowd = Crowd()
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(crowd.act, range(seed * THREADS, (seed + 1) * THREADS)))
-    assert app.broken_invariants() == []
-    assert crowd.given_up <= THREADS * STEPS // 50
-    assert all(len(made) == 1 for made in crowd.created.values()), "an Idempotency-Key made two projects"
-    assert all(count == 1 for count in crowd.deletions.values()), "a project was deleted twice"
+        list(pool.map(crowd.run, range(seed * THREADS, (seed + 1) * THREADS)))
+    assert app.find_broken_invariants() == []
+    assert crowd.unavailable_count <= THREADS * STEPS // 50
+    assert all(len(project_ids) == 1 for project_ids in crowd.created.values()), (
+        "An Idempotency-Key created two projects."
+    )
+    assert all(count == 1 for count in crowd.deletions.values()), "A project was deleted twice."
     for project_id, owner in crowd.owners.items():
         if project_id in crowd.deletions:
             purge.purge_project(project_id, should_continue=lambda: True)
-            assert app.items(project_id) == []
+            assert app.find_items(project_id) == []
             continue
         project = projects.get(owner.user_id, project_id).project
-        assert project.name in crowd.given_names[project_id]
-        there = {one.user_id for one in members.list_page(owner.user_id, project_id, limit=100, offset=0).members}
+        assert project.name in crowd.requested_names[project_id]
+        member_ids = {
+            member.user_id for member in members.list_page(owner.user_id, project_id, limit=100, offset=0).members
+        }
         for user in crowd.people:
-            if user.id != owner.user_id and (project_id, user.id) not in crowd.unsure:
-                assert crowd.memberships[project_id, user.id] == (user.id in there)
-        shown = resources.timeline(
+            if user.id != owner.user_id and (project_id, user.id) not in crowd.uncertain:
+                assert crowd.memberships[project_id, user.id] == (user.id in member_ids)
+        listed = resources.list_timeline(
             owner.user_id, project_id, type_=None, cursor=None, limit=1000, descending=False
         ).resources  # fmt: skip
-        assert [(one.type, one.id, one.name) for one in shown] == crowd.timeline_of(project_id)
+        assert [(resource.type, resource.id, resource.name) for resource in listed] == crowd.expected_timeline(
+            project_id
+        )
     app.process_queues()
-    app.dead_letters()
-    assert app.broken_invariants() == []
+    app.take_dead_letters()
+    assert app.find_broken_invariants() == []

@@ -1,4 +1,4 @@
-"""A transaction whose answer was lost is sent again with the same token, and has happened once."""
+"""Transactions whose response is lost: the client repeats them with the same token, and they take effect once."""
 
 import json
 import uuid
@@ -16,31 +16,36 @@ from tests.support.in_process_app import InProcessApp
 
 
 @contextmanager
-def answers_lost(times: int) -> Iterator[list[str]]:
-    """Has the first answers to each transaction be lost, though it was done. Gives the token of every try."""
-    direct, tokens = Endpoint._do_get_response, list[str]()  # type: ignore[attr-defined]  # in no stub
+def lose_responses(times: int) -> Iterator[list[str]]:
+    """Lose the responses to the first attempts of each transaction, which DynamoDB executes.
 
-    def forgetful(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Any:
-        outcome = direct(endpoint, request, operation_model, context)
+    Args:
+        times: The number of lost responses per transaction.
+
+    Yields:
+        The token of every attempt.
+    """
+    send_direct, tokens = Endpoint._do_get_response, list[str]()  # type: ignore[attr-defined]  # in no stub
+
+    def send(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Any:
+        outcome = send_direct(endpoint, request, operation_model, context)
         if operation_model.name != "TransactWriteItems":
             return outcome
         tokens.append(json.loads(request.body)["ClientRequestToken"])
         return (None, ReadTimeoutError(endpoint_url=request.url)) if tokens.count(tokens[-1]) <= times else outcome
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Endpoint, "_do_get_response", forgetful)
+        patch.setattr(Endpoint, "_do_get_response", send)
         yield tokens
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_what_is_repeated_since_its_answer_was_lost_has_happened_once(
-    app: InProcessApp, alice: Client, bob: Client, times: int
-) -> None:
-    with answers_lost(times) as tokens:
+def test_repeated_transactions(app: InProcessApp, alice: Client, bob: Client, times: int) -> None:
+    with lose_responses(times) as tokens:
         project_id = alice.create("Once")
         added = alice.post(f"/api/projects/{project_id}/members", {"email": bob.email})
         resource = {"id": str(uuid.uuid4()), "name": "d"}
-        assert app.deliver([app.event("Dataset Created", project_id, resource)] * 3) == []
+        assert app.deliver([app.build_event("Dataset Created", project_id, resource)] * 3) == []
         started = alice.post(f"/api/projects/{project_id}/exports")
     assert (added.status, started.status) == (201, 202)
     assert [tokens.count(token) for token in dict.fromkeys(tokens)] == [times + 1] * 4
@@ -48,11 +53,11 @@ def test_what_is_repeated_since_its_answer_was_lost_has_happened_once(
     assert (project["dataset_count"], project["member_count"]) == (1, 2)
     assert [alice.get("/api/projects")["total"], bob.get("/api/projects")["total"]] == [1, 1]
     assert len(alice.get(f"/api/projects/{project_id}/exports")["items"]) == 1
-    assert app.broken_invariants() == []
-    removed = f"/api/projects/{project_id}/members/{bob.user_id}"
-    with answers_lost(times):
-        assert alice.delete(removed).status == 200
+    assert app.find_broken_invariants() == []
+    member_path = f"/api/projects/{project_id}/members/{bob.user_id}"
+    with lose_responses(times):
+        assert alice.delete(member_path).status == 200
         assert alice.delete(f"/api/projects/{project_id}").status == 200
     assert [alice.get("/api/projects")["total"], bob.get("/api/projects")["total"]] == [0, 0]
     app.process_queues()
-    assert app.items(project_id) == []
+    assert app.find_items(project_id) == []

@@ -1,4 +1,4 @@
-"""Archives open in every reader that people use, those that take ZIP64 too. `make test-readers` runs it."""
+"""Archives in the common ZIP readers, also archives that need ZIP64. `make test-readers` runs these tests."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.paths import unique_paths
-from projects_api.archive.plan import Copy, Directory, Header, directory, plan
+from projects_api.archive.plan import CopiedPart, Directory, Header, build_directory, plan
 from projects_api.archive.zip_writer import Entry, local_header
 
 MODIFIED = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
@@ -33,15 +33,24 @@ NAMES = [
 ]
 
 
-def written(entries: list[Entry], contents: Callable[[int], bytes | None], archive: Path) -> Path:
-    """The archive of ``entries`` as a file; what has no contents is zeros, which take no room on the disk."""
+def write_archive(entries: list[Entry], contents: Callable[[int], bytes | None], archive: Path) -> Path:
+    """Write an archive.
+
+    Args:
+        entries: The entries.
+        contents: Returns the content of an entry by its index, or None for zeros, which the file leaves as a hole.
+        archive: The file to write.
+
+    Returns:
+        The file.
+    """
     with archive.open("wb") as file:
         for part in plan(entries).parts:
-            for segment in [part.range] if isinstance(part, Copy) else part.segments:
+            for segment in [part.range] if isinstance(part, CopiedPart) else part.segments:
                 if isinstance(segment, Header):
                     file.write(local_header(entries[segment.index]))
                 elif isinstance(segment, Directory):
-                    file.write(directory(entries)[segment.start : segment.start + segment.size])
+                    file.write(build_directory(entries)[segment.start : segment.start + segment.size])
                 elif (content := contents(segment.index)) is None:
                     file.seek(segment.size, os.SEEK_CUR)
                 else:
@@ -49,36 +58,36 @@ def written(entries: list[Entry], contents: Callable[[int], bytes | None], archi
     return archive
 
 
-def crc32_of_zeros(size: int) -> int:
+def compute_crc32_of_zeros(size: int) -> int:
     checksum, block = 0, bytes(1 << 20)
     for _ in range(size >> 20):
         checksum = combine_crc32(checksum, zlib.crc32(block), len(block))
-    rest = size % len(block)
-    return combine_crc32(checksum, zlib.crc32(bytes(rest)), rest)
+    remainder = size % len(block)
+    return combine_crc32(checksum, zlib.crc32(bytes(remainder)), remainder)
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An entry over 4 GiB, an offset over 4 GiB, and over 65,535 entries."""
+def large_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write an archive with an entry over 4 GiB, an offset over 4 GiB, and more than 65,535 entries."""
     size = 4 * GIB + 5
     entries = [Entry("manifest.json", 2, zlib.crc32(b"{}"), MODIFIED)]
-    entries.append(Entry("models/large.bin", size, crc32_of_zeros(size), MODIFIED))
+    entries.append(Entry("models/large.bin", size, compute_crc32_of_zeros(size), MODIFIED))
     entries += [Entry(f"empty/{number:05}", 0, 0, MODIFIED) for number in range(65_600)]
     entries.append(Entry("last.txt", 5, zlib.crc32(b"found"), MODIFIED))
-    known = {0: b"{}", len(entries) - 1: b"found"}
-    return written(entries, known.get, tmp_path_factory.mktemp("large") / "large.zip")
+    contents = {0: b"{}", len(entries) - 1: b"found"}
+    return write_archive(entries, contents.get, tmp_path_factory.mktemp("large") / "large.zip")
 
 
 @pytest.fixture(scope="module")
-def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive of files with every kind of name."""
+def archive_of_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write an archive of files with every kind of name."""
     paths = unique_paths(NAMES)
     bodies = [b"" if name == "empty" else name.encode() * 1000 for name in NAMES]
     entries = [Entry(path, len(body), zlib.crc32(body), MODIFIED) for path, body in zip(paths, bodies, strict=True)]
-    return written(entries, bodies.__getitem__, tmp_path_factory.mktemp("named") / "named.zip")
+    return write_archive(entries, bodies.__getitem__, tmp_path_factory.mktemp("named") / "named.zip")
 
 
-#: What verifies every checksum of an archive.
+#: Commands that verify every checksum of an archive.
 VERIFIERS = {
     "python": ["python3", "-c", "import sys, zipfile; sys.exit(zipfile.ZipFile(sys.argv[1]).testzip())"],
     "unzip": ["unzip", "-tqq"],
@@ -86,7 +95,7 @@ VERIFIERS = {
     "bsdtar": ["bsdtar", "-xOf"],
 }
 
-#: What unpacks an archive into the folder it is called in.
+#: Commands that unpack an archive into the current folder.
 UNPACKERS = {
     "python": ["python3", "-m", "zipfile", "-e"],
     "unzip": ["unzip", "-qq"],
@@ -96,33 +105,34 @@ UNPACKERS = {
 }
 
 
-def ran(command: list[str], folder: Path) -> bytes:
+def run_command(command: list[str], folder: Path) -> bytes:
     environment = os.environ | {"LC_ALL": "C.UTF-8", "JAVA_TOOL_OPTIONS": ""}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
-    return done.stdout
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr[-2000:] + result.stdout[-2000:]
+    return result.stdout
 
 
 @pytest.mark.parametrize("reader", VERIFIERS)
-def test_a_large_archive_verifies(large: Path, reader: str, tmp_path: Path) -> None:
-    ran([*VERIFIERS[reader], str(large)], tmp_path)
+def test_verify_large_archive(large_archive: Path, reader: str, tmp_path: Path) -> None:
+    run_command([*VERIFIERS[reader], str(large_archive)], tmp_path)
 
 
-def test_java_finds_every_entry_of_a_large_archive(large: Path, tmp_path: Path) -> None:
-    listed = ran(["jar", "tf", str(large)], tmp_path).split()
+def test_java_lists_large_archive(large_archive: Path, tmp_path: Path) -> None:
+    listed = run_command(["jar", "tf", str(large_archive)], tmp_path).split()
     assert len(listed) == 65_603
-    ran(["jar", "xf", str(large), "last.txt", "manifest.json"], tmp_path)
+    run_command(["jar", "xf", str(large_archive), "last.txt", "manifest.json"], tmp_path)
     assert (tmp_path / "last.txt").read_bytes() == b"found"
 
 
 @pytest.mark.parametrize("reader", UNPACKERS)
-def test_every_kind_of_name_is_unpacked_inside_the_folder(named: Path, reader: str, tmp_path: Path) -> None:
+def test_unpack_names(archive_of_names: Path, reader: str, tmp_path: Path) -> None:
+    """Every file is unpacked inside the folder, under its path in the archive."""
     folder = tmp_path / "inside"
     folder.mkdir()
     if reader == "python":
-        ran([*UNPACKERS[reader], str(named), "."], folder)
+        run_command([*UNPACKERS[reader], str(archive_of_names), "."], folder)
     else:
-        ran([*UNPACKERS[reader], str(named)], folder)
+        run_command([*UNPACKERS[reader], str(archive_of_names)], folder)
     expected = {
         path: b"" if name == "empty" else name.encode() * 1000
         for path, name in zip(unique_paths(NAMES), NAMES, strict=True)

@@ -1,4 +1,4 @@
-"""``sam local invoke`` of every function with every event that there is for it."""
+"""`sam local invoke` of every function with each of its sample events."""
 
 import json
 from collections.abc import Iterator
@@ -8,36 +8,39 @@ from typing import Any
 import pytest
 
 from tests.support.sam_local import SamLocal
-from tests.support.sample_events import Event, differences, events
+from tests.support.sample_events import SampleEvent, find_differences, load_sample_events
 
-EVENTS = events()
+EVENTS = load_sample_events()
 
-#: How many containers run at once: as many as CI has processors.
-RESOURCES_PER_TRANSACTION = 2
+#: The number of containers that run in parallel: CI has as many processors.
+CONTAINERS = 2
 
 
 @pytest.fixture(scope="module")
-def answers(sam: SamLocal) -> Iterator[dict[Event, Future[Any]]]:
-    """What each event is answered with, in the end."""
-    with ThreadPoolExecutor(RESOURCES_PER_TRANSACTION) as pool:
+def responses(sam: SamLocal) -> Iterator[dict[SampleEvent, Future[Any]]]:
+    """Invoke the functions in the background, and yield the future response to each event."""
+    with ThreadPoolExecutor(CONTAINERS) as pool:
         yield {event: pool.submit(sam.invoke, event.function, event.content) for event in EVENTS}
         pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
-def test_an_event_is_answered_as_expected(
-    answers: dict[Event, Future[Any]], event: Event, capsys: pytest.CaptureFixture[str]
+def test_response_to_event(
+    responses: dict[SampleEvent, Future[Any]], event: SampleEvent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = answers[event].result()
-    found = list(differences(event.expected, answer))
+    response = responses[event].result()
+    differences = list(find_differences(event.expected, response))
     with capsys.disabled():
-        print(f"\n{event.function:16} {event.path.stem:32} {'DIFFERS' if found else 'ok':8}{redact(answer)}", end="")
-    assert not found
+        print(
+            f"\n{event.function:16} {event.path.stem:32} {'DIFFERS' if differences else 'ok':8}{summarize(response)}",
+            end="",
+        )
+    assert not differences
 
 
-def redact(answer: Any) -> str:
-    """An answer in a line."""
-    if "statusCode" in answer:
-        body = answer.get("body", "")
-        return f"{answer['statusCode']} {'' if answer.get('isBase64Encoded') else ' '.join(body.split())[:60]}"
-    return json.dumps(answer)[:64]
+def summarize(response: Any) -> str:
+    """Return a line about a response."""
+    if "statusCode" in response:
+        body = response.get("body", "")
+        return f"{response['statusCode']} {'' if response.get('isBase64Encoded') else ' '.join(body.split())[:60]}"
+    return json.dumps(response)[:64]

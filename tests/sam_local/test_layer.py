@@ -1,4 +1,4 @@
-"""What ``make build`` puts into the layer."""
+"""The content of the built layer."""
 
 import importlib.metadata
 import importlib.util
@@ -20,81 +20,92 @@ LAYER = ROOT / ".aws-sam" / "build" / "CoreLayer" / "python"
 SERVICES = ("dynamodb", "events", "s3", "sqs")
 MIB = 1 << 20
 
-CUT = Loader(extra_search_paths=[str(LAYER / "botocore" / "data")], include_default_search_paths=False)
-WHOLE = Loader()
+TRIMMED = Loader(extra_search_paths=[str(LAYER / "botocore" / "data")], include_default_search_paths=False)
+COMPLETE = Loader()
 
 
-def test_it_holds_the_package_and_what_is_locked_for_it_and_nothing_else() -> None:
+def test_packages() -> None:
     locked = set(re.findall(r"^([a-z0-9_-]+)==", (ROOT / "layers/core/requirements.txt").read_text(), re.MULTILINE))
     installed = {
-        one.metadata["Name"].replace("_", "-").lower() for one in importlib.metadata.distributions(path=[str(LAYER)])
+        distribution.metadata["Name"].replace("_", "-").lower()
+        for distribution in importlib.metadata.distributions(path=[str(LAYER)])
     }
     assert installed == locked
     expected = {
         "annotated_types", "aws_lambda_powertools", "botocore", "dateutil", "jmespath", "projects_api", "pydantic",
         "pydantic_core", "six.py", "typing_extensions.py", "typing_inspection", "urllib3",
     }  # fmt: skip
-    found = {one.name for one in LAYER.iterdir() if one.suffix != ".dist-info" and one.name != "__pycache__"}
-    assert found == expected
-    assert [one.name for one in LAYER.parent.iterdir()] == ["python"]
+    names = {path.name for path in LAYER.iterdir() if path.suffix != ".dist-info" and path.name != "__pycache__"}
+    assert names == expected
+    assert [path.name for path in LAYER.parent.iterdir()] == ["python"]
     assert not list(LAYER.glob("*.dist-info/direct_url.json"))
 
 
-def test_it_is_small() -> None:
+def test_size() -> None:
     size = sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file())
-    print(f"The layer holds {size / MIB:.1f} MiB.")
+    print(f"The size of the layer is {size / MIB:.1f} MiB.")
     assert size < 30 * MIB
 
 
-def test_all_of_it_is_compiled_and_its_bytecode_is_read_without_a_look_at_the_sources() -> None:
+def test_bytecode() -> None:
+    """Every module is compiled, and Python loads the bytecode without checking the source (PEP 552)."""
     for source in LAYER.rglob("*.py"):
         compiled = Path(importlib.util.cache_from_source(str(source)))
         assert compiled.is_file(), source
         content = compiled.read_bytes()
         assert content[:4] == importlib.util.MAGIC_NUMBER, source
-        assert int.from_bytes(content[4:8], "little") == 0b01, f"{source}: not an unchecked hash (PEP 552)"
+        assert int.from_bytes(content[4:8], "little") == 0b01, f"{source}: not an unchecked hash"
         assert content[8:16] == importlib.util.source_hash(source.read_bytes()), source
 
 
-def test_it_fits_both_of_lambdas_architectures() -> None:
-    extensions = {one.name for one in (LAYER / "pydantic_core").glob("*.so")}
+def test_architectures() -> None:
+    extensions = {path.name for path in (LAYER / "pydantic_core").glob("*.so")}
     assert extensions == {f"_pydantic_core.cpython-313-{machine}-linux-gnu.so" for machine in ("aarch64", "x86_64")}
 
 
-def test_every_client_of_the_package_is_made_from_the_layer_alone() -> None:
+def test_clients_need_the_layer_only() -> None:
     program = f"""
 from projects_api.storage import clients
 import botocore, json
-made = [getattr(clients, name)() for name in {SERVICES}]
+created = [getattr(clients, name)() for name in {SERVICES}]
 assert "X-Amz-Signature" in clients.s3().generate_presigned_url("get_object", Params={{"Bucket": "b", "Key": "k"}})
-print(json.dumps([botocore.__file__, *[one.meta.service_model.service_name for one in made]]))
+print(json.dumps([botocore.__file__, *[client.meta.service_model.service_name for client in created]]))
 """
     environment = {"PYTHONPATH": str(LAYER)} | ENVIRONMENT
-    command = [sys.executable, "-S", "-c", program]  # -S: nothing of the virtual environment's
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [str(LAYER / "botocore" / "__init__.py"), *SERVICES]
+    command = [sys.executable, "-S", "-c", program]  # -S: without the packages of the virtual environment
+    result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == [str(LAYER / "botocore" / "__init__.py"), *SERVICES]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_described_as_botocore_describes_it(service: str) -> None:
-    cut, whole = (ServiceModel(one.load_service_model(service, "service-2"), service) for one in (CUT, WHOLE))
-    assert cut.metadata == whole.metadata
-    assert cut.operation_names == whole.operation_names
-    assert cut.shape_names == whole.shape_names
-    assert [one.name for one in cut.client_context_parameters] == [one.name for one in whole.client_context_parameters]
-    for name in whole.operation_names:
-        assert cut.operation_model(name).http == whole.operation_model(name).http
-    for name in whole.shape_names:
-        assert described(cut.shape_for(name)) == described(whole.shape_for(name))
+def test_service_model(service: str) -> None:
+    """The trimmed model of a service has all operations and shapes of botocore's model."""
+    trimmed, complete = (
+        ServiceModel(loader.load_service_model(service, "service-2"), service) for loader in (TRIMMED, COMPLETE)
+    )
+    assert trimmed.metadata == complete.metadata
+    assert trimmed.operation_names == complete.operation_names
+    assert trimmed.shape_names == complete.shape_names
+    assert [parameter.name for parameter in trimmed.client_context_parameters] == [
+        parameter.name for parameter in complete.client_context_parameters
+    ]
+    for name in complete.operation_names:
+        assert trimmed.operation_model(name).http == complete.operation_model(name).http
+    for name in complete.shape_names:
+        assert describe_shape(trimmed.shape_for(name)) == describe_shape(complete.shape_for(name))
 
 
-def described(shape: Shape) -> object:
-    members = {name: one.name for name, one in shape.members.items()} if isinstance(shape, StructureShape) else None
+def describe_shape(shape: Shape) -> object:
+    members = (
+        {name: member.name for name, member in shape.members.items()} if isinstance(shape, StructureShape) else None
+    )
     return shape.type_name, shape.serialization, shape.metadata, members
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_has_all_its_endpoints(service: str) -> None:
-    for cut, whole in zip(*(one.load_data("endpoints")["partitions"] for one in (CUT, WHOLE)), strict=True):
-        assert cut["regions"] == whole["regions"]
-        assert cut["services"].get(service) == whole["services"].get(service)
+def test_endpoints(service: str) -> None:
+    for trimmed, complete in zip(
+        *(loader.load_data("endpoints")["partitions"] for loader in (TRIMMED, COMPLETE)), strict=True
+    ):
+        assert trimmed["regions"] == complete["regions"]
+        assert trimmed["services"].get(service) == complete["services"].get(service)

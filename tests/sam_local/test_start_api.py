@@ -1,4 +1,4 @@
-"""A session with ``sam local start-api``: a project from its creation to its purge."""
+"""A session with `sam local start-api`: a project from its creation to its purge."""
 
 import io
 import json
@@ -9,33 +9,34 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from local.engines import free_ports
-from tests.support.api_client import Answer, Client
+from local.engines import find_free_ports
+from tests.support.api_client import Client, Response
 from tests.support.sam_local import SamLocal, SamLocalApp
 from tests.support.sample_events import API_KEY, PEOPLE
 
-START_UP = 120
+#: How long the gateway may take to start, in seconds.
+START_TIMEOUT = 120
 
 
 @pytest.fixture(scope="module")
 def alice(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Alice, at the gateway of ``sam local start-api``."""
-    (port,) = free_ports(1)
+    """Start `sam local start-api`, and return a client of Alice."""
+    (port,) = find_free_ports(1)
     folder = tmp_path_factory.mktemp("start-api")
     process = sam.start(["start-api", "--port", str(port), "--warm-containers", "LAZY"], folder)
     log = folder / "stderr"
     try:
-        deadline = time.monotonic() + START_UP
+        deadline = time.monotonic() + START_TIMEOUT
         while not (log.exists() and "Running on" in log.read_text()):
             assert process.is_alive(), log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
 
-        def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
+        def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Response:
             url = f"http://127.0.0.1:{port}{path}"
-            answer = requests.request(method, url, headers=headers, data=body, timeout=120, allow_redirects=False)
-            print(method, path, answer.status_code)
-            return Answer.of(answer)
+            response = requests.request(method, url, headers=headers, data=body, timeout=120, allow_redirects=False)
+            print(method, path, response.status_code)
+            return Response.from_http(response)
 
         yield Client(send, API_KEY, PEOPLE["alice"], "alice@example.com")
     finally:
@@ -44,21 +45,23 @@ def alice(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         assert not process.is_alive()
 
 
-def test_a_session_from_creating_to_deleting(alice: Client, contained: SamLocalApp) -> None:
+def test_session(alice: Client, container_app: SamLocalApp) -> None:
     assert Client(alice.send, API_KEY.replace("s", "w")).get("/api/projects").status in {401, 403}
     project_id = alice.create("Demand", description="How much will be sold?")
     path = f"/api/projects/{project_id}"
     assert alice.post(f"{path}/members", {"email": "bob@example.com"}).status == 201
 
-    artifact = contained.store(project_id, "datasets/sales.csv", b"day,sold\n" * 1000)
-    contained.announce("Dataset Created", project_id, {"id": PEOPLE["dave"], "name": "sales.csv", "artifact": artifact})
-    contained.process_queues()
+    artifact = container_app.store_artifact(project_id, "datasets/sales.csv", b"day,sold\n" * 1000)
+    container_app.publish_event(
+        "Dataset Created", project_id, {"id": PEOPLE["dave"], "name": "sales.csv", "artifact": artifact}
+    )
+    container_app.process_queues()
     (event,) = alice.get(f"{path}/timeline")["events"]
     assert (event["type"], event["name"]) == ("dataset", "sales.csv")
 
     started = alice.get(f"{path}/export", Accept="application/json")
     assert started.status == 202, started
-    contained.process_queues()
+    container_app.process_queues()
     archive = alice.get(f"{path}/export")
     assert archive.status == 200, archive
     with zipfile.ZipFile(io.BytesIO(archive.body)) as opened:
@@ -68,6 +71,6 @@ def test_a_session_from_creating_to_deleting(alice: Client, contained: SamLocalA
 
     assert alice.delete(path).json == {"ok": True}
     assert alice.get(path).status == 404
-    contained.process_queues()
-    assert contained.items(project_id) == []
-    assert contained.objects(project_id) == []
+    container_app.process_queues()
+    assert container_app.find_items(project_id) == []
+    assert container_app.find_objects(project_id) == []

@@ -1,6 +1,6 @@
-"""What the API promises, as a model in memory: what each request is answered, and what is so afterwards.
+"""A model of the API in memory, which predicts the response of each request and the state that follows.
 
-It knows nothing of tables, and takes from the API's answers only what nobody can foresee: ids and times.
+The model knows nothing about tables. It takes only unpredictable values from the API's responses: ids and times.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NOT_FOUND, FORBIDDEN, CONFLICT, INVALID = 404, 403, 409, 422
 
 @dataclass(frozen=True)
 class Event:
-    """What a sibling service says: what happened to a resource, and in which second."""
+    """A resource event: the change of a resource, and the second in which it occurred."""
 
     type: str
     id: str
@@ -27,8 +27,8 @@ class Event:
         return f"{self.change} at {self.second}"
 
     @property
-    def age(self) -> tuple[int, int]:
-        """What is greater is newer."""
+    def version(self) -> tuple[int, int]:
+        """The order of events of a resource. The newer event has the greater value."""
         return self.second, CHANGES.index(self.change)
 
 
@@ -40,7 +40,22 @@ class Member:
 
 @dataclass
 class Project:
-    """A project as it is. ``asked`` are its exports, oldest first; the last is ``current`` until something changes."""
+    """A project.
+
+    Attributes:
+        id: Its id.
+        name: Its name.
+        description: Its description.
+        owner: The nick of its owner.
+        created_at: The time of its creation, from the API's response.
+        updated_at: The time of the last change of its name or description, from the API's response.
+        members: The members by nick, including the owner.
+        latest_events: The newest event of each resource, by type and id.
+        deleted: Whether the project is deleted.
+        export_ids: The ids of its exports, oldest first.
+        pending: Whether its latest export is pending.
+        current: Whether its latest export contains all changes, and a request reuses it.
+    """
 
     id: str
     name: str
@@ -49,71 +64,85 @@ class Project:
     created_at: str
     updated_at: str
     members: dict[str, Member]
-    newest: dict[tuple[str, str], Event] = field(default_factory=dict)
+    latest_events: dict[tuple[str, str], Event] = field(default_factory=dict)
     deleted: bool = False
-    asked: list[str] = field(default_factory=list)
+    export_ids: list[str] = field(default_factory=list)
     pending: bool = False
     current: bool = False
 
-    def changed(self) -> None:
+    def mark_changed(self) -> None:
+        """Record that a request does not reuse the latest export any more, unless it is still pending."""
         self.current = self.pending
 
     def resources(self, type_: str | None = None) -> list[Event]:
-        """Those there are, oldest first."""
-        there = [one for one in self.newest.values() if one.change != "Deleted" and type_ in {None, one.type}]
-        return sorted(there, key=lambda one: (one.second, one.type, one.id))
+        """Return the newest event of each resource that exists, in the order of the timeline."""
+        existing = [
+            event for event in self.latest_events.values() if event.change != "Deleted" and type_ in {None, event.type}
+        ]
+        return sorted(existing, key=lambda event: (event.second, event.type, event.id))
 
-    def seen_by(self, who: str) -> dict[str, Any]:
+    def view_for(self, caller: str) -> dict[str, Any]:
+        """Return the project as the API returns it to a member."""
         counts = {f"{type_}_count": len(self.resources(type_)) for type_ in TYPES}
-        kept = {name: getattr(self, name) for name in ("id", "name", "description", "created_at", "updated_at")}
-        return {**kept, **counts, "status": "active", "role": self.members[who].role}
+        fields = {name: getattr(self, name) for name in ("id", "name", "description", "created_at", "updated_at")}
+        return {**fields, **counts, "status": "active", "role": self.members[caller].role}
 
-    def refused(self, who: str, *, least: str = "viewer") -> int | None:
-        """The status of what somebody may not do, for which ``least`` is the lowest role that may; else None."""
-        if self.deleted or who not in self.members:
+    def error_status(self, caller: str, *, minimum_role: str = "viewer") -> int | None:
+        """Return the status of the error for a caller without the minimum role, or None for any other caller."""
+        if self.deleted or caller not in self.members:
             return NOT_FOUND
-        if ROLES.index(self.members[who].role) < ROLES.index(least):
+        if ROLES.index(self.members[caller].role) < ROLES.index(minimum_role):
             return FORBIDDEN
         return None
 
-    def knows(self, event: Event) -> bool:
-        """Whether an event says nothing new of a resource; once it is deleted it stays so."""
-        before = self.newest.get((event.type, event.id))
-        if before is None:
+    def ignores(self, event: Event) -> bool:
+        """Return whether an event changes nothing. A deleted resource stays deleted."""
+        latest = self.latest_events.get((event.type, event.id))
+        if latest is None:
             return False
-        return before.change == "Deleted" or (event.change != "Deleted" and event.age <= before.age)
+        return latest.change == "Deleted" or (event.change != "Deleted" and event.version <= latest.version)
 
     def record(self, event: Event) -> None:
-        """Keeps what is newest of a resource."""
-        if not self.knows(event):
-            self.newest[event.type, event.id] = event
-            self.changed()
+        """Record an event, unless it changes nothing."""
+        if not self.ignores(event):
+            self.latest_events[event.type, event.id] = event
+            self.mark_changed()
 
 
 @dataclass
-class Model:
-    """All projects there were, and what is on its way."""
+class ApiModel:
+    """The state of the API.
+
+    Attributes:
+        projects: All projects, including the deleted ones, by id.
+        idempotent_requests: The project id, the name and the description of the first request with an Idempotency-Key,
+            by caller and key.
+    """
 
     projects: dict[str, Project] = field(default_factory=dict)
-    first_answers: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
+    idempotent_requests: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
 
-    def of(self, who: str) -> list[Project]:
-        return [one for one in self.projects.values() if one.refused(who) is None]
+    def list_projects(self, caller: str, *, search: str, sort_field: str, descending: bool) -> list[Project]:
+        """Return the projects of a caller that match a search, in order."""
 
-    def listed(self, who: str, *, search: str, sort_field: str, descending: bool) -> list[Project]:
-        def key(project: Project) -> tuple[Any, str]:
-            value = project.seen_by(who)[sort_field]
+        def sort_key(project: Project) -> tuple[Any, str]:
+            value = project.view_for(caller)[sort_field]
             return (value.casefold() if sort_field == "name" else value), project.id
 
-        wanted = search.casefold()
-        found = [one for one in self.of(who) if wanted in one.name.casefold() or wanted in one.description.casefold()]
-        return sorted(found, key=key, reverse=descending)
+        text = search.casefold()
+        matches = [
+            project
+            for project in self.projects.values()
+            if project.error_status(caller) is None
+            and (text in project.name.casefold() or text in project.description.casefold())
+        ]
+        return sorted(matches, key=sort_key, reverse=descending)
 
-    def worked_off(self) -> None:
-        """What the queues hold is done: exports are made, and what was deleted is purged with its Idempotency-Key."""
+    def process_queues(self) -> None:
+        """Finish all pending work: exports become ready, deleted projects are purged with their Idempotency-Keys."""
         for project in self.projects.values():
             project.current = project.current or project.pending
             project.pending = False
-        self.first_answers = {
-            key: answer for key, answer in self.first_answers.items() if not self.projects[answer[0]].deleted
+        self.idempotent_requests = {
+            key: request for key, request in self.idempotent_requests.items() if not self.projects[request[0]].deleted
         }

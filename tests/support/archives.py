@@ -1,4 +1,4 @@
-"""An export as a client gets it: started, downloaded, unpacked, and held against its manifest."""
+"""Functions that export a project as a client does, download the archive and verify it against its manifest."""
 
 import io
 import json
@@ -9,12 +9,12 @@ from urllib.request import urlopen
 
 import boto3
 
-from tests.support.api_client import Answer, Client
+from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
 
 
-def unpacked(body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The manifest of an archive and its files, each verified against it."""
+def unpack_archive(body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the manifest of an archive and its files by path, after verifying each file against the manifest."""
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert archive.testzip() is None
         manifest = json.loads(archive.read("manifest.json"))
@@ -27,25 +27,29 @@ def unpacked(body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     return manifest, files
 
 
-def downloaded(url: str) -> bytes:
-    """What a signed URL answers; moto has no server in this process to ask."""
+def download(url: str) -> bytes:
+    """Return the object at a presigned URL.
+
+    The in-process moto has no server, so an object at an AWS URL is read with boto3 instead.
+    """
     if url.startswith("http://127.0.0.1"):
-        with urlopen(url, timeout=30) as answer:
-            return bytes(answer.read())
+        with urlopen(url, timeout=30) as response:
+            return bytes(response.read())
     bucket, _, key = url.split("?", maxsplit=1)[0].removeprefix("https://").partition("/")
     return boto3.client("s3").get_object(Bucket=bucket.partition(".")[0], Key=key)["Body"].read()
 
 
-def finished(app: InProcessApp, client: Client, project_id: str) -> Answer:
+def finish_export(app: InProcessApp, client: Client, project_id: str) -> Response:
+    """Export a project, and return the response that describes the finished export."""
     client.get(f"/api/projects/{project_id}/export", Accept="application/json")
     app.process_queues()
     return client.get(f"/api/projects/{project_id}/export", Accept="application/json")
 
 
-def scheduled(app: InProcessApp, alice: Client, project_id: str) -> str:
-    """An export that the schedule makes of a project that has been exported as it is."""
+def run_scheduled_export(app: InProcessApp, alice: Client, project_id: str) -> str:
+    """Run the export schedule, and return the id of the scheduled export of the project."""
     assert app.invoke("ScheduleExports", {})["started"] >= 1
     app.process_queues()
-    newest = alice.get(f"/api/projects/{project_id}/exports?limit=1")["items"][0]
-    assert (newest["trigger"], newest["status"]) == ("schedule", "ready")
-    return str(newest["id"])
+    latest = alice.get(f"/api/projects/{project_id}/exports?limit=1")["items"][0]
+    assert (latest["trigger"], latest["status"]) == ("schedule", "ready")
+    return str(latest["id"])

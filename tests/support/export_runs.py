@@ -1,4 +1,4 @@
-"""A project whose exports a worker assembles in this process, and what it leaves behind."""
+"""A project whose exports a test runs step by step, in this process."""
 
 import contextlib
 import uuid
@@ -17,37 +17,47 @@ from tests.support.in_process_app import InProcessApp
 
 
 @dataclass
-class Exported:
-    """A project to be exported again and again."""
+class ExportRunner:
+    """Runs exports of one project, as often as a test needs.
+
+    Attributes:
+        app: The in-process app.
+        alice: The project's owner.
+        project_id: The project.
+    """
 
     app: InProcessApp
     alice: Client
     project_id: str
 
-    def start(self) -> str:
-        """A new export of the project, whose content is what it was; its id."""
-        for item in self.app.items(self.project_id):
+    def start_export(self) -> str:
+        """Start a new export of the unchanged project, and return its id.
+
+        The items of earlier exports are deleted first: an unchanged project is not exported again otherwise.
+        """
+        for item in self.app.find_items(self.project_id):
             if item["SK"]["S"].startswith("EXPORT#"):
                 key = {name: item[name] for name in ("PK", "SK")}
                 boto3.client("dynamodb").delete_item(TableName=self.app.stack.table, Key=key)
         return str(self.alice.post(f"/api/projects/{self.project_id}/exports")["export"]["id"])
 
     def deliver(self, export_id: str) -> None:
-        """Has the worker work on the export."""
+        """Deliver the export's message to the worker."""
         self.app.deliver([{"project_id": self.project_id, "export_id": export_id}], "AssembleExport")
 
-    def runs(self, export_id: str, should_continue: Callable[[], Callable[[], bool]]) -> int:
-        """Has one worker after another go on with the export, until it has ended.
+    def run_until_done(self, export_id: str, should_continue: Callable[[], Callable[[], bool]]) -> int:
+        """Run one worker after another until the export is ready or has failed.
 
         Args:
             export_id: The export.
-            should_continue: Makes what each of them asks whether there is time left.
+            should_continue: Called once for each run. Returns the function that tells this run whether it has time
+                left.
 
         Returns:
-            How many it took.
+            The number of runs.
         """
         runs = 0
-        while self.export(export_id)["status"] in {"pending", "running"}:
+        while self.get_export(export_id)["status"] in {"pending", "running"}:
             runs += 1
             with contextlib.suppress(OutOfTimeError, StorageUnavailableError):
                 export_worker.assemble(
@@ -56,20 +66,22 @@ class Exported:
         self.deliver(export_id)
         return runs
 
-    def export(self, export_id: str) -> Any:
+    def get_export(self, export_id: str) -> Any:
         return self.alice.get(f"/api/projects/{self.project_id}/exports/{export_id}")["export"]
 
-    def archive(self, export_id: str) -> bytes:
-        """The archive, behind which nothing is left."""
-        export = self.export(export_id)
+    def read_archive(self, export_id: str) -> bytes:
+        """Return the archive of a ready export, after checking that no temporary object, upload or work is left."""
+        export = self.get_export(export_id)
         assert export["status"] == "ready", export
         s3, bucket = boto3.client("s3"), self.app.stack.exports
         key = f"{self.project_id}/{export_id}.zip"
         stem = f"{self.project_id}/{export_id}"
-        assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix=stem)["Contents"]] == [key]
+        assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=stem)["Contents"]] == [key]
         assert not s3.list_multipart_uploads(Bucket=bucket, Prefix=stem).get("Uploads")
         assert all(
-            "pending_work" not in item for item in self.app.items(export_id) if item["SK"]["S"].startswith("EXPORT#")
+            "pending_work" not in item
+            for item in self.app.find_items(export_id)
+            if item["SK"]["S"].startswith("EXPORT#")
         )
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         assert len(body) == export["size_bytes"]
@@ -77,11 +89,19 @@ class Exported:
         return bytes(body)
 
 
-def put_together(app: InProcessApp, alice: Client, files: dict[str, bytes], **more: str) -> Exported:
+def create_export_runner(app: InProcessApp, alice: Client, files: dict[str, bytes], **options: str) -> ExportRunner:
+    """Create a project with one model per file.
+
+    Args:
+        app: The in-process app.
+        alice: The project's owner.
+        files: The body of each artifact, by its key within the project.
+        options: Further arguments of `PutObject`.
+    """
     project_id = alice.create("Killed")
     for name, body in files.items():
-        artifact = app.store(project_id, name, body, **more)
+        artifact = app.store_artifact(project_id, name, body, **options)
         resource = {"id": str(uuid.uuid4()), "name": name, "artifact": artifact}
-        app.announce("Model Created", project_id, resource, "2026-02-12T08:00:00Z")
+        app.publish_event("Model Created", project_id, resource, "2026-02-12T08:00:00Z")
     app.process_queues()
-    return Exported(app, alice, project_id)
+    return ExportRunner(app, alice, project_id)

@@ -1,4 +1,4 @@
-"""A network between a function and AWS in which one call fails, and a process that may die at any call."""
+"""Fault injection: calls of a function to AWS that fail, or at which the function's process crashes."""
 
 import io
 import threading
@@ -17,33 +17,33 @@ from botocore.model import OperationModel
 from projects_api.storage import clients
 from projects_api.storage.s3 import fast_get
 from tests.support.in_process_app import InProcessApp
-from tests.support.interruptions import DeathError
+from tests.support.interruptions import CrashError
 
 
 class Fault(Enum):
-    """What happens to a call: at all of its tries, or only at the first of them."""
+    """A fault of a call. It affects every attempt of the call or, if its name ends in `_ONCE`, the first alone."""
 
     THROTTLED = "throttled"
-    CONFLICTS = "another transaction is in the way"
+    CONFLICTS = "another transaction conflicts"
     UNREACHABLE = "connecting takes too long"
-    UNANSWERED = "not taken, and no answer in time"
-    ANSWER_LOST = "done, and no answer in time"
-    FAILED = "not done, and answered 500"
-    FAILED_LATE = "done, and answered 500"
-    REFUSED = "access denied"
-    DEAD_BEFORE = "the process dies before it"
-    DEAD_AFTER = "the process dies after it"
+    NO_RESPONSE = "not executed, no response in time"
+    RESPONSE_LOST = "executed, no response in time"
+    FAILED = "not executed, response 500"
+    FAILED_LATE = "executed, response 500"
+    ACCESS_DENIED = "access denied"
+    CRASH_BEFORE = "the process crashes before the call"
+    CRASH_AFTER = "the process crashes after the call"
     THROTTLED_ONCE = "throttled, once"
-    ANSWER_LOST_ONCE = "done and no answer in time, once"
+    RESPONSE_LOST_ONCE = "executed, no response in time, once"
 
     @property
-    def passes(self) -> bool:
-        """Whether trying the call again is enough, so that nobody need notice."""
+    def is_transient(self) -> bool:
+        """Return whether one retry overcomes the fault, and the caller notices nothing."""
         return self.name.endswith("_ONCE")
 
 
 class _Body(io.BytesIO):
-    """A body as botocore reads it from its connection."""
+    """A response body as botocore reads it from a connection."""
 
     def stream(self, **_: Any) -> Iterator[bytes]:
         yield self.read()
@@ -51,62 +51,85 @@ class _Body(io.BytesIO):
 
 type Outcome = tuple[tuple[Any, dict[str, Any]] | None, Exception | None]
 
-#: What happens after the call was done.
-LATE = {Fault.ANSWER_LOST, Fault.ANSWER_LOST_ONCE, Fault.FAILED_LATE, Fault.DEAD_AFTER}
+#: The faults that occur after AWS has executed the call.
+FAULTS_AFTER_EXECUTION = {Fault.RESPONSE_LOST, Fault.RESPONSE_LOST_ONCE, Fault.FAILED_LATE, Fault.CRASH_AFTER}
 
-#: How each service says that it is too much, and that one may not; DynamoDB, where it is not named here.
-THROTTLES = {"s3": ("SlowDown", 503), "sqs": ("RequestThrottled", 403), "eventbridge": ("ThrottlingException", 400)}
-REFUSALS = {"s3": ("AccessDenied", 403), "sqs": ("AccessDenied", 403)}
-WHO = "User: arn:aws:sts::123456789012:assumed-role/projects is not authorized to perform this on arn:aws:"
+#: The error code and status with which a service throttles or denies a call. Any other service responds as DynamoDB.
+THROTTLING_ERRORS = {
+    "s3": ("SlowDown", 503),
+    "sqs": ("RequestThrottled", 403),
+    "eventbridge": ("ThrottlingException", 400),
+}
+DENIAL_ERRORS = {"s3": ("AccessDenied", 403), "sqs": ("AccessDenied", 403)}
+DENIAL_PREFIX = "User: arn:aws:sts::123456789012:assumed-role/projects is not authorized to perform this on arn:aws:"
 
 
-class Network:
-    """Counts the calls of one function, and has the one of this number fail, or all of this name."""
+class FaultyNetwork:
+    """A network that records the calls of one function, and injects a fault into some of them.
 
-    def __init__(self, fails: int | str | None, fault: Fault | None, before: Callable[[], None]) -> None:
+    Attributes:
+        calls: The operation of each call, in order. The retries of a call are not counted.
+    """
+
+    def __init__(self, failing_call: int | str | None, fault: Fault | None, before_call: Callable[[], None]) -> None:
         self.calls: list[str] = []
-        self._fails = fails
+        self._failing_call = failing_call
         self._fault = fault
         self._numbers: dict[str, int] = {}
-        self._done: dict[str, Outcome] = {}
-        self._before = before
+        self._outcomes: dict[str, Outcome] = {}
+        self._before_call = before_call
         self._lock = threading.Lock()
 
     def send(self, send: Callable[[], Outcome], call: str, request: Any, operation: OperationModel) -> Outcome:
-        """What becomes of one try of a call."""
+        """Make one attempt of a call, or fail it.
+
+        Args:
+            send: Sends the request to AWS.
+            call: Identifies the call, and is the same for all of its attempts.
+            request: The request.
+            operation: The operation of the request.
+
+        Returns:
+            The outcome of the attempt, as botocore expects it of its endpoint.
+
+        Raises:
+            CrashError: The fault is a crash.
+        """
         with self._lock:
-            first = call not in self._numbers
-            if first:
+            is_first_attempt = call not in self._numbers
+            if is_first_attempt:
                 self._numbers[call] = len(self.calls)
                 self.calls.append(operation.name)
-        if first and self._numbers[call] == self._fails:
-            self._before()
+        if is_first_attempt and self._numbers[call] == self._failing_call:
+            self._before_call()
         fault = self._fault
-        harmed = self._fails in {self._numbers[call], operation.name} and (
-            first or (fault is not None and not fault.passes)
+        fails = self._failing_call in {self._numbers[call], operation.name} and (
+            is_first_attempt or (fault is not None and not fault.is_transient)
         )
-        if fault and fault in LATE and harmed and not (call in self._done and operation.name == "TransactWriteItems"):
-            self._done[call] = send()
-        if fault and harmed:
-            return _harm(fault, request, operation)
-        if operation.name == "TransactWriteItems" and call in self._done:
-            return self._done[call]  # DynamoDB knows a transaction again by its token, moto does not
+        # DynamoDB recognizes a repeated transaction by its token, moto does not
+        is_repeated_transaction = call in self._outcomes and operation.name == "TransactWriteItems"
+        if fault and fault in FAULTS_AFTER_EXECUTION and fails and not is_repeated_transaction:
+            self._outcomes[call] = send()
+        if fault and fails:
+            return _fail(fault, request, operation)
+        if is_repeated_transaction:
+            return self._outcomes[call]
         return send()
 
 
-def _harm(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
+def _fail(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
     service = operation.service_model.service_id.hyphenize()
     match fault:
-        case Fault.DEAD_BEFORE | Fault.DEAD_AFTER:
-            raise DeathError
+        case Fault.CRASH_BEFORE | Fault.CRASH_AFTER:
+            raise CrashError
         case Fault.UNREACHABLE:
             return None, ConnectTimeoutError(endpoint_url=request.url)
-        case Fault.UNANSWERED | Fault.ANSWER_LOST | Fault.ANSWER_LOST_ONCE:
+        case Fault.NO_RESPONSE | Fault.RESPONSE_LOST | Fault.RESPONSE_LOST_ONCE:
             return None, ReadTimeoutError(endpoint_url=request.url)
         case Fault.THROTTLED | Fault.THROTTLED_ONCE:
-            error = THROTTLES.get(service, ("ProvisionedThroughputExceededException", 400))
-        case Fault.REFUSED:
-            error = REFUSALS.get(service, ("AccessDeniedException", 400))
+            error = THROTTLING_ERRORS.get(service, ("ProvisionedThroughputExceededException", 400))
+        case Fault.ACCESS_DENIED:
+            error = DENIAL_ERRORS.get(service, ("AccessDeniedException", 400))
         case Fault.CONFLICTS if operation.name == "TransactWriteItems":
             error = ("TransactionCanceledException", 400)
         case Fault.CONFLICTS:
@@ -116,7 +139,7 @@ def _harm(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
     code, status = error
     body = _Body(f"<Error><Code>{code}</Code></Error>".encode())
     parsed = {
-        "Error": {"Code": code, "Message": f"{WHO}{operation.name}"},
+        "Error": {"Code": code, "Message": f"{DENIAL_PREFIX}{operation.name}"},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
         "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
     }
@@ -124,52 +147,56 @@ def _harm(fault: Fault, request: Any, operation: OperationModel) -> Outcome:
 
 
 @contextmanager
-def network(
+def inject_fault(
     app: InProcessApp,
     function: str,
     *,
-    fails: int | str | None = None,
+    failing_call: int | str | None = None,
     fault: Fault | None = None,
-    before: Callable[[], None] = lambda: None,
-) -> Iterator[Network]:
-    """Has the calls of ``function`` go through a network in which some meet ``fault``.
+    before_call: Callable[[], None] = lambda: None,
+) -> Iterator[FaultyNetwork]:
+    """Inject a fault into the calls of a function to AWS.
 
     Args:
-        app: The stack.
-        function: Whose calls.
-        fails: Which: the one of this number, from 0, or all of this name.
-        fault: What happens to it, if anything.
-        before: What happens right before the one of this number.
-    """
-    made = Network(fails, fault, before)
-    handler = app.handlers[function]
-    direct, read = Endpoint._do_get_response, fast_get._send  # type: ignore[attr-defined]  # in no stub
+        app: The in-process app.
+        function: The function whose calls are affected.
+        failing_call: The number of the call to fail, counted from 0, or the name of the operation to fail at every
+            call.
+        fault: The fault, or None to only record the calls.
+        before_call: Called right before the call of the number `failing_call`.
 
-    def through(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Outcome:
+    Yields:
+        The network, which records the calls.
+    """
+    network = FaultyNetwork(failing_call, fault, before_call)
+    handler = app.handlers[function]
+    send_direct, get_direct = Endpoint._do_get_response, fast_get._send  # type: ignore[attr-defined]  # in no stub
+
+    def send_request(endpoint: Endpoint, request: Any, operation_model: OperationModel, context: Any) -> Outcome:
         def send() -> Outcome:
-            outcome: Outcome = direct(endpoint, request, operation_model, context)
+            outcome: Outcome = send_direct(endpoint, request, operation_model, context)
             return outcome
 
-        return made.send(send, context["retries"]["invocation-id"], request, operation_model)
+        return network.send(send, context["retries"]["invocation-id"], request, operation_model)
 
-    def reads(request: Any) -> Any:
+    def get_object(request: Any) -> Any:
         def send() -> Outcome:
-            return (read(request), {}), None
+            return (get_direct(request), {}), None
 
         operation = clients.s3().meta.service_model.operation_model("GetObject")
-        outcome, error = made.send(send, f"{request.url} {request.headers.get('Range')}", request, operation)
+        outcome, error = network.send(send, f"{request.url} {request.headers.get('Range')}", request, operation)
         if error:
             raise error
         assert outcome
         return outcome[0]
 
-    def on_network(event: Any, context: Any) -> Any:
+    def handle_on_network(event: Any, context: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Endpoint, "_do_get_response", through)
-            patch.setattr(fast_get, "_send", reads)
+            patch.setattr(Endpoint, "_do_get_response", send_request)
+            patch.setattr(fast_get, "_send", get_object)
             patch.setattr("time.sleep", lambda _: None)
             return handler(event, context)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(app.handlers, function, on_network)
-        yield made
+        patch.setitem(app.handlers, function, handle_on_network)
+        yield network

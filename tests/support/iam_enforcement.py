@@ -1,7 +1,7 @@
-"""Has every function act with the permissions of its own role, as the deployed stack gives them.
+"""Enforcement of the IAM permissions of the functions' roles, as the deployed stack grants them.
 
-Each call that a function makes by boto3 is put to IAM's simulator with the role's policies, before it is made; one that
-is denied ends as it does on AWS. What was asked is kept: by it the tests know which permissions are needed.
+Before a function's call to AWS is sent, the IAM simulator evaluates it with the policies of the function's role. A
+denied call fails as it does on AWS. The allowed requests are recorded, and show the tests which permissions are needed.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from local.deployment import resolved_outputs
+from local.deployment import read_resolved_properties
 from local.stack import Function, Stack
 from projects_api.storage import clients
-from tests.support.iam_requests import Request, bucket_arn, missing_object, queue_arn, requests_of
-from tests.support.iam_simulator import Policy, Principal, Simulator, simulator
+from tests.support.iam_requests import IamRequest, bucket_arn, build_iam_requests, missing_object_request, queue_arn
+from tests.support.iam_simulator import Policy, Principal, Simulator, start_simulator
 
-#: AWS's policy of every function's role, AWSLambdaBasicExecutionRole.
+#: The AWS managed policy that every function's role has, AWSLambdaBasicExecutionRole.
 LOGS: Policy = json.loads(aws_managed_policies_data)["AWSLambdaBasicExecutionRole"]["Document"]
 
-#: The function on whose behalf a call is made.
+#: The function that makes the current call.
 _acting: contextvars.ContextVar[str | None] = contextvars.ContextVar("acting", default=None)
 
-#: What makes two requests of one function different to no policy: whose project, which export.
-_IDENTITIES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|\d+|(?<=EMAIL#).*")
+#: The ids in a request. Requests that differ only in them are the same to every policy.
+_IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|\d+|(?<=EMAIL#).*")
 
 
 class DeniedError(Exception):
@@ -47,73 +47,82 @@ class DeniedError(Exception):
 
 @dataclass(slots=True)
 class Enforcement:
-    """The functions' roles, and what the functions have asked for."""
+    """The functions' roles, and the requests they have made.
+
+    Attributes:
+        simulator: Evaluates the requests.
+        roles: The role of each function.
+        requests: One allowed request of each kind, by function and by the request without its ids.
+    """
 
     simulator: Simulator
     roles: dict[str, Principal]
-    asked: dict[str, dict[str, Request]] = field(default_factory=lambda: defaultdict(dict))
+    requests: dict[str, dict[str, IamRequest]] = field(default_factory=lambda: defaultdict(dict))
     _denied: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @contextlib.contextmanager
     def acting_as(self, function: str) -> Iterator[None]:
-        """In the block, calls are the function's.
+        """Make the calls in the block on behalf of a function.
 
         Raises:
-            DeniedError: At the end: one of them was denied.
+            DeniedError: At the end of the block, if a call was denied.
         """
-        before = _acting.set(function)
+        token = _acting.set(function)
         try:
             yield
         finally:
-            _acting.reset(before)
+            _acting.reset(token)
         if denied := self._denied.pop(function, None):
             raise DeniedError(f"{function} may not: " + "; ".join(sorted(denied)))
 
-    def permits(self, function: str, request: Request) -> bool:
-        """Whether a function may, which is remembered as asked for."""
-        shape = _IDENTITIES.sub("0", str(request))
-        if shape not in self.asked[function]:
-            (allowed,) = self.simulator.allowed(self.roles[function], [request])
+    def permits(self, function: str, request: IamRequest) -> bool:
+        """Return whether a function's role permits a request, and record the request."""
+        shape = _IDS.sub("0", str(request))
+        if shape not in self.requests[function]:
+            (allowed,) = self.simulator.evaluate(self.roles[function], [request])
             if not allowed:
                 self._denied[function].add(str(request))
                 return False
-            self.asked[function][shape] = request
+            self.requests[function][shape] = request
         return True
 
     def before_call(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        """What botocore calls with every call's parameters, and with those of every URL that is signed."""
+        """Check a call, or a URL to be presigned. botocore calls this with the parameters."""
         context["bucket"] = params.get("Bucket")
-        if params.get("Key") != "-":  # the URL of no object, which tells where its bucket is
-            self._ask(model.name, requests_of(model.service_model.service_name, model.name, params))
+        if params.get("Key") != "-":  # the placeholder in a URL that only serves to find the bucket's host
+            self._check(model.name, build_iam_requests(model.service_model.service_name, model.name, params))
 
     def before_read(self, request: Any, **_: Any) -> None:
-        """What is called with every request of an object, as well where it was signed without botocore's client."""
+        """Check a GetObject request. The requests that are signed without a botocore client arrive here as well."""
         url = urlsplit(request.url)
         bucket, path = url.netloc.partition(".")[0], url.path[1:]
-        if bucket == "s3" or url.hostname == "127.0.0.1":  # addressed by path
+        if bucket == "s3" or url.hostname == "127.0.0.1":  # path-style addressing
             bucket, _, path = path.partition("/")
-        self._ask("GetObject", requests_of("s3", "GetObject", {"Bucket": bucket, "Key": unquote(path)}))
+        self._check("GetObject", build_iam_requests("s3", "GetObject", {"Bucket": bucket, "Key": unquote(path)}))
 
     def after_call(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        """What botocore calls with every answer; that there is no such object, S3 says to who may list the bucket."""
-        if parsed.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
-            self._ask(model.name, [missing_object(context["bucket"])])
+        """Check a response. S3 reveals that an object does not exist only to a caller who may list the bucket.
 
-    def _ask(self, operation: str, requests: Iterable[Request]) -> None:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html ("Permissions")
+        """
+        if parsed.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+            self._check(model.name, [missing_object_request(context["bucket"])])
+
+    def _check(self, operation: str, requests: Iterable[IamRequest]) -> None:
         function = _acting.get()
         if function and not all(self.permits(function, request) for request in requests):
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No policy allows it."}}, operation)
 
 
 @contextlib.contextmanager
-def enforced(stack: Stack, patch: pytest.MonkeyPatch) -> Iterator[Enforcement]:
-    """Enforces the policies of the stack's roles on the clients that are made in the block."""
-    _carry_context(patch)
+def enforce_permissions(stack: Stack, patch: pytest.MonkeyPatch) -> Iterator[Enforcement]:
+    """Enforce the policies of the stack's roles on the clients that are created in the block."""
+    _propagate_context(patch)
     for client in (clients.session, clients.dynamodb, clients.events, clients.s3, clients.sqs):
         client.cache_clear()
-    with simulator() as asked:
-        asked.resource_policies = _resource_policies()
-        enforcement = Enforcement(asked, {name: _role(function) for name, function in stack.functions.items()})
+    with start_simulator() as simulator:
+        simulator.resource_policies = _read_resource_policies()
+        enforcement = Enforcement(simulator, {name: _read_role(function) for name, function in stack.functions.items()})
         for event, listener in (
             ("provide-client-params", enforcement.before_call),
             ("before-send.s3.GetObject", enforcement.before_read),
@@ -123,23 +132,23 @@ def enforced(stack: Stack, patch: pytest.MonkeyPatch) -> Iterator[Enforcement]:
         yield enforcement
 
 
-def _carry_context(patch: pytest.MonkeyPatch) -> None:
-    """Has the threads that a function starts act as the function."""
+def _propagate_context(patch: pytest.MonkeyPatch) -> None:
+    """Make the threads that a function starts act as the function."""
     submit, start = ThreadPoolExecutor.submit, threading.Thread.start
 
-    def submitted(pool: ThreadPoolExecutor, work: Any, /, *args: Any, **more: Any) -> Any:
-        return submit(pool, contextvars.copy_context().run, work, *args, **more)
+    def submit_with_context(pool: ThreadPoolExecutor, work: Any, /, *args: Any, **options: Any) -> Any:
+        return submit(pool, contextvars.copy_context().run, work, *args, **options)
 
-    def started(thread: threading.Thread) -> None:
-        thread.run = partial(contextvars.copy_context().run, thread.run)  # type: ignore[method-assign]  # of this thread alone
+    def start_with_context(thread: threading.Thread) -> None:
+        thread.run = partial(contextvars.copy_context().run, thread.run)  # type: ignore[method-assign]  # of this thread only
         start(thread)
 
-    patch.setattr(ThreadPoolExecutor, "submit", submitted)
-    patch.setattr(threading.Thread, "start", started)
+    patch.setattr(ThreadPoolExecutor, "submit", submit_with_context)
+    patch.setattr(threading.Thread, "start", start_with_context)
 
 
-def _role(function: Function) -> Principal:
-    """A function's role, with its policies as they were created."""
+def _read_role(function: Function) -> Principal:
+    """Return a function's role, with its policies as they were created."""
     iam, name = boto3.client("iam"), function.role.rpartition("/")[2]
     role = iam.get_role(RoleName=name)["Role"]
     inline = [
@@ -150,11 +159,11 @@ def _role(function: Function) -> Principal:
     return Principal(role["Arn"], [LOGS, *inline], [cast("Policy", boundary["PolicyVersion"]["Document"])])
 
 
-def _resource_policies() -> dict[str, Policy]:
-    """The policies of the buckets and the queues, by ARN."""
-    found: dict[str, Policy] = {}
-    for properties in resolved_outputs().values():
+def _read_resource_policies() -> dict[str, Policy]:
+    """Return the policies of the buckets and the queues, by ARN."""
+    policies: dict[str, Policy] = {}
+    for properties in read_resolved_properties().values():
         if "PolicyDocument" in properties:
             arns = [queue_arn(url) for url in properties.get("Queues", [])] or [bucket_arn(properties["Bucket"])]
-            found |= dict.fromkeys(arns, properties["PolicyDocument"])
-    return found
+            policies |= dict.fromkeys(arns, properties["PolicyDocument"])
+    return policies

@@ -1,4 +1,4 @@
-"""IAM's decisions, by @cloud-copilot/iam-simulate in a process of Node's."""
+"""A simulator of IAM's decisions: @cloud-copilot/iam-simulate in a Node.js process."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.iam_requests import Request
+from tests.support.iam_requests import IamRequest
 
-HERE = Path(__file__).parents[1] / "iam"
+SCRIPT_FOLDER = Path(__file__).parents[1] / "iam"
 NODE = Path(sys.executable).with_name("node")
 
 #: The condition keys that have several values.
-LISTS = {"dynamodb:LeadingKeys"}
+MULTIVALUED_KEYS = {"dynamodb:LeadingKeys"}
 
 type Policy = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what its policies are."""
+    """A principal and its policies.
+
+    Attributes:
+        arn: The ARN of the principal, or the name of a service.
+        identity: Its identity-based policies.
+        boundary: The policies of its permissions boundary, or None without a boundary.
+    """
 
     arn: str
     identity: Sequence[Policy] = ()
@@ -34,17 +40,27 @@ class Principal:
 
 @dataclass(slots=True)
 class Simulator:
-    """Answers whether requests are allowed. ``resource_policies`` are those of buckets and queues, by ARN."""
+    """A running simulator.
+
+    Attributes:
+        process: The Node.js process.
+        resource_policies: The policies of buckets and queues, by ARN.
+    """
 
     process: subprocess.Popen[str]
     resource_policies: dict[str, Policy] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def allowed(self, principal: Principal, requests: Sequence[Request], *, secure: bool = True) -> list[bool]:
-        """Which of ``requests`` are allowed, if they come over TLS or not.
+    def evaluate(self, principal: Principal, requests: Sequence[IamRequest], *, secure: bool = True) -> list[bool]:
+        """Return for each request whether IAM allows it.
+
+        Args:
+            principal: The principal that makes the requests.
+            requests: The requests.
+            secure: Whether they are sent over TLS.
 
         Raises:
-            ValueError: AWS knows no such action, or it takes no such resource or condition key.
+            ValueError: The action does not exist in AWS, or does not support the resource or a condition key.
         """
         question = {
             "identity": principal.identity,
@@ -55,7 +71,7 @@ class Simulator:
                     "action": request.action,
                     "resource": request.resource,
                     "context": {"aws:SecureTransport": str(secure).lower()}
-                    | {key: list(values) if key in LISTS else values[0] for key, values in request.context},
+                    | {key: list(values) if key in MULTIVALUED_KEYS else values[0] for key, values in request.context},
                     "resourcePolicy": self._resource_policy(request.resource),
                 }
                 for request in requests
@@ -66,10 +82,10 @@ class Simulator:
         with self._lock:
             self.process.stdin.write(json.dumps(question) + "\n")
             self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline())
-        if isinstance(answer, dict):
-            raise ValueError(answer["error"])  # noqa: TRY004 - the question's values are wrong, not a type
-        return [decision == "Allowed" for decision in answer]
+            decisions = json.loads(self.process.stdout.readline())
+        if isinstance(decisions, dict):
+            raise ValueError(decisions["error"])  # noqa: TRY004 - a value of the question is wrong, not a type
+        return [decision == "Allowed" for decision in decisions]
 
     def _resource_policy(self, resource: str) -> Policy | None:
         bucket = resource.partition("/")[0] if resource.startswith("arn:aws:s3:") else resource
@@ -77,10 +93,10 @@ class Simulator:
 
 
 @contextlib.contextmanager
-def simulator() -> Iterator[Simulator]:
-    """The simulator, until the end of the block."""
+def start_simulator() -> Iterator[Simulator]:
+    """Run a simulator until the end of the block."""
     with subprocess.Popen(
-        [NODE, HERE / "simulate.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [NODE, SCRIPT_FOLDER / "simulate.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield Simulator(process)
         assert process.stdin

@@ -1,4 +1,4 @@
-"""Has every function do all that it ever does, so that each of its permissions is used."""
+"""A scenario in which every function uses each of its permissions."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from projects_api.storage.dynamodb import member_store
 from projects_api.storage.dynamodb.export_store import Lease
 from projects_api.storage.s3 import archive_store, artifact_store, multipart_upload
 from tests.support.api_client import Client
-from tests.support.iam_requests import Request, queue_arn
+from tests.support.iam_requests import IamRequest, queue_arn
 from tests.support.in_process_app import InProcessApp
 
 MIB = 1 << 20
 
 
-def tour(app: InProcessApp) -> None:
-    """Everything, with every function under its own policies."""
-    alice, bob = app.user("alice"), app.user("bob")
+def use_all_permissions(app: InProcessApp) -> None:
+    """Run the scenario, each function with the policies of its own role."""
+    alice, bob = app.create_user("alice"), app.create_user("bob")
     with patch.object(export_requests, "WAIT", 0.05), patch.object(export_requests, "FIRST_POLL_DELAY", 0.01):
-        project_id = _projects_and_members(app, alice, bob)
-        _artifacts(app, project_id)
-        _exports(app, alice, project_id)
-        _interrupted_exports(app, alice, project_id)
-        _export_of_a_deleted_project(app, alice)
-        _deletion(app, alice, project_id)
-        _lost_messages(app, alice)
+        project_id = _use_projects_and_members(app, alice, bob)
+        _record_artifacts(app, project_id)
+        _export_projects(app, alice, project_id)
+        _resume_exports(app, alice, project_id)
+        _export_deleted_project(app, alice)
+        _delete_project(app, alice, project_id)
+        _resend_lost_messages(app, alice)
     key = app.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"]})
     app.invoke("RevokeApiKey", {"key_id": key["key_id"]})
     app.invoke("RegisterUser", {"email": alice.email, "name": "Again"})
-    _lambda_itself(app)
-    app.dead_letters()
+    _use_lambda_service_permissions(app)
+    app.take_dead_letters()
 
 
-def _projects_and_members(app: InProcessApp, alice: Client, bob: Client) -> str:
+def _use_projects_and_members(app: InProcessApp, alice: Client, bob: Client) -> str:
     project_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=str(uuid.uuid4()))["project_id"]
     project = f"/api/projects/{project_id}"
     alice.put(project, {"name": "m"})
@@ -56,21 +56,21 @@ def _projects_and_members(app: InProcessApp, alice: Client, bob: Client) -> str:
     return str(project_id)
 
 
-def _artifacts(app: InProcessApp, project_id: str) -> None:
+def _record_artifacts(app: InProcessApp, project_id: str) -> None:
     for size, checksum in ((9 * MIB, "CRC32"), (10, "SHA256")):
-        artifact = app.store(project_id, f"models/{uuid.uuid4()}", bytes(size), ChecksumAlgorithm=checksum)
-        app.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
-    gone = str(uuid.uuid4())
+        artifact = app.store_artifact(project_id, f"models/{uuid.uuid4()}", bytes(size), ChecksumAlgorithm=checksum)
+        app.publish_event("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
+    dataset_id = str(uuid.uuid4())
     for change in ("Dataset Created", "Dataset Updated", "Dataset Deleted"):
-        app.announce(change, project_id, {"id": gone, "name": "d"})
-    app.announce("Dataset Created", str(uuid.uuid4()), {"id": gone, "name": "d"})
+        app.publish_event(change, project_id, {"id": dataset_id, "name": "d"})
+    app.publish_event("Dataset Created", str(uuid.uuid4()), {"id": dataset_id, "name": "d"})
     app.process_queues()
-    with app.permissions.acting_as("AssembleExport"):  # an artifact of parts, whose checksums moto does not keep apart
-        pin = next(artifact_store.pins(ProjectId(project_id)))
-        artifact_store._combined_crc32(pin)
+    with app.permissions.acting_as("AssembleExport"):  # moto does not return the checksums of parts
+        pin = next(artifact_store.list_pins(ProjectId(project_id)))
+        artifact_store.list_part_checksums(pin)
 
 
-def _exports(app: InProcessApp, alice: Client, project_id: str) -> None:
+def _export_projects(app: InProcessApp, alice: Client, project_id: str) -> None:
     path = f"/api/projects/{project_id}"
     alice.get(f"{path}/timeline")
     alice.get(f"{path}/timeline?type=model")
@@ -88,17 +88,17 @@ def _exports(app: InProcessApp, alice: Client, project_id: str) -> None:
     app.process_queues()
     assert alice.get(f"/api/projects/{small}/export").body.startswith(b"PK")
     for method, route in (("GET", "export"), ("POST", "exports")):
-        for key in app.objects(f"{small}/"):
+        for key in app.find_objects(f"{small}/"):
             app.s3.delete_object(Bucket=app.stack.exports, Key=key)
-        assert alice.request(method, f"/api/projects/{small}/{route}").status in {202, 307}  # it is made anew
+        assert alice.request(method, f"/api/projects/{small}/{route}").status in {202, 307}  # a new export
         app.process_queues()
     alice.put(path, {"name": "changed again"})
     app.invoke("ScheduleExports", {})
     app.process_queues()
 
 
-def _interrupted_exports(app: InProcessApp, alice: Client, project_id: str) -> None:
-    """One that is cut off before its end, and gone on with beside an upload that is superfluous; one out of time."""
+def _resume_exports(app: InProcessApp, alice: Client, project_id: str) -> None:
+    """Resume an export that was interrupted and has a second, unneeded upload, and one that ran out of time."""
     path, function = f"/api/projects/{project_id}", sys.modules["functions_assemble_export"]
     alice.put(path, {"name": "interrupted"})
     export_id = alice.post(f"{path}/exports")["export"]["id"]
@@ -117,21 +117,21 @@ def _interrupted_exports(app: InProcessApp, alice: Client, project_id: str) -> N
     app.process_queues()
 
 
-def _export_of_a_deleted_project(app: InProcessApp, alice: Client) -> None:
+def _export_deleted_project(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create("Short-lived")
     export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
-    ready = Lease.mark_ready
+    mark_ready = Lease.mark_ready
 
-    def deleted_meanwhile(lease: Lease, **how: Any) -> None:
+    def delete_and_mark_ready(lease: Lease, **options: Any) -> None:
         alice.delete(f"/api/projects/{project_id}")
-        ready(lease, **how)
+        mark_ready(lease, **options)
 
-    with patch.object(Lease, "mark_ready", deleted_meanwhile):
+    with patch.object(Lease, "mark_ready", delete_and_mark_ready):
         app.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
     app.process_queues()
 
 
-def _deletion(app: InProcessApp, alice: Client, project_id: str) -> None:
+def _delete_project(app: InProcessApp, alice: Client, project_id: str) -> None:
     s3 = boto3.client("s3")
     s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=f"projects/{project_id}/unfinished")
     s3.create_multipart_upload(
@@ -143,24 +143,24 @@ def _deletion(app: InProcessApp, alice: Client, project_id: str) -> None:
         app.deliver([{"project_id": project_id}], "PurgeProject")
     app.process_queues()
     app.deliver([{"project_id": project_id}], "PurgeProject")
-    assert not app.items(project_id)
+    assert not app.find_items(project_id)
 
 
-def _lost_messages(app: InProcessApp, alice: Client) -> None:
+def _resend_lost_messages(app: InProcessApp, alice: Client) -> None:
     with patch("projects_api.storage.sqs._send"):
-        exported, deleted = alice.create("Exported"), alice.create("Deleted")
-        alice.post(f"/api/projects/{exported}/exports")
-        alice.delete(f"/api/projects/{deleted}")
+        exported_id, deleted_id = alice.create("Exported"), alice.create("Deleted")
+        alice.post(f"/api/projects/{exported_id}/exports")
+        alice.delete(f"/api/projects/{deleted_id}")
     assert app.resume_stalled()["resumed"] > 1
     app.process_queues()
 
 
-def _lambda_itself(app: InProcessApp) -> None:
-    """What Lambda does in a function's name: writes its logs, and receives from its queue."""
+def _use_lambda_service_permissions(app: InProcessApp) -> None:
+    """Check the permissions that Lambda itself uses with a function's role: to write logs and to poll queues."""
     for function in app.stack.functions:
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
             stream = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/projects:log-stream:s"
-            assert app.permissions.permits(function, Request(action, stream))
-    for source in app.stack.sources:
+            assert app.permissions.permits(function, IamRequest(action, stream))
+    for source in app.stack.event_sources:
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
-            assert app.permissions.permits(source.function, Request(action, queue_arn(source.queue_url)))
+            assert app.permissions.permits(source.function, IamRequest(action, queue_arn(source.queue_url)))

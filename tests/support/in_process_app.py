@@ -1,4 +1,7 @@
-"""The whole stack in this process: AWS from memory, SAM CLI's gateway, the real handlers, queues worked off at will."""
+"""The in-process app: the whole stack in this process, with AWS in memory and the real handlers.
+
+SAM CLI's gateway routes the requests. A test decides when messages in the queues are processed.
+"""
 
 import contextlib
 import json
@@ -22,13 +25,14 @@ from moto.s3.models import s3_backends
 from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
 from local.gateway import create_app
-from local.moto_server import one_call_at_a_time
+from local.moto_server import patch_dynamodb_locking
 from local.queue_poller import sqs_record
 from local.stack import REGION, Stack
 from projects_api.entities.clock import now
-from tests.support.api_client import Answer, Client
-from tests.support.iam_enforcement import Enforcement, enforced
-from tests.support.invariants import broken_invariants
+from tests.support.api_client import Client, Response
+from tests.support.iam_enforcement import Enforcement, enforce_permissions
+from tests.support.invariants import find_broken_invariants
+from tests.support.moto_transactions import patch_transactions
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -44,14 +48,21 @@ QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:queue"
 
 @dataclass
 class InProcessApp:
-    """The stack, and what tests do with it beside requests."""
+    """The stack, with the operations that tests need in addition to requests.
+
+    Attributes:
+        stack: The names and properties of the deployed resources.
+        handlers: The handler of each function.
+        enforcement: The enforcement of IAM permissions, or None without it.
+        wsgi: The gateway, or None if the app takes no requests.
+    """
 
     stack: Stack
     handlers: dict[str, Callable[[Any, Any], Any]]
     enforcement: Enforcement | None = None
     wsgi: flask.Flask | None = None
 
-    # a client takes longer to make than most calls take
+    # cached, because creating a client takes longer than most calls
 
     @cached_property
     def dynamodb(self) -> Any:
@@ -70,50 +81,68 @@ class InProcessApp:
         return boto3.client("sqs")
 
     def invoke(self, name: str, event: Any) -> Any:
-        """What a function answers; as on Lambda, it and its event go through JSON."""
+        """Invoke a function and return its result. As on Lambda, the event and the result are converted to JSON."""
         function = self.stack.functions[name]
         context = Context(name, function.memory, deadline=float("inf"))
-        context.get_remaining_time_in_millis = lambda: function.timeout * 1000  # type: ignore[method-assign]  # of this context alone
+        context.get_remaining_time_in_millis = lambda: function.timeout * 1000  # type: ignore[method-assign]  # of this context only
         with self.enforcement.acting_as(name) if self.enforcement else contextlib.nullcontext():
             return json.loads(json.dumps(self.handlers[name](json.loads(json.dumps(event)), context)))
 
     @property
     def permissions(self) -> Enforcement:
-        """What the functions may do, where that is enforced."""
+        """The enforcement of IAM permissions. The app must have been started with it."""
         assert self.enforcement
         return self.enforcement
 
-    def run(self, name: str, event: Any) -> Any:
-        """``invoke`` for the gateway, to which a function that raises is one that failed.
+    def invoke_for_gateway(self, name: str, event: Any) -> Any:
+        """Invoke a function on behalf of the gateway.
 
         Raises:
-            FunctionError: It raised.
+            FunctionError: The function raised an exception.
         """
         try:
             return self.invoke(name, event)
         except Exception as error:
             raise FunctionError(name, type(error).__name__, str(error)) from error
 
-    def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Response:
+        """Send a request to the gateway."""
         assert self.wsgi
         response = self.wsgi.test_client().open(path, method=method, headers=headers, data=body)
-        return Answer(response.status_code, dict(response.headers), response.data, response.get_json(silent=True))
+        return Response(response.status_code, dict(response.headers), response.data, response.get_json(silent=True))
 
-    def user(self, nick: str = "user", scopes: tuple[str, ...] = ("read", "write")) -> Client:
-        """A new user with a key."""
+    def create_user(self, nick: str = "user", scopes: tuple[str, ...] = ("read", "write")) -> Client:
+        """Register a user and create an API key for them.
+
+        Args:
+            nick: The user's name, from which the email address is made.
+            scopes: The scopes of the key.
+
+        Returns:
+            A client that uses the key.
+        """
         email = f"{nick}-{uuid.uuid4()}@example.com"
         user = self.invoke("RegisterUser", {"email": email, "name": nick.title()})
         key = self.invoke("CreateApiKey", {"email": email, "scopes": scopes})
         return Client(self.send, key["api_key"], user["user_id"], email)
 
-    def announce(self, change: str, project_id: str, resource: dict[str, Any], occurred_at: str | None = None) -> None:
-        """Puts an event on the bus, as ``Dataset Created``."""
-        self.put_event(change, self.event(change, project_id, resource, occurred_at)["detail"])
+    def publish_event(
+        self, change: str, project_id: str, resource: dict[str, Any], occurred_at: str | None = None
+    ) -> None:
+        """Publish a resource event on the bus.
 
-    def event(
+        Args:
+            change: The detail type, such as `Dataset Created`.
+            project_id: The project of the resource.
+            resource: The resource.
+            occurred_at: The time of the change, or None for now.
+        """
+        self.put_event(change, self.build_event(change, project_id, resource, occurred_at)["detail"])
+
+    def build_event(
         self, change: str, project_id: str, resource: dict[str, Any], occurred_at: str | None = None
     ) -> dict[str, Any]:
-        """An event as the bus delivers it."""
+        """Return a resource event as the bus delivers it. The arguments are those of `publish_event`."""
         detail = {
             "project_id": project_id,
             "occurred_at": occurred_at or datetime.now(UTC).isoformat(),
@@ -122,6 +151,7 @@ class InProcessApp:
         return {"source": "mlplatform.tests", "detail-type": change, "detail": detail}
 
     def put_event(self, detail_type: str, detail: Any) -> None:
+        """Put an event on the bus, with any detail."""
         entry = {
             "EventBusName": self.stack.bus,
             "Source": "mlplatform.tests",
@@ -131,9 +161,14 @@ class InProcessApp:
         assert self.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
     def deliver(self, bodies: Sequence[Any], function: str = "RecordResource") -> list[Any]:
-        """Hands messages to a function past bus and queue, in one batch; returns those that it wants again.
+        """Deliver messages to a function in one batch, without the bus and the queue.
 
-        A text is handed over as it is, and anything else as JSON.
+        Args:
+            bodies: The body of each message. A body that is not a string is encoded as JSON.
+            function: The function.
+
+        Returns:
+            The bodies of the messages that the function reports as failed.
         """
         messages = [
             {
@@ -144,11 +179,15 @@ class InProcessApp:
             }
             for number, body in enumerate(bodies)
         ]
-        answer = self.invoke(function, {"Records": [sqs_record(one, QUEUE_ARN) for one in messages]})
-        return [bodies[int(one["itemIdentifier"])] for one in answer["batchItemFailures"]]
+        result = self.invoke(function, {"Records": [sqs_record(message, QUEUE_ARN) for message in messages]})
+        return [bodies[int(failure["itemIdentifier"])] for failure in result["batchItemFailures"]]
 
     def listen(self) -> Callable[[], list[Any]]:
-        """Listens on the bus from now on. Returns what gives the events that were heard."""
+        """Subscribe to the bus.
+
+        Returns:
+            A function that returns the events published since its last call.
+        """
         name = f"listener-{uuid.uuid4()}"
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -156,71 +195,84 @@ class InProcessApp:
         self.events.put_rule(Name=name, EventBusName=self.stack.bus, EventPattern=pattern)
         self.events.put_targets(Rule=name, EventBusName=self.stack.bus, Targets=[{"Id": "listener", "Arn": arn}])
 
-        def heard() -> list[Any]:
-            found: list[Any] = []
+        def receive_events() -> list[Any]:
+            events: list[Any] = []
             while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-                found += [json.loads(message["Body"]) for message in messages]
-            return found
+                events += [json.loads(message["Body"]) for message in messages]
+            return events
 
-        return heard
+        return receive_events
 
-    def store(self, project_id: str, name: str, body: bytes, **more: Any) -> dict[str, str]:
-        """Puts an artifact into the bucket; returns how an event names it."""
+    def store_artifact(self, project_id: str, name: str, body: bytes, **options: Any) -> dict[str, str]:
+        """Store an artifact in the bucket.
+
+        Args:
+            project_id: The project the artifact belongs to.
+            name: The rest of its key.
+            body: Its content.
+            options: Further arguments of `PutObject`.
+
+        Returns:
+            The artifact as an event describes it.
+        """
         key = f"projects/{project_id}/{name}"
-        self.s3.put_object(Bucket=self.stack.artifacts, Key=key, Body=body, **{"ChecksumAlgorithm": "CRC32", **more})
+        self.s3.put_object(Bucket=self.stack.artifacts, Key=key, Body=body, **{"ChecksumAlgorithm": "CRC32", **options})
         return {"key": key, "content_type": "application/octet-stream"}
 
     def process_queues(self) -> None:
-        """Has the functions work off all queues, until there is nothing that can be received."""
+        """Process the messages of all queues until no message can be received."""
         busy = True
         while busy:
             busy = False
-            for source in self.stack.sources:
+            for source in self.stack.event_sources:
                 for message in self.sqs.receive_message(QueueUrl=source.queue_url, MaxNumberOfMessages=10).get(
                     "Messages", []
                 ):
                     busy = True
-                    answer = self.invoke(source.function, {"Records": [sqs_record(message, QUEUE_ARN)]})
-                    if not answer["batchItemFailures"]:
+                    result = self.invoke(source.function, {"Records": [sqs_record(message, QUEUE_ARN)]})
+                    if not result["batchItemFailures"]:
                         self.sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
 
     def resume_stalled(self) -> dict[str, int]:
-        """Has stalled work resumed as it will be in a quarter of an hour, when no message is waited for any more."""
+        """Run the recovery job as if 15 minutes had passed, when the message timeout of all pending work is over."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("projects_api.domain.exports.recovery.now", lambda: now() + timedelta(minutes=15))
-            answer: dict[str, int] = self.invoke("ResumeStalled", {})
-            return answer
+            result: dict[str, int] = self.invoke("ResumeStalled", {})
+            return result
 
-    def dead_letters(self) -> list[tuple[Any, str]]:
-        """The events put aside since the last look, each with its reason."""
+    def take_dead_letters(self) -> list[tuple[Any, str]]:
+        """Remove the events from the dead-letter queue, and return each with its reason."""
         return [
             (json.loads(message["Body"]), message["MessageAttributes"]["reason"]["StringValue"])
-            for message in self._take_dead_letters()
+            for message in self._receive_dead_letters()
         ]
 
-    def _take_dead_letters(self) -> list[Any]:
+    def _receive_dead_letters(self) -> list[Any]:
         url = self.stack.functions["RecordResource"].environment["EVENTS_DEAD_LETTERS_URL"]
-        taken: list[Any] = []
+        letters: list[Any] = []
         while messages := self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
-            taken += messages
+            letters += messages
             for message in messages:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return taken
+        return letters
 
-    def items(self, *parts: str) -> list[dict[str, Any]]:
-        """The items of the table in which one of ``parts`` occurs."""
+    def find_items(self, *parts: str) -> list[dict[str, Any]]:
+        """Return the items of the table that contain one of the strings."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.stack.table)
         return [item for page in pages for item in page["Items"] if any(part in json.dumps(item) for part in parts)]
 
-    def broken_invariants(self) -> list[str]:
-        """What is wrong with the table, in words."""
-        return broken_invariants(self.items(""))
+    def find_broken_invariants(self) -> list[str]:
+        """Return a sentence for each broken invariant of the table."""
+        return find_broken_invariants(self.find_items(""))
 
-    def forget(self) -> None:
-        """Takes away dead letters, items, which moto copies in each transaction, and what objects moto keeps."""
-        self._take_dead_letters()
+    def reset(self) -> None:
+        """Delete the dead letters, the items, and the objects in moto.
+
+        Otherwise later tests would take longer: moto reads every item for a query and every version for a listing.
+        """
+        self._receive_dead_letters()
         if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
             self.dynamodb.update_table(TableName=self.stack.table, DeletionProtectionEnabled=False)
             self.dynamodb.delete_table(TableName=self.stack.table)
@@ -231,33 +283,38 @@ class InProcessApp:
             for bucket in (self.stack.artifacts, self.stack.exports):
                 s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys.clear()
 
-    def objects(self, part: str) -> list[str]:
-        """The keys in both buckets, of all versions, in which ``part`` occurs."""
+    def find_objects(self, part: str) -> list[str]:
+        """Return the keys in both buckets that contain a string, one for each version of an object."""
         keys: list[str] = []
         for bucket in (self.stack.artifacts, self.stack.exports):
-            for listed in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-                found = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
-                keys += [one["Key"] for one in found if part in one["Key"]]
+            for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                keys += [version["Key"] for version in versions if part in version["Key"]]
         return keys
 
 
 @contextlib.contextmanager
-def in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
-    """The stack, on moto and on whatever other engines the environment variables name, until the end of the block."""
+def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
+    """Run the in-process app until the end of the block.
+
+    Args:
+        environment: Environment variables that name the endpoints of other engines than moto, if any.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE"))]:
             patch.delenv(name)
         for name, value in (ENVIRONMENT | environment).items():
             patch.setenv(name, value)
-        one_call_at_a_time()
-        with contextlib.ExitStack() as ended:
-            ended.enter_context(mock_aws())
+        patch_dynamodb_locking()
+        patch_transactions(patch)
+        with contextlib.ExitStack() as contexts:
+            contexts.enter_context(mock_aws())
             stack = deploy({})
-            permissions = ended.enter_context(enforced(stack, patch))
+            permissions = contexts.enter_context(enforce_permissions(stack, patch))
             for function in stack.functions.values():
                 for name, value in function.environment.items():
                     patch.setenv(name, value)
             handlers = {name: load_app(function.folder).handler for name, function in stack.functions.items()}
-            made = InProcessApp(stack, handlers, permissions)
-            made.wsgi = create_app(made.run)
-            yield made
+            app = InProcessApp(stack, handlers, permissions)
+            app.wsgi = create_app(app.invoke_for_gateway)
+            yield app

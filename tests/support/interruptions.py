@@ -1,4 +1,4 @@
-"""Something else that happens in the midst of what a function does: at one of its calls of AWS."""
+"""Interruptions: an action that a test runs at one of a function's calls to AWS."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,65 +10,79 @@ from botocore.exceptions import ClientError
 from projects_api.storage import clients
 
 
-class DeathError(BaseException):
-    """The end of a function's process: nothing of it runs any more."""
+class CrashError(BaseException):
+    """A crash of a function's process. It is no `Exception`, and no handler catches it."""
 
 
-def die() -> None:
-    raise DeathError
+def crash() -> None:
+    """Crash the process of the function.
+
+    Raises:
+        CrashError: Always.
+    """
+    raise CrashError
 
 
 def throttle(**_: Any) -> None:
+    """Throttle the call of the function.
+
+    Raises:
+        ClientError: Always.
+    """
     raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Any")
 
 
 @contextlib.contextmanager
-def interrupted(
+def interrupt_call(
     number: int, action: Callable[[], object], *, at: Literal["before-call", "after-call"] = "before-call"
 ) -> Iterator[list[str]]:
-    """Does something once, right before or after one of the calls of AWS that functions make in the block.
+    """Run an action once, right before or after one of the calls to AWS that functions make in the block.
 
     Args:
-        number: Which call, counted from 0.
-        action: What to do; it may raise, and may call functions itself.
-        at: When.
+        number: The number of the call, counted from 0. A negative number only records the calls.
+        action: The action. It may raise an exception and may invoke functions itself.
+        at: Whether the action runs before or after the call.
 
-    Returns:
-        The names of the calls, as they are made, without those of ``action``.
+    Yields:
+        The operations called so far, without those of the action.
     """
-    made: list[str] = []
-    acting = False
+    calls: list[str] = []
+    is_acting = False
 
     def on_call(model: Any, **_: Any) -> None:
-        nonlocal acting
-        if acting:
+        nonlocal is_acting
+        if is_acting:
             return
-        made.append(model.name)
-        if len(made) == number + 1:
-            acting = True
+        calls.append(model.name)
+        if len(calls) == number + 1:
+            is_acting = True
             try:
-                with _resolver_kept():
+                with _preserve_current_request():
                     action()
             finally:
-                acting = False
+                is_acting = False
 
-    used = [clients.dynamodb(), clients.s3(), clients.sqs(), clients.events()]
-    for client in used:
+    aws_clients = [clients.dynamodb(), clients.s3(), clients.sqs(), clients.events()]
+    for client in aws_clients:
         client.meta.events.register_first(f"{at}.*.*", on_call)
     try:
-        yield made
+        yield calls
     finally:
-        for client in used:
+        for client in aws_clients:
             client.meta.events.unregister(f"{at}.*.*", on_call)
 
 
 @contextlib.contextmanager
-def _resolver_kept() -> Iterator[None]:
-    """Powertools keeps a process's request in a class, since on Lambda there is one at a time; here are two."""
+def _preserve_current_request() -> Iterator[None]:
+    """Restore the current request after the block.
+
+    Powertools stores the request in a class, because a Lambda environment handles one request at a time. Here a second
+    request runs inside the first.
+    """
     names = ("current_event", "lambda_context")
-    kept = {name: getattr(BaseRouter, name) for name in names if hasattr(BaseRouter, name)}
+    saved = {name: getattr(BaseRouter, name) for name in names if hasattr(BaseRouter, name)}
     try:
         yield
     finally:
-        for name, value in kept.items():
+        for name, value in saved.items():
             setattr(BaseRouter, name, value)

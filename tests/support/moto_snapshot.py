@@ -1,4 +1,4 @@
-"""The table and the buckets as they were: what a test goes back to between its cells, and compares with."""
+"""A snapshot of moto's table and buckets, which a test restores between its cases and compares with."""
 
 import json
 from copy import deepcopy
@@ -10,46 +10,56 @@ from moto.dynamodb.models import dynamodb_backends
 from local.stack import REGION
 from tests.support.in_process_app import InProcessApp
 
-type Place = tuple[str, str]
+type Location = tuple[str, str]
 
 
-class Snapshot:
-    """What moto's table and the buckets hold. A test with one is marked ``memory``, since no other engine goes back."""
+class StorageSnapshot:
+    """The content of moto's table and of the buckets.
+
+    A test that uses a snapshot is marked `memory`, because no other engine can restore one.
+    """
 
     def __init__(self, app: InProcessApp) -> None:
         self._name = app.stack.table
         self._items = deepcopy(self._table.items)
         self._buckets = (app.stack.artifacts, app.stack.exports)
         self._s3 = app.s3
-        self._objects = {place: self._body(*place) for place in self._places()}
+        self._objects = {location: self._read_object(*location) for location in self._list_objects()}
 
     @property
     def _table(self) -> Any:
-        """The table as it is now: a transaction that is cancelled puts another in its place."""
+        """The current table. moto replaces the table object when it cancels a transaction."""
         return dynamodb_backends[ACCOUNT_ID][REGION].tables[self._name]
 
     def restore(self) -> None:
-        """Has both hold again what they held."""
+        """Restore the table and the buckets."""
         self._table.items = deepcopy(self._items)
-        there = self._places()
-        for bucket, key in there.keys() - self._objects.keys():
-            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=there[bucket, key])
-        for bucket, key in self._objects.keys() - there.keys():
+        current = self._list_objects()
+        for bucket, key in current.keys() - self._objects.keys():
+            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=current[bucket, key])
+        for bucket, key in self._objects.keys() - current.keys():
             self._s3.put_object(Bucket=bucket, Key=key, Body=self._objects[bucket, key])
 
-    def holds(self) -> bool:
-        """Whether both are still what they were."""
-        return _json(self._table.items) == _json(self._items) and self._places().keys() == self._objects.keys()
+    def is_unchanged(self) -> bool:
+        """Return whether the table and the keys of the objects are the same as in the snapshot."""
+        return (
+            _serialize_items(self._table.items) == _serialize_items(self._items)
+            and self._list_objects().keys() == self._objects.keys()
+        )
 
-    def _places(self) -> dict[Place, str]:
-        """The bucket and key of each object, with its version."""
-        listed = [(bucket, self._s3.list_object_versions(Bucket=bucket)) for bucket in self._buckets]
-        return {(bucket, one["Key"]): one["VersionId"] for bucket, page in listed for one in page.get("Versions", [])}
+    def _list_objects(self) -> dict[Location, str]:
+        """Return the version of each object, by bucket and key."""
+        listings = [(bucket, self._s3.list_object_versions(Bucket=bucket)) for bucket in self._buckets]
+        return {
+            (bucket, version["Key"]): version["VersionId"]
+            for bucket, page in listings
+            for version in page.get("Versions", [])
+        }
 
-    def _body(self, bucket: str, key: str) -> bytes:
+    def _read_object(self, bucket: str, key: str) -> bytes:
         body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return body
 
 
-def _json(items: Any) -> list[str]:
+def _serialize_items(items: Any) -> list[str]:
     return sorted(json.dumps(item.to_json(), sort_keys=True) for rows in items.values() for item in rows.values())

@@ -1,4 +1,4 @@
-"""The stack as a user starts it, in a program of its own, asked over HTTP."""
+"""The stack as a user starts it: in a process of its own, reached over HTTP."""
 
 import contextlib
 import json
@@ -16,14 +16,25 @@ import boto3
 import requests
 
 from local.stack import STACK
-from tests.support.api_client import Answer, Client
+from tests.support.api_client import Client, Response
 
 ROOT = Path(__file__).parents[2]
-START_UP = 180
+
+#: How long the stack may take to start, in seconds.
+START_TIMEOUT = 180
 
 
 class RunningStack:
-    """What ``stack.json`` says, and nothing else."""
+    """A running stack, as its `stack.json` describes it.
+
+    Attributes:
+        description: The content of `stack.json`.
+        folder: The folder of the stack's files.
+        table: The name of the table.
+        bus: The name of the event bus.
+        buckets: The names of the buckets.
+        session: An HTTP session.
+    """
 
     def __init__(self, description: dict[str, Any], folder: Path, environment: dict[str, str]) -> None:
         self.description = description
@@ -35,43 +46,51 @@ class RunningStack:
         self.session = requests.Session()
 
     def aws(self, service: str) -> Any:
-        own = {"dynamodb": "AWS_ENDPOINT_URL_DYNAMODB", "s3": "AWS_ENDPOINT_URL_S3"}.get(service, "")
+        """Return a boto3 client of the stack's AWS."""
+        variable = {"dynamodb": "AWS_ENDPOINT_URL_DYNAMODB", "s3": "AWS_ENDPOINT_URL_S3"}.get(service, "")
         return boto3.client(
             service,  # type: ignore[call-overload]  # of any service
-            endpoint_url=self._environment.get(own, self.description["endpoint_url"]),
+            endpoint_url=self._environment.get(variable, self.description["endpoint_url"]),
             region_name="eu-west-1",
             aws_access_key_id="local",
             aws_secret_access_key="local",
         )
 
-    def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        answer = requests.request(
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Response:
+        """Send a request to the stack."""
+        response = requests.request(
             method, self.description["base_url"] + path, headers=headers, data=body, timeout=60, allow_redirects=False
         )
-        return Answer.of(answer)
+        return Response.from_http(response)
 
     def client(self, nick: str) -> Client:
+        """Return a client for one of the demo users."""
         user = self.description["users"][nick]
         return Client(self.send, user["api_key"], user["user_id"], user["email"])
 
-    def registered(self, nick: str) -> Client:
-        """A new user with a key, by the functions that only IAM may invoke."""
+    def register_user(self, nick: str) -> Client:
+        """Register a user and create an API key for them, with the functions that only IAM principals may invoke."""
         email = f"{nick}-{uuid.uuid4()}@example.com"
         user = self._invoke("RegisterUser", {"email": email, "name": nick.title()})
         key = self._invoke("CreateApiKey", {"email": email, "scopes": ["read", "write"]})
         return Client(self.send, key["api_key"], user["user_id"], email)
 
     def _invoke(self, function: str, event: dict[str, Any]) -> Any:
-        described = self.aws("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=function)
-        name = described["StackResourceDetail"]["PhysicalResourceId"]
+        resource = self.aws("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=function)
+        name = resource["StackResourceDetail"]["PhysicalResourceId"]
         return json.loads(self.aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"].read())
 
 
 @contextlib.contextmanager
-def running(folder: Path, **environment: str) -> Iterator[RunningStack]:
-    """`make run`'s program on a free port, with these environment variables more, until the end of the block."""
+def start_stack(folder: Path, **environment: str) -> Iterator[RunningStack]:
+    """Run the program of `make run` on a free port until the end of the block.
+
+    Args:
+        folder: A new folder for the stack's files.
+        environment: Additional environment variables.
+    """
     folder.mkdir()
-    written, log = folder / "stack.json", folder / "log"
+    stack_file, log = folder / "stack.json", folder / "log"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_ENDPOINT_URL")},
         "PORT": "0",
@@ -84,13 +103,13 @@ def running(folder: Path, **environment: str) -> Iterator[RunningStack]:
             [sys.executable, "-m", "local"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
         try:
-            deadline = time.monotonic() + START_UP
-            while not written.exists():
+            deadline = time.monotonic() + START_TIMEOUT
+            while not stack_file.exists():
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
-            yield RunningStack(json.loads(written.read_text()), folder, environment)
+            yield RunningStack(json.loads(stack_file.read_text()), folder, environment)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
-            assert not written.exists()
+            assert not stack_file.exists()

@@ -1,7 +1,7 @@
-"""``sam local``: the functions in containers.
+"""`sam local`, which runs the functions in containers.
 
-Docker is asked, or whatever answers as it does at ``DOCKER_HOST``. ``HOST_FROM_CONTAINERS`` is what this machine is
-called in a container, where that is not what Docker calls it.
+`DOCKER_HOST` names the Docker daemon, or a compatible one. `HOST_FROM_CONTAINERS` is the host name of this machine in a
+container, if the daemon does not use Docker's name for it.
 """
 
 import contextlib
@@ -20,12 +20,19 @@ from local.stack import Stack
 from tests.support import sam_process
 from tests.support.in_process_app import ENVIRONMENT, InProcessApp
 
-DOCKERS_NAME = "host.docker.internal"
+DOCKER_HOST_NAME = "host.docker.internal"
 
 
 @dataclass
 class SamLocal:
-    """``sam local``, and where it writes what a command prints."""
+    """`sam local` with a template.
+
+    Attributes:
+        template: The built template.
+        folder: The folder for the output of the commands.
+        image_built: Whether the image of the functions has been built.
+        lock: Serializes the commands until the image has been built.
+    """
 
     template: Path
     folder: Path
@@ -33,22 +40,28 @@ class SamLocal:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def options(self) -> list[str]:
-        chosen = ["--template", str(self.template), "--skip-pull-image", "--region", ENVIRONMENT["AWS_DEFAULT_REGION"]]
+        """Return the options that every command of `sam local` takes."""
+        options = ["--template", str(self.template), "--skip-pull-image", "--region", ENVIRONMENT["AWS_DEFAULT_REGION"]]
         if "HOST_FROM_CONTAINERS" not in os.environ and platform.system() == "Linux":
-            chosen += ["--add-host", f"{DOCKERS_NAME}:host-gateway"]  # elsewhere Docker knows it by itself
-        return chosen
+            options += ["--add-host", f"{DOCKER_HOST_NAME}:host-gateway"]  # Docker Desktop adds the name itself
+        return options
 
     def start(self, command: list[str], folder: Path) -> BaseProcess:
-        """Starts a command of ``sam local``, which prints into two files of a folder."""
-        forked = multiprocessing.get_context("forkserver")
-        forked.set_forkserver_preload(["__main__", *sam_process.IMPORTED])
-        whole = ["local", *command, *self.options()]
-        process = forked.Process(target=sam_process.run, args=(whole, folder, self.image_built))
+        """Start a command of `sam local`.
+
+        Args:
+            command: The command and its own options.
+            folder: The folder for its output, in the files `stdout` and `stderr`.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["__main__", *sam_process.PRELOADED_MODULES])
+        arguments = ["local", *command, *self.options()]
+        process = context.Process(target=sam_process.run_sam, args=(arguments, folder, self.image_built))
         process.start()
         return process
 
     def invoke(self, function: str, event: Any) -> Any:
-        """What ``sam local invoke`` prints as the function's answer."""
+        """Run `sam local invoke` and return the function's result."""
         folder = self.folder / f"{function}-{uuid.uuid4()}"
         folder.mkdir()
         (folder / "event.json").write_text(json.dumps(event))
@@ -61,7 +74,7 @@ class SamLocal:
 
 
 class SamLocalApp(InProcessApp):
-    """The stack, whose functions are invoked in containers."""
+    """An app whose functions are invoked in containers."""
 
     def __init__(self, stack: Stack, sam: SamLocal) -> None:
         super().__init__(stack, {})

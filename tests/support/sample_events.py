@@ -1,4 +1,4 @@
-"""The events in ``events/``: what their ids stand for, and whether an answer is the one expected."""
+"""The sample events in `events/`, the data that they refer to, and the comparison with their expected results."""
 
 import itertools
 import json
@@ -22,34 +22,39 @@ from tests.support.in_process_app import InProcessApp
 FOLDER = Path(__file__).parents[2] / "events"
 
 
-def _id(end: str) -> str:
-    return f"01930000-0000-7000-8000-{end:0>12}"
+def _build_id(suffix: str) -> str:
+    return f"01930000-0000-7000-8000-{suffix:0>12}"
 
 
-PEOPLE = {"alice": _id("a11ce"), "bob": _id("b0b"), "carol": _id("ca401"), "dave": _id("dae")}
-FRAUD = _id("f4a0d")  # Bob edits and Carol views it; an export of it is ready, and no event changes it
-CHURN = _id("c4094")  # the same people, for events that change a project
-TEAM = _id("7ea0")  # the same people, for events by which they go
-ARCHIVED = _id("a4c41e")  # an export of it is pending
-RETIRED = _id("4e71")  # to be deleted
-DELETED = _id("de1e7ed")  # deleted, and not purged yet
-READY, PENDING = _id("e1"), _id("e2")
+PEOPLE = {"alice": _build_id("a11ce"), "bob": _build_id("b0b"), "carol": _build_id("ca401"), "dave": _build_id("dae")}
+FRAUD = _build_id("f4a0d")  # Bob is its editor, Carol its viewer; it has a ready export; no event changes it
+CHURN = _build_id("c4094")  # has the same members; events change it
+TEAM = _build_id("7ea0")  # has the same members; events remove them
+ARCHIVED = _build_id("a4c41e")  # has a pending export
+RETIRED = _build_id("4e71")  # an event deletes it
+DELETED = _build_id("de1e7ed")  # deleted, but not purged yet
+READY, PENDING = _build_id("e1"), _build_id("e2")
 
-#: Alice's key, and the secret of all of hers.
+#: The secret of all of Alice's keys, and the key that she uses.
 SECRET = "s" * 43
 API_KEY = f"prj_0123456789abcdef_{SECRET}"
 
 
 @dataclass(frozen=True, eq=False)
-class Event:
-    """An event, the function that it is for, and what that is to answer."""
+class SampleEvent:
+    """A sample event.
+
+    Attributes:
+        path: The file of the event, in a folder named after the function.
+        expected: The expected result of the function.
+    """
 
     path: Path
     expected: Any
 
     @property
     def function(self) -> str:
-        """The function's name in the template."""
+        """The logical id of the function."""
         return "".join(part.title() for part in self.path.parent.name.split("_"))
 
     @property
@@ -60,75 +65,83 @@ class Event:
         return f"{self.path.parent.name}/{self.path.stem}"
 
 
-def events() -> list[Event]:
-    """All events, in the order in which ``expected.yaml`` names them.
+def load_sample_events() -> list[SampleEvent]:
+    """Return all sample events, in the order of `expected.yaml`.
 
     Raises:
-        ValueError: A file has no expected answer, or the other way about.
+        ValueError: An event has no expected result, or an expected result has no event.
     """
     expected = yaml.safe_load((FOLDER / "expected.yaml").read_text())
-    found = [
-        Event(FOLDER / function / f"{name}.json", answer)
+    events = [
+        SampleEvent(FOLDER / function / f"{name}.json", result)
         for function in expected
-        for name, answer in expected[function].items()
+        for name, result in expected[function].items()
     ]
-    if unmatched := {one.path for one in found} ^ set(FOLDER.glob("*/*.json")):
-        raise ValueError(f"Without a file or without an expected answer: {sorted(map(str, unmatched))}")
-    return found
+    if unmatched := {event.path for event in events} ^ set(FOLDER.glob("*/*.json")):
+        raise ValueError(f"Events without a file or without an expected result: {sorted(map(str, unmatched))}")
+    return events
 
 
-def differences(expected: Any, answer: Any, at: str = "") -> Iterator[str]:
-    """Where an answer is not what is expected of it. It may hold more fields, and no errors that are not expected."""
-    if at == "" and isinstance(answer, dict) and "errorType" in answer and "errorType" not in expected:
-        yield f"{answer['errorType']}: {answer.get('errorMessage')}"
-    match expected, answer:
+def find_differences(expected: Any, actual: Any, at: str = "") -> Iterator[str]:
+    """Compare a function's result with the expected one, and describe each difference.
+
+    The result may have additional fields, but no unexpected error.
+
+    Args:
+        expected: The expected result.
+        actual: The actual result.
+        at: The path of both within the whole result.
+    """
+    if at == "" and isinstance(actual, dict) and "errorType" in actual and "errorType" not in expected:
+        yield f"{actual['errorType']}: {actual.get('errorMessage')}"
+    match expected, actual:
         case dict(), dict():
             for name, value in expected.items():
-                yield from differences(value, _opened(answer.get(name), value), f"{at}.{name}")
-        case list(), list() if len(expected) == len(answer):
-            for number, pair in enumerate(zip(expected, answer, strict=True)):
-                yield from differences(*pair, f"{at}[{number}]")
-        case _ if expected != answer:
-            yield f"{at}: {json.dumps(answer)} instead of {json.dumps(expected)}"
+                yield from find_differences(value, _decode_like(actual.get(name), value), f"{at}.{name}")
+        case list(), list() if len(expected) == len(actual):
+            for number, pair in enumerate(zip(expected, actual, strict=True)):
+                yield from find_differences(*pair, f"{at}[{number}]")
+        case _ if expected != actual:
+            yield f"{at}: {json.dumps(actual)} instead of {json.dumps(expected)}"
 
 
-def _opened(value: Any, like: Any) -> Any:
-    """A body is a text of JSON."""
-    return json.loads(value) if isinstance(like, dict) and isinstance(value, str) else value
+def _decode_like(value: Any, expected: Any) -> Any:
+    """Decode a JSON string, such as the body of a response, if a JSON object is expected."""
+    return json.loads(value) if isinstance(expected, dict) and isinstance(value, str) else value
 
 
-def seed(app: InProcessApp) -> None:
-    """Puts in what the events ask for, by the functions themselves, with the ids that the events name."""
+def create_sample_data(app: InProcessApp) -> None:
+    """Create the data that the sample events refer to, with the functions themselves and the ids in the events."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def next_id(value: str) -> None:
+        def set_next_id(value: str) -> None:
             for module in (users, projects, export_requests):
                 patch.setattr(module, "new_id", lambda: value)
 
         for nick, name in (("alice", "Archer"), ("bob", "Baker"), ("carol", "Cooper"), ("dave", "Dyer")):
-            next_id(PEOPLE[nick])
+            set_next_id(PEOPLE[nick])
             app.invoke("RegisterUser", {"email": f"{nick}@example.com", "name": f"{nick.title()} {name}"})
         _issue_keys(app)
         for project_id, name in ((FRAUD, "Card fraud"), (CHURN, "Churn"), (TEAM, "Team"), (ARCHIVED, "Storage"),
                                  (RETIRED, "Retired"), (DELETED, "Deleted")):  # fmt: skip
-            next_id(project_id)
-            _ask(app, "CreateProject", "POST", "/api/projects", {"name": name})
+            set_next_id(project_id)
+            _send_request(app, "CreateProject", "POST", "/api/projects", {"name": name})
             path = f"/api/projects/{project_id}"
             if project_id in {FRAUD, CHURN, TEAM}:
                 for member in ({"email": "bob@example.com"}, {"email": "carol@example.com", "role": "viewer"}):
-                    _ask(app, "AddMember", "POST", f"{path}/members", member, project_id=project_id)
+                    _send_request(app, "AddMember", "POST", f"{path}/members", member, project_id=project_id)
             if project_id == FRAUD:
                 _record_resources(app)
-                next_id(READY)
+                set_next_id(READY)
                 app.invoke("ScheduleExports", {})
                 _assemble(app, FRAUD, READY)
-        next_id(PENDING)
-        _ask(app, "StartExport", "POST", f"/api/projects/{ARCHIVED}/exports", None, project_id=ARCHIVED)
-        _ask(app, "DeleteProject", "DELETE", f"/api/projects/{DELETED}", None, project_id=DELETED)
+        set_next_id(PENDING)
+        _send_request(app, "StartExport", "POST", f"/api/projects/{ARCHIVED}/exports", None, project_id=ARCHIVED)
+        _send_request(app, "DeleteProject", "DELETE", f"/api/projects/{DELETED}", None, project_id=DELETED)
 
 
 def _issue_keys(app: InProcessApp) -> None:
-    """Alice's keys, with the same secret: one in use, one that is to be revoked, an expired one and a revoked one."""
+    """Create Alice's keys with the same secret: one to use, one for events to revoke, one expired and one revoked."""
     now = datetime.now(UTC)
     secret, scopes = sha256(SECRET.encode()).hexdigest(), frozenset({Scope.READ, Scope.WRITE})
     for key_id, expires_at in (
@@ -142,8 +155,8 @@ def _issue_keys(app: InProcessApp) -> None:
     app.invoke("RevokeApiKey", {"key_id": "00000000000000f0"})
 
 
-def _ask(app: InProcessApp, function: str, method: str, path: str, body: Any, **parameters: str) -> None:
-    """Has a route's function answer Alice."""
+def _send_request(app: InProcessApp, function: str, method: str, path: str, body: Any, **parameters: str) -> None:
+    """Invoke a route's function with a request of Alice's."""
     event = {
         "version": "2.0",
         "rawPath": path,
@@ -159,19 +172,19 @@ def _ask(app: InProcessApp, function: str, method: str, path: str, body: Any, **
                                       "name": "Alice Archer", "key_id": "0123456789abcdef", "scopes": "read write"}},
         },
     }  # fmt: skip
-    answer = app.invoke(function, event)
-    assert answer["statusCode"] in range(200, 300), answer
+    response = app.invoke(function, event)
+    assert response["statusCode"] in range(200, 300), response
 
 
 def _record_resources(app: InProcessApp) -> None:
-    """The fraud project's dataset, experiment and model."""
+    """Record the dataset, the experiment and the model of the fraud project."""
     number = itertools.count(9)
     for type_, resource in (
-        ("Dataset", {"id": _id("da1"), "name": "transactions.csv", "rows": 50_000, "columns": 15,
-                     "artifact": app.store(FRAUD, "datasets/transactions.csv", b"amount,fraud\n" * 1000)}),
-        ("Experiment", {"id": _id("e41"), "name": "baseline", "status": "completed", "duration": 84.5}),
-        ("Model", {"id": _id("30d1"), "name": "gradient-boosting.bin",
-                   "artifact": app.store(FRAUD, "models/gradient-boosting.bin", bytes(range(256)) * 100)}),
+        ("Dataset", {"id": _build_id("da1"), "name": "transactions.csv", "rows": 50_000, "columns": 15,
+                     "artifact": app.store_artifact(FRAUD, "datasets/transactions.csv", b"amount,fraud\n" * 1000)}),
+        ("Experiment", {"id": _build_id("e41"), "name": "baseline", "status": "completed", "duration": 84.5}),
+        ("Model", {"id": _build_id("30d1"), "name": "gradient-boosting.bin",
+                   "artifact": app.store_artifact(FRAUD, "models/gradient-boosting.bin", bytes(range(256)) * 100)}),
     ):  # fmt: skip
         detail = {"project_id": FRAUD, "occurred_at": f"2026-02-10T{next(number):02}:00:00Z", "resource": resource}
         event = {"detail-type": f"{type_} Created", "source": "mlplatform.tests", "detail": detail}

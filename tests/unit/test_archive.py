@@ -1,4 +1,4 @@
-"""The archive's format and its paths."""
+"""The ZIP format of archives and their paths."""
 
 import re
 import unicodedata
@@ -17,33 +17,34 @@ from projects_api.archive.zip_writer import Entry, central_header, end_of_centra
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 
 
-def entry(path: str, size: int, crc32: int = 0) -> Entry:
+def build_entry(path: str, size: int, crc32: int = 0) -> Entry:
     return Entry(path, size, crc32, NOW)
 
 
-def test_a_file_over_4_gib_and_an_offset_over_4_gib_take_zip64() -> None:
+def test_zip64() -> None:
+    """Sizes and offsets over 4 GiB, and more than 65,535 entries, use the ZIP64 fields (APPNOTE 4.5.3 and 4.3.14)."""
     size = 5 * GIB
-    header = local_header(entry("big", size))
-    record = central_header(entry("big", size), size)
-    for sized in (header, record):
-        assert size.to_bytes(8, "little") in sized
-        assert b"\xff\xff\xff\xff" in sized
+    header = local_header(build_entry("big", size))
+    record = central_header(build_entry("big", size), size)
+    for block in (header, record):
+        assert size.to_bytes(8, "little") in block
+        assert b"\xff\xff\xff\xff" in block
     assert record.endswith(size.to_bytes(8, "little") * 3)
-    assert central_header(entry("small", 1), 2 * size).endswith((2 * size).to_bytes(8, "little"))
+    assert central_header(build_entry("small", 1), 2 * size).endswith((2 * size).to_bytes(8, "little"))
     end = end_of_central_directory(entries=70_000, size=100, offset=size)
     assert (70_000).to_bytes(8, "little") in end
     assert len(end_of_central_directory(entries=3, size=100, offset=50)) == 22
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=8))
-def test_the_checksums_of_pieces_combine_to_that_of_the_whole(pieces: list[bytes]) -> None:
+def test_combine_crc32(pieces: list[bytes]) -> None:
     checksum = 0
     for piece in pieces:
         checksum = combine_crc32(checksum, zlib.crc32(piece), len(piece))
     assert checksum == zlib.crc32(b"".join(pieces))
 
 
-def test_checksums_combine_over_gibibytes_at_once() -> None:
+def test_combine_crc32_of_gibibytes() -> None:
     zeros = bytes(1 << 24)
     whole = 0
     for _ in range(64):
@@ -58,7 +59,8 @@ def test_checksums_combine_over_gibibytes_at_once() -> None:
 
 
 @given(st.one_of(st.text(max_size=400), st.from_regex(r"[./\\a:]{0,12}", fullmatch=True)))
-def test_a_path_stays_in_the_folder_it_is_unpacked_in(name: str) -> None:
+def test_safe_path(name: str) -> None:
+    """A safe path stays in the folder that the archive is unpacked to, on every operating system."""
     path = safe_path(name)
     assert path
     assert not path.startswith(("/", "\\"))
@@ -90,14 +92,15 @@ def test_a_path_stays_in_the_folder_it_is_unpacked_in(name: str) -> None:
         ("😀" * 75 + ".csv", "😀" * 62 + ".csv"),
     ],
 )
-def test_paths_keep_what_is_safe(name: str, path: str) -> None:
+def test_safe_path_changes_only_unsafe_parts(name: str, path: str) -> None:
     assert safe_path(name) == path
 
 
 @given(
     st.lists(st.sampled_from(["a", "A", "a/b", "A/B", "a/b/c", "manifest.json", "MANIFEST.JSON", "x.y", "X.Y", ".."]))
 )
-def test_no_two_paths_are_the_same_and_none_is_a_folder_of_another(names: list[str]) -> None:
+def test_unique_paths(names: list[str]) -> None:
+    """No two paths are the same, even on a case-insensitive file system, and no path is a folder of another."""
     paths = unique_paths(names, taken=["manifest.json"])
     folded = [path.casefold() for path in ["manifest.json", *paths]]
     assert len(set(folded)) == len(folded)

@@ -1,4 +1,4 @@
-"""What an archive holds, and how a client gets it."""
+"""The content of an archive, and its delivery to the client."""
 
 import uuid
 
@@ -6,15 +6,14 @@ import boto3
 import pytest
 
 from tests.support.api_client import Client
-from tests.support.archives import downloaded, finished, scheduled, unpacked
+from tests.support.archives import download, finish_export, run_scheduled_export, unpack_archive
 from tests.support.in_process_app import InProcessApp
 
-pytestmark = pytest.mark.usefixtures("impatient")
+pytestmark = pytest.mark.usefixtures("short_export_wait")
 
 
-def test_an_archive_holds_the_project_its_members_its_resources_and_every_file(
-    app: InProcessApp, alice: Client, bob: Client, project_id: str
-) -> None:
+def test_archive_is_complete(app: InProcessApp, alice: Client, bob: Client, project_id: str) -> None:
+    """An archive contains the project, its members, its resources and every file."""
     alice.post(f"/api/projects/{project_id}/members", {"email": bob.email, "role": "viewer"})
     started = alice.get(f"/api/projects/{project_id}/export", Accept="application/json")
     assert started.status == 202
@@ -30,9 +29,9 @@ def test_an_archive_holds_the_project_its_members_its_resources_and_every_file(
     assert ready["error"] is None
     size = ready["size_bytes"]
     assert ready["progress"] == {"bytes_done": size, "bytes_total": size, "files_done": 3, "files_total": 3}
-    body = downloaded(ready["download_url"])
+    body = download(ready["download_url"])
     assert len(body) == size
-    manifest, files = unpacked(body)
+    manifest, files = unpack_archive(body)
     assert manifest["project"]["name"] == "Größe: 1/2"
     assert [member["email"] for member in manifest["members"]] == [alice.email, bob.email]
     assert [resource["type"] for resource in manifest["resources"]] == ["dataset", "model", "report", "experiment"]
@@ -41,63 +40,62 @@ def test_an_archive_holds_the_project_its_members_its_resources_and_every_file(
     assert sorted(len(data) for data in files.values()) == [0, 4000, 25_600]
 
 
-def test_a_plain_get_waits_then_redirects_and_answers_a_small_archive_itself(
-    app: InProcessApp, alice: Client, project_id: str
-) -> None:
+def test_small_archive_is_the_response(app: InProcessApp, alice: Client, project_id: str) -> None:
+    """A plain GET waits, redirects to itself while the export is pending, and returns a small archive directly."""
     path = f"/api/projects/{project_id}/export"
-    waited = alice.get(path)
-    assert (waited.status, waited.headers["Location"]) == (307, path)
+    pending = alice.get(path)
+    assert (pending.status, pending.headers["Location"]) == (307, path)
     app.process_queues()
-    answer = alice.get(path, Accept="*/*")
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/zip")
-    assert "filename*=UTF-8''Gr%C3%B6%C3%9Fe_%201_2.zip" in answer.headers["Content-Disposition"]
-    unpacked(answer.body)
+    response = alice.get(path, Accept="*/*")
+    assert (response.status, response.headers["Content-Type"]) == (200, "application/zip")
+    assert "filename*=UTF-8''Gr%C3%B6%C3%9Fe_%201_2.zip" in response.headers["Content-Disposition"]
+    unpack_archive(response.body)
 
 
-def test_a_large_archive_is_a_redirect_to_its_signed_url(app: InProcessApp, alice: Client) -> None:
+def test_large_archive_is_a_redirect(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create("Large")
     body = bytes(range(256)) * 4096 * 12
-    artifact = app.store(project_id, "models/m.bin", body)
-    app.announce("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
+    artifact = app.store_artifact(project_id, "models/m.bin", body)
+    app.publish_event("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
     app.process_queues()
-    finished(app, alice, project_id)
-    answer = alice.get(f"/api/projects/{project_id}/export")
-    assert answer.status == 302
-    _, files = unpacked(downloaded(answer.headers["Location"]))
+    finish_export(app, alice, project_id)
+    response = alice.get(f"/api/projects/{project_id}/export")
+    assert response.status == 302  # to the presigned URL
+    _, files = unpack_archive(download(response.headers["Location"]))
     assert files == {"models/m.bin": body}
 
 
-def test_the_same_content_gives_the_same_bytes(app: InProcessApp, alice: Client, project_id: str) -> None:
-    first = downloaded(finished(app, alice, project_id)["export"]["download_url"])
+def test_same_content_has_same_bytes(app: InProcessApp, alice: Client, project_id: str) -> None:
+    first = download(finish_export(app, alice, project_id)["export"]["download_url"])
     name = alice.get(f"/api/projects/{project_id}")["project"]["name"]
-    for one in ("Other", name):
-        alice.put(f"/api/projects/{project_id}", {"name": one})
-    second = downloaded(finished(app, alice, project_id)["export"]["download_url"])
-    manifests = [unpacked(body)[0] for body in (first, second)]
+    for new_name in ("Other", name):
+        alice.put(f"/api/projects/{project_id}", {"name": new_name})
+    second = download(finish_export(app, alice, project_id)["export"]["download_url"])
+    manifests = [unpack_archive(body)[0] for body in (first, second)]
     for manifest in manifests:
         del manifest["project"]["updated_at"]
     assert manifests[0] == manifests[1]
-    third_id = scheduled(app, alice, project_id)
-    assert downloaded(alice.get(f"/api/projects/{project_id}/exports/{third_id}")["export"]["download_url"]) == second
+    third_id = run_scheduled_export(app, alice, project_id)
+    assert download(alice.get(f"/api/projects/{project_id}/exports/{third_id}")["export"]["download_url"]) == second
 
 
-def test_a_field_that_is_called_as_one_of_the_manifest_is_not_lost(app: InProcessApp, alice: Client) -> None:
+def test_manifest_keeps_conflicting_fields(app: InProcessApp, alice: Client) -> None:
+    """A resource's own field is not lost if the manifest has a field of the same name."""
     project_id = alice.create()
-    own = {"type": "canary", "path": "/v1/predict", "timestamp": "noon", "fields": [1], "replicas": 2}
-    app.announce("Deployment Created", project_id, {"id": str(uuid.uuid4()), "name": "d"} | own)
+    own_fields = {"type": "canary", "path": "/v1/predict", "timestamp": "noon", "fields": [1], "replicas": 2}
+    app.publish_event("Deployment Created", project_id, {"id": str(uuid.uuid4()), "name": "d"} | own_fields)
     app.process_queues()
-    manifest, _ = unpacked(downloaded(finished(app, alice, project_id)["export"]["download_url"]))
+    manifest, _ = unpack_archive(download(finish_export(app, alice, project_id)["export"]["download_url"]))
     (row,) = manifest["resources"]
     assert (row["type"], row["path"], row["replicas"]) == ("deployment", None, 2)
-    assert row["fields"] == {name: own[name] for name in ("type", "path", "timestamp", "fields")}
+    assert row["fields"] == {name: own_fields[name] for name in ("type", "path", "timestamp", "fields")}
 
 
-def test_an_export_whose_artifact_is_missing_fails_with_its_name_and_can_be_repeated(
-    app: InProcessApp, alice: Client, project_id: str
-) -> None:
+def test_missing_artifact(app: InProcessApp, alice: Client, project_id: str) -> None:
+    """An export fails with the key of a missing artifact, and succeeds once the artifact exists."""
     key = f"projects/{project_id}/models/missing.bin"
     resource = {"id": str(uuid.uuid4()), "name": "m", "artifact": {"key": key}}
-    app.announce("Model Created", project_id, resource)
+    app.publish_event("Model Created", project_id, resource)
     app.process_queues()
     alice.get(f"/api/projects/{project_id}/export")
     app.process_queues()
@@ -105,23 +103,23 @@ def test_an_export_whose_artifact_is_missing_fails_with_its_name_and_can_be_repe
     assert failed["status"] == "failed"
     assert key in failed["error"]
     assert boto3.client("s3").list_multipart_uploads(Bucket=app.stack.exports).get("Uploads") is None
-    app.store(project_id, "models/missing.bin", b"found")
-    ready = finished(app, alice, project_id)["export"]
+    app.store_artifact(project_id, "models/missing.bin", b"found")
+    ready = finish_export(app, alice, project_id)["export"]
     assert ready["status"] == "ready"
-    assert len(unpacked(downloaded(ready["download_url"]))[1]) == 4
+    assert len(unpack_archive(download(ready["download_url"]))[1]) == 4
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA256", "CRC32C"])
-def test_an_artifact_without_a_crc32_is_exported_all_the_same(app: InProcessApp, alice: Client, algorithm: str) -> None:
+def test_artifact_without_crc32_is_exported(app: InProcessApp, alice: Client, algorithm: str) -> None:
     project_id = alice.create()
-    artifact = app.store(project_id, "f", b"content", ChecksumAlgorithm=algorithm)
-    app.announce("Report Created", project_id, {"id": str(uuid.uuid4()), "name": "f", "artifact": artifact})
+    artifact = app.store_artifact(project_id, "f", b"content", ChecksumAlgorithm=algorithm)
+    app.publish_event("Report Created", project_id, {"id": str(uuid.uuid4()), "name": "f", "artifact": artifact})
     app.process_queues()
-    _, files = unpacked(downloaded(finished(app, alice, project_id)["export"]["download_url"]))
+    _, files = unpack_archive(download(finish_export(app, alice, project_id)["export"]["download_url"]))
     assert files == {"f": b"content"}
 
 
-def test_an_empty_project_has_an_archive(app: InProcessApp, alice: Client) -> None:
+def test_empty_project_has_an_archive(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
-    manifest, files = unpacked(downloaded(finished(app, alice, project_id)["export"]["download_url"]))
+    manifest, files = unpack_archive(download(finish_export(app, alice, project_id)["export"]["download_url"]))
     assert (manifest["resources"], files) == ([], {})

@@ -1,4 +1,4 @@
-"""What a worker makes of an export, whatever happens to it meanwhile."""
+"""The assembly of an archive by a worker, in spite of crashes, timeouts and changes."""
 
 import threading
 import time
@@ -16,138 +16,143 @@ from projects_api.archive import plan as planning
 from projects_api.domain.exports import export_worker
 from projects_api.storage.s3 import fast_get
 from tests.support.api_client import Client
-from tests.support.archives import unpacked
-from tests.support.export_runs import Exported, put_together
+from tests.support.archives import unpack_archive
+from tests.support.export_runs import ExportRunner, create_export_runner
 from tests.support.in_process_app import InProcessApp
-from tests.support.interruptions import DeathError
+from tests.support.interruptions import CrashError
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_dead")
+pytestmark = pytest.mark.usefixtures("expired_leases")
 
 
 @dataclass
 class Calls:
-    """Every call to AWS, counted; and one of them at which the process dies, before or after it took effect."""
+    """Counts the calls to AWS, and crashes the process at one of them.
 
-    deadly: int = 0
+    Attributes:
+        crash_at: The number of the call to crash at, counted from 1, or 0 for none.
+        before: Whether the process crashes before the call takes effect, or after it.
+        on_call: Called before each call with the name of the operation.
+        count: The number of calls so far.
+        crashed: Whether the process has crashed. Every further call fails.
+    """
+
+    crash_at: int = 0
     before: bool = True
-    at: Callable[[str], None] = lambda _: None
+    on_call: Callable[[str], None] = lambda _: None
     count: int = 0
-    dead: bool = False
+    crashed: bool = False
 
     def __call__(self, name: str, call: Callable[[], Any]) -> Any:
         self.count += 1
-        dies = self.count == self.deadly
-        self.dead = self.dead or (dies and self.before)
-        if self.dead:
-            raise DeathError
-        self.at(name)
-        answer = call()
-        if dies:
-            self.dead = True
-            raise DeathError
-        return answer
+        crashes = self.count == self.crash_at
+        self.crashed = self.crashed or (crashes and self.before)
+        if self.crashed:
+            raise CrashError
+        self.on_call(name)
+        response = call()
+        if crashes:
+            self.crashed = True
+            raise CrashError
+        return response
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
-    """Has what follows go through ``Calls``."""
-    through: list[Calls] = []
+def use_calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
+    """Return a function that directs all following calls through a `Calls`."""
+    active: list[Calls] = []
     make_api_call, send = BaseClient._make_api_call, fast_get._send  # type: ignore[attr-defined]  # in no stub
 
-    def counted_call(client: BaseClient, name: str, parameters: Any) -> Any:
-        return through[-1](name, lambda: make_api_call(client, name, parameters))
+    def make_counted_call(client: BaseClient, name: str, parameters: Any) -> Any:
+        return active[-1](name, lambda: make_api_call(client, name, parameters))
 
-    def counted_send(request: Any) -> Any:
-        return through[-1]("GetObject", lambda: send(request))
+    def send_counted(request: Any) -> Any:
+        return active[-1]("GetObject", lambda: send(request))
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", counted_call)
-    monkeypatch.setattr(fast_get, "_send", counted_send)
-    through.append(Calls())
-    return through.append
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_counted_call)
+    monkeypatch.setattr(fast_get, "_send", send_counted)
+    active.append(Calls())
+    return active.append
 
 
-def contents(unit: int, large: int = 1) -> dict[str, bytes]:
-    """Files whose archive has parts of each kind: copied, gathered, made last."""
+def build_files(unit: int, large: int = 1) -> dict[str, bytes]:
+    """Return files whose archive has parts of each kind: copied, buffered and the last one."""
     files = {f"models/{number}.bin": bytes([number]) * (11 * unit + number) for number in range(1, large + 1)}
     return files | {"data/a.csv": b"a,b\n" * 100, "data/empty": b"", "reports/z.md": b"# Report\n"}
 
 
 @pytest.fixture
-def exported(app: InProcessApp, alice: Client, unit: int) -> Exported:
-    return put_together(app, alice, contents(unit))
+def runner(app: InProcessApp, alice: Client, unit: int) -> ExportRunner:
+    return create_export_runner(app, alice, build_files(unit))
 
 
-def test_killed_at_every_call_in_turn_it_ends_with_the_same_archive_and_leaves_nothing(
-    exported: Exported, unit: int, calls: Callable[[Calls], None]
-) -> None:
-    whole = Calls()
-    export_id = exported.start()
-    calls(whole)
-    exported.deliver(export_id)
-    calls(Calls())
-    expected = exported.archive(export_id)
-    assert unpacked(expected)[1] == contents(unit)
-    deaths = 0
-    for deadly in range(1, whole.count + 1):
+def test_crash_at_every_call(runner: ExportRunner, unit: int, use_calls: Callable[[Calls], None]) -> None:
+    """After a crash at any call, the export resumes, and the archive has the same bytes."""
+    uninterrupted = Calls()
+    export_id = runner.start_export()
+    use_calls(uninterrupted)
+    runner.deliver(export_id)
+    use_calls(Calls())
+    expected = runner.read_archive(export_id)
+    assert unpack_archive(expected)[1] == build_files(unit)
+    crashes = 0
+    for crash_at in range(1, uninterrupted.count + 1):
         for before in (True, False):
-            export_id = exported.start()
-            life = Calls(deadly, before)
-            calls(life)
+            export_id = runner.start_export()
+            use_calls(Calls(crash_at, before))
             try:
-                exported.deliver(export_id)
-            except DeathError:
-                deaths += 1
-            calls(Calls())
-            exported.deliver(export_id)
-            assert exported.archive(export_id) == expected, (deadly, before)
-    assert deaths > whole.count
+                runner.deliver(export_id)
+            except CrashError:
+                crashes += 1
+            use_calls(Calls())
+            runner.deliver(export_id)
+            assert runner.read_archive(export_id) == expected, (crash_at, before)
+    assert crashes > uninterrupted.count
 
 
-def test_out_of_time_again_and_again_it_goes_on_from_what_s3_has(
-    exported: Exported, unit: int, calls: Callable[[Calls], None]
-) -> None:
+def test_timeouts(runner: ExportRunner, unit: int, use_calls: Callable[[Calls], None]) -> None:
+    """A worker that runs out of time is resumed by the next one, and no part is uploaded twice."""
     parts = 0
 
     def count_parts(name: str) -> None:
         nonlocal parts
         parts += name in {"UploadPart", "UploadPartCopy"}
 
-    def five_pieces() -> Callable[[], bool]:
-        asked = iter(range(5))
-        return lambda: next(asked, None) is not None
+    def allow_five_steps() -> Callable[[], bool]:
+        steps = iter(range(5))
+        return lambda: next(steps, None) is not None
 
-    calls(Calls(at=count_parts))
-    export_id = exported.start()
-    runs = exported.runs(export_id, five_pieces)
+    use_calls(Calls(on_call=count_parts))
+    export_id = runner.start_export()
+    runs = runner.run_until_done(export_id, allow_five_steps)
     assert runs > 1
     assert parts == 3
-    assert unpacked(exported.archive(export_id))[1] == contents(unit)
+    assert unpack_archive(runner.read_archive(export_id))[1] == build_files(unit)
 
 
-def test_two_workers_at_once_do_not_harm_each_other(exported: Exported) -> None:
-    expected: set[bytes] = set()
+def test_parallel_workers(runner: ExportRunner) -> None:
+    """Workers that assemble the same export in parallel do not affect the archive."""
+    archives: set[bytes] = set()
     for _ in range(3):
-        export_id = exported.start()
-        workers = [threading.Thread(target=exported.deliver, args=(export_id,)) for _ in range(3)]
+        export_id = runner.start_export()
+        workers = [threading.Thread(target=runner.deliver, args=(export_id,)) for _ in range(3)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        exported.deliver(export_id)
-        expected.add(exported.archive(export_id))
-    assert len(expected) == 1
+        runner.deliver(export_id)
+        archives.add(runner.read_archive(export_id))
+    assert len(archives) == 1
 
 
 @pytest.mark.parametrize("change", ["overwritten", "deleted"])
 @pytest.mark.parametrize("name", ["models/1.bin", "data/a.csv"])
-def test_an_artifact_that_changes_meanwhile_fails_the_export_with_its_name(
-    exported: Exported, calls: Callable[[Calls], None], name: str, change: str
-) -> None:
-    key = f"projects/{exported.project_id}/{name}"
-    s3, bucket = boto3.client("s3"), exported.app.stack.artifacts
+def test_changed_artifact(runner: ExportRunner, use_calls: Callable[[Calls], None], name: str, change: str) -> None:
+    """An artifact that changes during the export fails it. The error names the artifact, and nothing is left in S3."""
+    key = f"projects/{runner.project_id}/{name}"
+    s3, bucket = boto3.client("s3"), runner.app.stack.artifacts
     changed = threading.Event()
 
-    def meddle(call: str) -> None:
+    def change_artifact(call: str) -> None:
         if call == "CreateMultipartUpload" and not changed.is_set():
             changed.set()
             if change == "deleted":
@@ -155,103 +160,102 @@ def test_an_artifact_that_changes_meanwhile_fails_the_export_with_its_name(
             else:
                 s3.put_object(Bucket=bucket, Key=key, Body=b"other")
 
-    export_id = exported.start()
-    calls(Calls(at=meddle))
-    exported.deliver(export_id)
-    export = exported.export(export_id)
+    export_id = runner.start_export()
+    use_calls(Calls(on_call=change_artifact))
+    runner.deliver(export_id)
+    export = runner.get_export(export_id)
     assert changed.is_set()
     assert export["status"] == "failed"
     assert key in export["error"]
     assert export["download_url"] is None
-    left = s3.list_objects_v2(Bucket=exported.app.stack.exports, Prefix=f"{exported.project_id}/{export_id}")
-    assert "Contents" not in left
-    uploads = s3.list_multipart_uploads(Bucket=exported.app.stack.exports, Prefix=exported.project_id)
+    objects = s3.list_objects_v2(Bucket=runner.app.stack.exports, Prefix=f"{runner.project_id}/{export_id}")
+    assert "Contents" not in objects
+    uploads = s3.list_multipart_uploads(Bucket=runner.app.stack.exports, Prefix=runner.project_id)
     assert not uploads.get("Uploads")
 
 
-def test_more_parts_than_an_upload_takes_are_joined_from_volumes(
-    app: InProcessApp, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch, calls: Callable[[Calls], None]
+def test_volumes(
+    app: InProcessApp, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch, use_calls: Callable[[Calls], None]
 ) -> None:
-    exported = put_together(app, alice, contents(unit, large=4))
+    """An archive with more parts than an upload may have is joined from volumes, also after a crash."""
+    runner = create_export_runner(app, alice, build_files(unit, large=4))
     monkeypatch.setattr(planning, "MAX_PARTS", 3)
-    export_id = exported.start()
-    calls(Calls(deadly=30))
-    with pytest.raises(DeathError):  # on the way, with volumes made
-        exported.deliver(export_id)
-    calls(Calls())
-    exported.deliver(export_id)
-    assert unpacked(exported.archive(export_id))[1] == contents(unit, large=4)
+    export_id = runner.start_export()
+    use_calls(Calls(crash_at=30))
+    with pytest.raises(CrashError):  # when some volumes exist
+        runner.deliver(export_id)
+    use_calls(Calls())
+    runner.deliver(export_id)
+    assert unpack_archive(runner.read_archive(export_id))[1] == build_files(unit, large=4)
 
 
-def test_a_plan_of_another_version_of_the_program_is_not_mixed_with_its_own(
-    exported: Exported, unit: int, monkeypatch: pytest.MonkeyPatch, calls: Callable[[Calls], None]
+def test_plan_of_older_version(
+    runner: ExportRunner, unit: int, monkeypatch: pytest.MonkeyPatch, use_calls: Callable[[Calls], None]
 ) -> None:
-    export_id = exported.start()
+    """A worker does not use the parts of an export that another version of the program planned differently."""
+    export_id = runner.start_export()
     with monkeypatch.context() as older:
         older.setattr(planning, "MIN_PART_SIZE", 5 * unit + 5)
-        calls(Calls(deadly=20))
-        with pytest.raises(DeathError):
-            exported.deliver(export_id)
-    calls(Calls())
-    exported.deliver(export_id)
-    assert unpacked(exported.archive(export_id))[1] == contents(unit)
+        use_calls(Calls(crash_at=20))
+        with pytest.raises(CrashError):
+            runner.deliver(export_id)
+    use_calls(Calls())
+    runner.deliver(export_id)
+    assert unpack_archive(runner.read_archive(export_id))[1] == build_files(unit)
 
 
-def test_a_worker_that_dies_again_and_again_fails_the_export(
-    exported: Exported, calls: Callable[[Calls], None]
-) -> None:
-    export_id = exported.start()
+def test_repeated_crashes_fail_the_export(runner: ExportRunner, use_calls: Callable[[Calls], None]) -> None:
+    export_id = runner.start_export()
     for _ in range(export_worker.ATTEMPTS):
-        calls(Calls(deadly=4))
-        with pytest.raises(DeathError):
-            exported.deliver(export_id)
-    calls(Calls())
-    exported.deliver(export_id)
-    export = exported.export(export_id)
+        use_calls(Calls(crash_at=4))
+        with pytest.raises(CrashError):
+            runner.deliver(export_id)
+    use_calls(Calls())
+    runner.deliver(export_id)
+    export = runner.get_export(export_id)
     assert (export["status"], "tell an operator" in export["error"]) == ("failed", True)
 
 
-def test_a_project_deleted_meanwhile_leaves_no_archive(exported: Exported, calls: Callable[[Calls], None]) -> None:
-    export_id = exported.start()
+def test_deleted_project_has_no_archive(runner: ExportRunner, use_calls: Callable[[Calls], None]) -> None:
+    export_id = runner.start_export()
     deleted = threading.Event()
 
     def delete(call: str) -> None:
         if call == "CompleteMultipartUpload" and not deleted.is_set():
             deleted.set()
-            assert exported.alice.delete(f"/api/projects/{exported.project_id}").status == 200
+            assert runner.alice.delete(f"/api/projects/{runner.project_id}").status == 200
 
-    calls(Calls(at=delete))
-    exported.deliver(export_id)
+    use_calls(Calls(on_call=delete))
+    runner.deliver(export_id)
     assert deleted.is_set()
-    listed = boto3.client("s3").list_objects_v2(Bucket=exported.app.stack.exports, Prefix=exported.project_id)
-    assert [one["Key"] for one in listed.get("Contents", []) if one["Key"].endswith(".zip")] == []
-    exported.app.process_queues()
-    assert exported.app.objects(exported.project_id) == []
-    assert exported.app.items(exported.project_id) == []
+    page = boto3.client("s3").list_objects_v2(Bucket=runner.app.stack.exports, Prefix=runner.project_id)
+    assert [item["Key"] for item in page.get("Contents", []) if item["Key"].endswith(".zip")] == []
+    runner.app.process_queues()
+    assert runner.app.find_objects(runner.project_id) == []
+    assert runner.app.find_items(runner.project_id) == []
 
 
-def test_progress_grows_and_is_written_no_more_than_once_a_second(
-    exported: Exported, monkeypatch: pytest.MonkeyPatch, calls: Callable[[Calls], None]
-) -> None:
+def test_progress(runner: ExportRunner, monkeypatch: pytest.MonkeyPatch, use_calls: Callable[[Calls], None]) -> None:
+    """The progress of an export grows, and is written at most once a second."""
     monkeypatch.setattr(export_worker, "LEASE", timedelta(seconds=30))
-    seen: list[Any] = []
-    written: list[float] = []
+    progresses: list[Any] = []
+    write_times: list[float] = []
 
-    def look(call: str) -> None:
+    def read_progress(call: str) -> None:
         if call == "TransactWriteItems":
-            written.append(time.monotonic())
+            write_times.append(time.monotonic())
         elif call in {"UploadPart", "UploadPartCopy", "CompleteMultipartUpload"}:
             time.sleep(1.3)
-            seen.append(exported.export(export_id)["progress"])
+            progresses.append(runner.get_export(export_id)["progress"])
 
-    export_id = exported.start()
-    calls(Calls(at=look))
-    exported.deliver(export_id)
-    exported.archive(export_id)
-    done = [progress["bytes_done"] for progress in seen]
+    export_id = runner.start_export()
+    use_calls(Calls(on_call=read_progress))
+    runner.deliver(export_id)
+    runner.read_archive(export_id)
+    done = [progress["bytes_done"] for progress in progresses]
     assert done == sorted(done)
     assert done[0] == 0
-    assert 0 < done[-1] <= seen[-1]["bytes_total"]
-    while_making = written[2:-1]  # the others are its revision, its snapshot, and that it is ready
-    assert while_making
-    assert all(later - earlier > 0.9 for earlier, later in pairwise(while_making))
+    assert 0 < done[-1] <= progresses[-1]["bytes_total"]
+    heartbeats = write_times[2:-1]  # without the writes of the revision, of the snapshot and of the status "ready"
+    assert heartbeats
+    assert all(later - earlier > 0.9 for earlier, later in pairwise(heartbeats))

@@ -1,4 +1,4 @@
-"""Who may do what: every kind of caller on every route, in one table."""
+"""Authorization: one table with the status of the response to every kind of caller on every route."""
 
 import time
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
-from tests.support.moto_snapshot import Snapshot
+from tests.support.moto_snapshot import StorageSnapshot
 
 pytestmark = pytest.mark.memory
 
-#: What each caller is answered. The first five have keys with the scopes read and write; what follows are keys of the
-#: owner's: none at all, with a wrong secret, revoked, expired, and with one scope alone.
+#: The expected status for each caller. The first five callers have keys with the scopes read and write. The others are
+#: the owner without a key, with a wrong secret, with a revoked or expired key, and with keys of a single scope.
 TABLE = """
                                   owner admin editor viewer stranger | none wrong revoked expired | read: write: admin:
 GET    /projects                  200   200   200    200    200      | 401  403   403     403     | 200   403    200
@@ -50,19 +50,25 @@ NO_SUCH = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass
-class Setting:
-    """A project with a member of each role and a ready export, and everybody who may come by."""
+class Scenario:
+    """A project with a member of each role and a ready export, and the callers.
 
-    app: InProcessApp
+    Attributes:
+        callers: The caller of each column.
+        member: A member whom requests change or remove.
+        newcomer: A user whom requests add.
+        ids: The ids that the names in the paths stand for.
+    """
+
     callers: dict[str, Client]
     member: Client
     newcomer: Client
-    names: dict[str, str]
+    ids: dict[str, str]
 
-    def request(self, row: str, caller: Client) -> tuple[str, str, Any]:
-        """What a row of the table says, as a request of ``caller``'s: method, path, body."""
+    def build_request(self, row: str, caller: Client) -> tuple[str, str, Any]:
+        """Return the method, the path and the body of a row's request by a caller."""
         method, path, *rest = row.split()
-        for name, value in (self.names | {"SELF": caller.user_id}).items():
+        for name, value in (self.ids | {"SELF": caller.user_id}).items():
             path = "/".join(value if part == name else part for part in path.split("/"))
         bodies = {
             "add": {"email": self.newcomer.email},
@@ -77,24 +83,25 @@ class Setting:
 
 
 @pytest.fixture(scope="module")
-def setting(app: InProcessApp) -> tuple[Setting, Snapshot]:
-    roles = {nick: app.user(nick) for nick in ("owner", "admin", "editor", "viewer", "stranger")}
-    owner, member, newcomer = roles["owner"], app.user("member"), app.user("newcomer")
-    project_id, gone = owner.create(), owner.create("Gone")
-    owner.delete(f"/api/projects/{gone}")
+def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
+    """Create the scenario, and a snapshot of it."""
+    roles = {nick: app.create_user(nick) for nick in ("owner", "admin", "editor", "viewer", "stranger")}
+    owner, member, newcomer = roles["owner"], app.create_user("member"), app.create_user("newcomer")
+    project_id, deleted_id = owner.create(), owner.create("Gone")
+    owner.delete(f"/api/projects/{deleted_id}")
     for nick in ("admin", "editor", "viewer"):
         owner.post(f"/api/projects/{project_id}/members", {"email": roles[nick].email, "role": nick})
     owner.post(f"/api/projects/{project_id}/members", {"email": member.email})
     export_id = owner.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     app.process_queues()
 
-    def key(*scopes: str, expires_at: datetime | None = None) -> Client:
+    def create_key(*scopes: str, expires_at: datetime | None = None) -> Client:
         event = {"email": owner.email, "scopes": scopes, "expires_at": expires_at and expires_at.isoformat()}
-        text = app.invoke("CreateApiKey", event)["api_key"]
-        return Client(app.send, text, owner.user_id, owner.email)
+        api_key = app.invoke("CreateApiKey", event)["api_key"]
+        return Client(app.send, api_key, owner.user_id, owner.email)
 
-    revoked, soon = key("read", "write"), datetime.now(UTC) + timedelta(seconds=0.5)
-    expired = key("read", "write", expires_at=soon)
+    revoked, soon = create_key("read", "write"), datetime.now(UTC) + timedelta(seconds=0.5)
+    expired = create_key("read", "write", expires_at=soon)
     app.invoke("RevokeApiKey", {"key_id": revoked.api_key.split("_")[1]})
     time.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
     callers = roles | {
@@ -102,59 +109,58 @@ def setting(app: InProcessApp) -> tuple[Setting, Snapshot]:
         "wrong": Client(app.send, owner.api_key[:-43] + "A" * 43, owner.user_id, owner.email),
         "revoked": revoked,
         "expired": expired,
-        "read:": key("read"),
-        "write:": key("write"),
-        "admin:": key("admin"),
+        "read:": create_key("read"),
+        "write:": create_key("write"),
+        "admin:": create_key("admin"),
     }
-    names = {
+    ids = {
         "P": project_id,
         "E": export_id,
-        "GONE": gone,
+        "GONE": deleted_id,
         "NONE": NO_SUCH,
         "NOBODY": NO_SUCH,
         "MEMBER": member.user_id,
         "OWNER": owner.user_id,
     }
-    made = Setting(app, callers, member, newcomer, names)
-    return made, Snapshot(app)
+    return Scenario(callers, member, newcomer, ids), StorageSnapshot(app)
 
 
 @pytest.fixture(scope="module")
 def cells() -> Iterator[list[str]]:
-    counted: list[str] = []
-    yield counted
-    print(f"\n{len(counted)} cells: {len(CALLERS)} kinds of callers on {len(ROWS)} kinds of requests")
+    """Collect the cells of the table that are tested, and print their number at the end."""
+    cells: list[str] = []
+    yield cells
+    print(f"\n{len(cells)} cells: {len(CALLERS)} kinds of callers on {len(ROWS)} kinds of requests")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(row.split()[: -len(CALLERS)]))
-def test_every_caller_is_answered_as_the_table_says_and_a_refusal_changes_nothing(
-    setting: tuple[Setting, Snapshot], cells: list[str], row: str
-) -> None:
-    made, before = setting
+def test_table(scenario: tuple[Scenario, StorageSnapshot], cells: list[str], row: str) -> None:
+    """Every response has the status in the table, and a rejected request changes nothing."""
+    project, before = scenario
     expected = [int(status) for status in row.split()[-len(CALLERS) :]]
-    answered = []
+    actual = []
     for nick in CALLERS:
         before.restore()
-        method, path, body = made.request(row, made.callers[nick])
-        answer = made.callers[nick].request(method, path, body, Accept="application/json")
-        answered.append(answer.status)
+        method, path, body = project.build_request(row, project.callers[nick])
+        response = project.callers[nick].request(method, path, body, Accept="application/json")
+        actual.append(response.status)
         cells.append(nick)
-        if answer.status >= 400:
-            assert answer.json.get("detail") or answer.json.get("message"), (nick, answer)
-            assert before.holds(), (nick, answer)
-    assert dict(zip(CALLERS, answered, strict=True)) == dict(zip(CALLERS, expected, strict=True))
+        if response.status >= 400:
+            assert response.json.get("detail") or response.json.get("message"), (nick, response)
+            assert before.is_unchanged(), (nick, response)
+    assert dict(zip(CALLERS, actual, strict=True)) == dict(zip(CALLERS, expected, strict=True))
 
 
-def test_the_table_has_every_route(app: InProcessApp) -> None:
+def test_table_has_every_route(app: InProcessApp) -> None:
     document = Client(app.send).get("/api/openapi.json").json
-    routes = {(method.upper(), path) for path, one in document["paths"].items() for method in one}
-    asked = set()
+    routes = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    tested = set()
     for row in ROWS:
         method, path = row.split()[:2]
         for part, parameter in (("/P", "/{project_id}"), ("/exports/E", "/exports/{export_id}")):
             path = path.replace(part, parameter) if path.endswith(part) or f"{part}/" in path else path
         if path.endswith("/MEMBER"):
             path = path.removesuffix("MEMBER") + "{user_id}"
-        asked.add((method, f"/api{path}"))
-    assert routes <= asked, routes - asked
-    assert {("GET", "/api/openapi.json"), ("GET", "/api/docs")} <= asked
+        tested.add((method, f"/api{path}"))
+    assert routes <= tested, routes - tested
+    assert {("GET", "/api/openapi.json"), ("GET", "/api/docs")} <= tested

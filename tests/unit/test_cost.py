@@ -1,4 +1,4 @@
-"""The month in docs/operations.md adds up."""
+"""The cost table in docs/operations.md."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -9,16 +9,17 @@ CENT = Decimal("0.01")
 ROW = re.compile(r"^\| (?!\*\*)(.+?) \| ([\d,.]+) \| ([\d.]+) \| ([\d,]+) \| ([\d.]+) \|", re.MULTILINE)
 
 
-def number(text: str) -> Decimal:
+def parse_number(text: str) -> Decimal:
     return Decimal(text.replace(",", ""))
 
 
-def test_each_line_is_its_quantity_at_its_price_and_the_lines_add_up() -> None:
+def test_cost_table_adds_up() -> None:
+    """Each amount is the quantity at the price, and the total is the sum of the amounts."""
     table = (ROOT / "docs" / "operations.md").read_text().partition("## What a month costs")[2]
     rows = ROW.findall(table)
     assert len(rows) == 15
-    for what, quantity, price, per, amount in rows:
-        expected = (number(quantity) * number(price) / number(per)).quantize(CENT, ROUND_HALF_UP)
-        assert number(amount) == expected, what
+    for item, quantity, price, per, amount in rows:
+        expected = (parse_number(quantity) * parse_number(price) / parse_number(per)).quantize(CENT, ROUND_HALF_UP)
+        assert parse_number(amount) == expected, item
     (total,) = re.findall(r"\*\*([\d.]+)\*\*", table)
-    assert number(total) == sum(number(row[-1]) for row in rows)
+    assert parse_number(total) == sum(parse_number(row[-1]) for row in rows)

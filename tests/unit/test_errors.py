@@ -1,4 +1,4 @@
-"""What a user is told who sends something wrong: which value it was, and what is allowed."""
+"""Error responses: they name the invalid value and state what is allowed."""
 
 import json
 import uuid
@@ -7,37 +7,37 @@ from typing import Any
 import pytest
 
 from projects_api.entities.errors import InvalidInputError
-from tests.support.api_client import Answer, Client
+from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
 
-#: A project that is not there.
-NOBODYS = "01930000-0000-7000-8000-00000000dead"
+#: A project that does not exist.
+UNKNOWN_PROJECT = "01930000-0000-7000-8000-00000000dead"
 
-PROJECT = '{"name": "n"}'
+VALID_BODY = '{"name": "n"}'
 
-#: What is sent, and all that is said to be wrong with it: where, and in which words.
-WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
-    ("GET", "?limit=0", "", {"query limit": "'0' is too little: give at least 1."}),
-    ("GET", "?limit=501", "", {"query limit": "'501' is too much: give at most 500."}),
-    ("GET", "?limit=many", "", {"query limit": "'many' is not a whole number: give one in digits."}),
-    ("GET", "?limit=1.5", "", {"query limit": "'1.5' is not a whole number: give one in digits."}),
-    ("GET", "?limit=", "", {"query limit": "'' is not a whole number: give one in digits."}),
-    ("GET", "?limit=2&limit=3", "", {"query limit": "'limit' is given 2 times: give it once."}),
+#: The method, path and body of an invalid request, and the expected messages by the location of the error.
+INVALID_REQUESTS: list[tuple[str, str, str | bytes, dict[str, str]]] = [
+    ("GET", "?limit=0", "", {"query limit": "'0' is too small: the minimum is 1."}),
+    ("GET", "?limit=501", "", {"query limit": "'501' is too large: the maximum is 500."}),
+    ("GET", "?limit=many", "", {"query limit": "'many' is not a whole number: send one in digits."}),
+    ("GET", "?limit=1.5", "", {"query limit": "'1.5' is not a whole number: send one in digits."}),
+    ("GET", "?limit=", "", {"query limit": "'' is not a whole number: send one in digits."}),
+    ("GET", "?limit=2&limit=3", "", {"query limit": "'limit' occurs 2 times: send it once."}),
     (
         "GET",
         "?sort_field=name&sort_field=name",
         "",
-        {"query sort_field": "'sort_field' is given 2 times: give it once."},
+        {"query sort_field": "'sort_field' occurs 2 times: send it once."},
     ),
-    ("GET", "?offset=-1", "", {"query offset": "'-1' is too little: give at least 0."}),
+    ("GET", "?offset=-1", "", {"query offset": "'-1' is too small: the minimum is 0."}),
     (
         "GET",
         "?sort_field=colour&sort_direction=up",
         "",
         {
-            "query sort_field": "'colour' is not known: give 'created_at', 'name', 'dataset_count', 'model_count' or "
-            "'experiment_count'.",
-            "query sort_direction": "'up' is not known: give 'desc' or 'asc'.",
+            "query sort_field": "'colour' is not a valid value: use 'created_at', 'name', 'dataset_count', "
+            "'model_count' or 'experiment_count'.",
+            "query sort_direction": "'up' is not a valid value: use 'desc' or 'asc'.",
         },
     ),
     ("POST", "", "", {"body": "The body is missing: send one JSON object."}),
@@ -47,7 +47,7 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         "",
         "{'name': 1}",
         {
-            "body": "The body is not JSON: Expecting property name enclosed in double quotes (character 1). "
+            "body": "The body is not valid JSON: Expecting property name enclosed in double quotes (character 1). "
             "Send one JSON object."
         },
     ),
@@ -57,142 +57,146 @@ WRONG: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         "POST",
         "",
         '{"name": ' + "1" * 5_000 + "}",
-        {"body": "The body has a number with too many digits: send one JSON object."},
+        {"body": "The body contains a number with too many digits: send a smaller number."},
     ),
-    ("POST", "", f"[{PROJECT}]", {"body": "The body is a list: send one JSON object."}),
+    ("POST", "", f"[{VALID_BODY}]", {"body": "The body is a list: send one JSON object."}),
     ("POST", "", '"n"', {"body": "The body is a string: send one JSON object."}),
-    ("POST", "", "{}", {"body name": "'name' is missing: it is required."}),
-    ("POST", "", '{"name": " "}', {"body name": "'name' is blank: give at least 1 character."}),
-    ("POST", "", '{"name": 5}', {"body name": "'name' is a number: give a string."}),
-    ("POST", "", '{"name": NaN}', {"body name": "'name' is a number: give a string."}),
-    ("POST", "", '{"name": null}', {"body name": "'name' is null: give a string."}),
-    ("POST", "", '{"name": ' + "[" * 500 + "]" * 500 + "}", {"body name": "'name' is a list: give a string."}),
+    ("POST", "", "{}", {"body name": "'name' is required."}),
+    ("POST", "", '{"name": " "}', {"body name": "'name' is blank: send at least 1 character."}),
+    ("POST", "", '{"name": 5}', {"body name": "'name' is a number: send a string."}),
+    ("POST", "", '{"name": NaN}', {"body name": "'name' is a number: send a string."}),
+    ("POST", "", '{"name": null}', {"body name": "'name' is null: send a string."}),
+    ("POST", "", '{"name": ' + "[" * 500 + "]" * 500 + "}", {"body name": "'name' is a list: send a string."}),
     (
         "POST",
         "",
         '{"name": "\\ud800"}',
-        {"body name": "'name' holds half of a surrogate pair, which is no character: send both halves, or UTF-8."},
+        {"body name": "'name' contains half of a surrogate pair: send both halves, or the character in UTF-8."},
     ),
     (
         "POST",
         "",
         json.dumps({"name": f" {'n' * 201}", "description": "d" * 2001}),
         {
-            "body name": "'name' has 201 characters: give at most 200.",
-            "body description": "'description' has 2001 characters: give at most 2000.",
+            "body name": "'name' has 201 characters: the maximum is 200.",
+            "body description": "'description' has 2001 characters: the maximum is 2000.",
         },
     ),
-    ("POST", "", '{"name": "a\\u0007b"}', {"body name": "'name' holds the control character U+0007: leave it out."}),
-    ("POST", "", '{"name": "two\\nlines"}', {"body name": "'name' holds the control character U+000A: leave it out."}),
-    ("POST", "", '{"name": "\x7f"}', {"body name": "'name' holds the control character U+007F: leave it out."}),
+    ("POST", "", '{"name": "a\\u0007b"}', {"body name": "'name' contains the control character U+0007: remove it."}),
+    ("POST", "", '{"name": "two\\nlines"}', {"body name": "'name' contains the control character U+000A: remove it."}),
+    ("POST", "", '{"name": "\x7f"}', {"body name": "'name' contains the control character U+007F: remove it."}),
     (
         "POST",
         "",
         '{"name": "n", "description": "\\u001b[2J"}',
-        {"body description": "'description' holds the control character U+001B: leave it out."},
+        {"body description": "'description' contains the control character U+001B: remove it."},
     ),
     (
         "PUT",
-        f"/{NOBODYS}",
+        f"/{UNKNOWN_PROJECT}",
         '{"name": "n\\u0000", "description": "\x9b"}',
         {
-            "body name": "'name' holds the control character U+0000: leave it out.",
-            "body description": "'description' holds the control character U+009B: leave it out.",
+            "body name": "'name' contains the control character U+0000: remove it.",
+            "body description": "'description' contains the control character U+009B: remove it.",
         },
     ),
-    ("GET", "/nonsense", "", {"path project_id": "'nonsense' is not an id: give a UUID."}),
-    ("GET", f"/{NOBODYS}/exports/1", "", {"path export_id": "'1' is not an id: give a UUID."}),
-    ("DELETE", f"/{NOBODYS}/members/bob", "", {"path user_id": "'bob' is not an id: give a UUID."}),
+    ("GET", "/nonsense", "", {"path project_id": "'nonsense' is not a valid id: send a UUID."}),
+    ("GET", f"/{UNKNOWN_PROJECT}/exports/1", "", {"path export_id": "'1' is not a valid id: send a UUID."}),
+    ("DELETE", f"/{UNKNOWN_PROJECT}/members/bob", "", {"path user_id": "'bob' is not a valid id: send a UUID."}),
     (
         "POST",
-        f"/{NOBODYS}/members",
+        f"/{UNKNOWN_PROJECT}/members",
         '{"email": "nobody", "role": "king"}',
-        {"body role": "'king' is not known: give viewer, editor or admin."},
+        {"body role": "'king' is not a valid value: use viewer, editor or admin."},
     ),
     (
         "POST",
-        f"/{NOBODYS}/members",
+        f"/{UNKNOWN_PROJECT}/members",
         '{"email": "nobody"}',
         {"body email": "'nobody' is not an email address: give it as name@domain, in at most 254 characters."},
     ),
     (
         "POST",
-        f"/{NOBODYS}/members",
+        f"/{UNKNOWN_PROJECT}/members",
         '{"email": "bob@example.com", "role": "owner"}',
-        {"body role": "A project has one owner, who created it: give viewer, editor or admin."},
+        {"body role": "A project has one owner, the user who created it: use viewer, editor or admin."},
     ),
     (
         "GET",
-        f"/{NOBODYS}/timeline?limit=1001&type=cat&order=up",
+        f"/{UNKNOWN_PROJECT}/timeline?limit=1001&type=cat&order=up",
         "",
         {
-            "query limit": "'1001' is too much: give at most 1000.",
-            "query type": "'cat' is not known: give 'dataset', 'experiment', 'model', 'deployment' or 'report'.",
-            "query order": "'up' is not known: give 'asc' or 'desc'.",
+            "query limit": "'1001' is too large: the maximum is 1000.",
+            "query type": "'cat' is not a valid value: use 'dataset', 'experiment', 'model', 'deployment' or 'report'.",
+            "query order": "'up' is not a valid value: use 'asc' or 'desc'.",
         },
     ),
     (
         "GET",
-        f"/{NOBODYS}/timeline?cursor=x",
+        f"/{UNKNOWN_PROJECT}/timeline?cursor=x",
         "",
         {
-            "query cursor": "This is no cursor of this timeline: give a page's next_cursor with the same type and "
-            "order, or none."
+            "query cursor": "This cursor does not belong to this timeline. Pass the next_cursor of a page with the "
+            "same type and order, or no cursor."
         },
     ),
     (
         "GET",
-        f"/{NOBODYS}/exports?cursor=x",
+        f"/{UNKNOWN_PROJECT}/exports?cursor=x",
         "",
-        {"query cursor": "This is no cursor of this list: give a page's next_cursor, or none."},
+        {"query cursor": "This cursor does not belong to this list. Pass the next_cursor of a page, or no cursor."},
     ),
 ]
 
 
-def said(answer: Answer) -> dict[str, str]:
-    """All that an answer says is wrong, by where it is."""
-    assert answer.status == 422, answer
-    assert all(set(error) == {"loc", "msg", "type"} for error in answer["detail"])
-    return {" ".join(str(part) for part in error["loc"]): error["msg"] for error in answer["detail"]}
+def read_messages(response: Response) -> dict[str, str]:
+    """Return the messages of a validation error by the location of the error, such as `query limit`."""
+    assert response.status == 422, response
+    assert all(set(error) == {"loc", "msg", "type"} for error in response["detail"])
+    return {" ".join(str(part) for part in error["loc"]): error["msg"] for error in response["detail"]}
 
 
-@pytest.mark.parametrize(("method", "path", "body", "expected"), WRONG)
-def test_input_that_does_not_validate_is_explained(
-    alice: Client, method: str, path: str, body: str | bytes, expected: dict[str, str]
-) -> None:
-    sent = body.encode() if isinstance(body, str) else body
-    assert said(alice.request(method, f"/api/projects{path}", body=sent)) == expected
+@pytest.mark.parametrize(("method", "path", "body", "expected"), INVALID_REQUESTS)
+def test_invalid_input(alice: Client, method: str, path: str, body: str | bytes, expected: dict[str, str]) -> None:
+    encoded = body.encode() if isinstance(body, str) else body
+    assert read_messages(alice.request(method, f"/api/projects{path}", body=encoded)) == expected
 
 
-def test_a_header_that_does_not_validate_is_explained(alice: Client) -> None:
+def test_invalid_header(alice: Client) -> None:
     key = str(uuid.uuid4())
     alice.post("/api/projects", {"name": "First"}, Idempotency_Key=key)
-    for wrong, message in (
-        ("", "'Idempotency-Key' is blank: give at least 1 character."),
-        ("k" * 256, "'Idempotency-Key' has 256 characters: give at most 255."),
-        (key, "This Idempotency-Key came with another name or description before. Give a new key for a new project."),
+    for value, message in (
+        ("", "'Idempotency-Key' is blank: send at least 1 character."),
+        ("k" * 256, "'Idempotency-Key' has 256 characters: the maximum is 255."),
+        (
+            key,
+            (
+                "An earlier request with this Idempotency-Key had another name or description. "
+                "Use a new key for a new project."
+            ),
+        ),
     ):
-        answer = alice.post("/api/projects", {"name": "Second"}, Idempotency_Key=wrong)
-        assert said(answer) == {"header Idempotency-Key": message}
+        response = alice.post("/api/projects", {"name": "Second"}, Idempotency_Key=value)
+        assert read_messages(response) == {"header Idempotency-Key": message}
 
 
-def test_who_may_not_is_told_why_and_what_it_takes(app: InProcessApp, alice: Client, bob: Client) -> None:
+def test_rejected_requests(app: InProcessApp, alice: Client, bob: Client) -> None:
     project_id = alice.create()
     path = f"/api/projects/{project_id}"
     alice.post(f"{path}/members", {"email": bob.email, "role": "viewer"})
-    reader = app.user("reader", ("read",))
-    nobody, somebody = {"email": "Nobody@example.com"}, f"{path}/members/{uuid.uuid4()}"
-    told: list[tuple[Answer, int, str]] = [
+    reader = app.create_user("reader", ("read",))
+    unregistered = {"email": "Nobody@example.com"}
+    responses: list[tuple[Response, int, str]] = [
         (
             bob.put(path, {"name": "n"}),
             403,
-            "Your role in this project is viewer; to change the project takes at least editor.",
+            "Your role in this project is viewer. To change the project, you need the role editor or higher.",
         ),
-        (bob.delete(path), 403, "Your role in this project is viewer; to delete the project takes owner."),
+        (bob.delete(path), 403, "Your role in this project is viewer. To delete the project, you need the role owner."),
         (
             reader.post("/api/projects", {"name": "n"}),
             403,
-            "This API key has the scopes: read. POST takes 'write'; ask for such a key.",
+            "This API key has the scopes: read. POST needs 'write'. Ask an operator for a key with that scope.",
         ),
         (
             reader.get(path),
@@ -200,12 +204,12 @@ def test_who_may_not_is_told_why_and_what_it_takes(app: InProcessApp, alice: Cli
             "There is no such project, or you are not a member of it. GET /api/projects lists yours.",
         ),
         (
-            alice.post(f"{path}/members", nobody),
+            alice.post(f"{path}/members", unregistered),
             404,
             "No user is registered with this email. Ask an operator to register them first.",
         ),
         (
-            alice.delete(somebody),
+            alice.delete(f"{path}/members/{uuid.uuid4()}"),
             404,
             "This user is not a member of the project. GET …/members lists its members.",
         ),
@@ -217,7 +221,7 @@ def test_who_may_not_is_told_why_and_what_it_takes(app: InProcessApp, alice: Cli
         (
             alice.post(f"{path}/members", {"email": alice.email, "role": "viewer"}),
             409,
-            "This user owns the project, and the owner's role does not change.",
+            "This user owns the project, and the owner's role can't be changed.",
         ),
         (
             alice.delete(f"{path}/members/{alice.user_id}"),
@@ -225,15 +229,15 @@ def test_who_may_not_is_told_why_and_what_it_takes(app: InProcessApp, alice: Cli
             "The owner can't leave or be removed. Delete the project if nobody needs it any more.",
         ),
     ]
-    for answer, status, detail in told:
-        assert (answer.status, answer.json) == (status, {"detail": detail})
+    for response, status, detail in responses:
+        assert (response.status, response.json) == (status, {"detail": detail})
 
 
-def test_what_the_gateway_refuses_it_refuses_in_its_own_words(app: InProcessApp, alice: Client) -> None:
-    nobody = Client(app.send)
-    for answer, status, message in (
-        (nobody.get("/api/projects"), 401, "Unauthorized"),
-        (nobody.get("/api/projects", Authorization="Bearer prj_x"), 403, "Forbidden"),
+def test_gateway_errors(app: InProcessApp, alice: Client) -> None:
+    anonymous = Client(app.send)
+    for response, status, message in (
+        (anonymous.get("/api/projects"), 401, "Unauthorized"),
+        (anonymous.get("/api/projects", Authorization="Bearer prj_x"), 403, "Forbidden"),
         (alice.get("/api/nothing"), 404, "Not Found"),
         (alice.get("/api/projects/"), 404, "Not Found"),
         (alice.request("PATCH", "/api/projects"), 404, "Not Found"),
@@ -241,26 +245,27 @@ def test_what_the_gateway_refuses_it_refuses_in_its_own_words(app: InProcessApp,
         (alice.post("/api/projects", body=b"x" * (6 << 20)), 413, "Request Entity Too Large"),
         (alice.post("/api/projects", body=b"x" * (10 << 20) + b"x"), 413, "Request Entity Too Large"),
     ):
-        assert (answer.status, answer.json) == (status, {"message": message})
+        assert (response.status, response.json) == (status, {"message": message})
 
 
-def test_what_is_shown_of_a_wrong_value_is_short_and_printable_and_no_key(alice: Client) -> None:
-    (long,) = said(alice.get(f"/api/projects?limit={'9' * 50}x{'y' * 5_000}")).values()
+def test_echoed_value(alice: Client) -> None:
+    """An invalid value is echoed in few characters, all printable, and without the secret of an API key."""
+    (long,) = read_messages(alice.get(f"/api/projects?limit={'9' * 50}x{'y' * 5_000}")).values()
     assert len(long) < 200
-    (strange,) = said(alice.get("/api/projects?limit=%00%1b%5b31m")).values()
-    assert strange.isprintable()
-    for answer in (
+    (with_control_characters,) = read_messages(alice.get("/api/projects?limit=%00%1b%5b31m")).values()
+    assert with_control_characters.isprintable()
+    for response in (
         alice.get(f"/api/projects?limit={alice.api_key}"),
         alice.get(f"/api/projects/{alice.api_key}"),
         alice.post(f"/api/projects/{uuid.uuid4()}/members", {"email": alice.api_key}),
     ):
-        (secret,) = said(answer).values()
-        assert "prj_…" in secret
-        assert alice.api_key.split("_", 2)[2] not in secret
+        (message,) = read_messages(response).values()
+        assert "prj_…" in message
+        assert alice.api_key.split("_", 2)[2] not in message
 
 
-#: What somebody might send who looks for a weak spot.
-ODD: list[dict[str, Any]] = [
+#: Texts that an attacker may send.
+UNUSUAL_BODIES: list[dict[str, Any]] = [
     {"name": "a\\u0000b", "description": "\\" * 100},
     {"name": "e\u0301", "description": "\N{LATIN SMALL LETTER E WITH ACUTE}"},
     {"name": "\u202etxt.exe", "description": "\ufeff\u200b"},
@@ -271,15 +276,15 @@ ODD: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
-def test_odd_texts_come_back_as_they_were_sent(alice: Client, body: dict[str, str]) -> None:
+@pytest.mark.parametrize("body", UNUSUAL_BODIES, ids=range(len(UNUSUAL_BODIES)))
+def test_unusual_texts_are_unchanged(alice: Client, body: dict[str, str]) -> None:
     created = alice.post("/api/projects", body)
     assert created.status == 201
     project = alice.get(f"/api/projects/{created['project_id']}")["project"]
     assert {name: project[name] for name in body} == body
-    found = alice.post("/api/projects", body, Idempotency_Key="k")
-    assert found.status == 201
-    assert alice.delete(f"/api/projects/{found['project_id']}").status == 200
+    repeatable = alice.post("/api/projects", body, Idempotency_Key="k")
+    assert repeatable.status == 201
+    assert alice.delete(f"/api/projects/{repeatable['project_id']}").status == 200
 
 
 @pytest.mark.parametrize(
@@ -288,7 +293,7 @@ def test_odd_texts_come_back_as_they_were_sent(alice: Client, body: dict[str, st
      "limit=1&limit=2", "limit", "limit[]=1", "&&&=&", "offset=1e3", f"offset={'9' * 4_300}",
      f"limit={'9' * 5_000}"],
 )  # fmt: skip
-def test_no_query_makes_a_server_error(alice: Client, query: str) -> None:
+def test_unusual_query(alice: Client, query: str) -> None:
     assert alice.get(f"/api/projects?{query}").status in {200, 422}
 
 
@@ -296,28 +301,31 @@ def test_no_query_makes_a_server_error(alice: Client, query: str) -> None:
     "content_type",
     ["", "text/plain", "multipart/form-data", "application/json; charset=utf-16", "\xff/\xfe", "application/xml"],
 )
-def test_no_content_type_makes_a_server_error(alice: Client, content_type: str) -> None:
+def test_content_type_is_ignored(alice: Client, content_type: str) -> None:
     assert alice.post("/api/projects", {"name": "n"}, Content_Type=content_type).status == 201
 
 
-def test_a_body_of_some_megabytes_is_refused_in_few_words(alice: Client) -> None:
-    answer = alice.post("/api/projects", {"name": "n" * 4_000_000})
-    assert said(answer) == {"body name": "'name' has 4000000 characters: give at most 200."}
-    assert len(answer.body) < 300
+def test_large_body(alice: Client) -> None:
+    """The response to a body of some megabytes is short."""
+    response = alice.post("/api/projects", {"name": "n" * 4_000_000})
+    assert read_messages(response) == {"body name": "'name' has 4000000 characters: the maximum is 200."}
+    assert len(response.body) < 300
 
 
-def test_a_description_may_have_several_lines_and_the_space_around_a_name_is_cut_off(alice: Client) -> None:
+def test_whitespace(alice: Client) -> None:
+    """A description may have several lines. Whitespace around a name is removed."""
     description = "First.\n\tSecond, of Windows:\r\nthird."
     project = alice.post("/api/projects", {"name": "\n\t Name \n", "description": description})["project"]
     assert (project["name"], project["description"]) == ("Name", description)
 
 
-def test_a_body_about_as_deep_as_the_interpreters_stack_is_refused(alice: Client) -> None:
+def test_deeply_nested_body(alice: Client) -> None:
+    """A body nested about as deeply as the interpreter's stack allows is rejected, and crashes nothing."""
     path = f"/api/projects/{alice.create()}"
     for depth in (1_000, *range(9_940, 10_000)):
         body = '{"name": "n", "more": ' + "[" * depth + "]" * depth + "}"
-        answer = alice.request("PUT", path, body=body.encode())
-        assert (answer.status, answer["detail"][0]["msg"][:27]) == (422, "The body is nested too deep")
+        response = alice.request("PUT", path, body=body.encode())
+        assert (response.status, response["detail"][0]["msg"][:27]) == (422, "The body is nested too deep")
 
 
 @pytest.mark.parametrize(
@@ -327,7 +335,7 @@ def test_a_body_about_as_deep_as_the_interpreters_stack_is_refused(alice: Client
         ("RegisterUser", {}, "email: Field required; name: Field required"),
         ("RegisterUser", ["a@b"], "Input should be a valid dictionary or instance of NewUser"),
         ("RegisterUser", {"email": 5, "name": "A"}, "email: Input should be a valid string"),
-        ("RegisterUser", {"email": "a@b.c", "name": "A\x1b"}, "name: It holds the control character U+001B"),
+        ("RegisterUser", {"email": "a@b.c", "name": "A\x1b"}, "name: It contains the control character U+001B"),
         ("CreateApiKey", {"email": "a@b.c", "scopes": ["all"]}, "scopes.0: Input should be 'read', 'write' or 'admin'"),
         (
             "CreateApiKey",
@@ -337,14 +345,13 @@ def test_a_body_about_as_deep_as_the_interpreters_stack_is_refused(alice: Client
         (
             "CreateApiKey",
             {"email": "a@b.c", "scopes": ["read"], "expires_at": "9999-12-31T23:59:59-05:00"},
-            "expires_at: it has no time in UTC between the years 1 and 9999",
+            "expires_at: in UTC, the time must lie between the years 1 and 9999",
         ),
         ("RevokeApiKey", {"key_id": "prj_x"}, "key_id: String should match pattern '^[0-9a-f]{16}$'"),
     ],
 )
-def test_an_operator_is_told_in_one_line_what_is_wrong(
-    app: InProcessApp, function: str, event: Any, message: str
-) -> None:
+def test_invalid_operator_event(app: InProcessApp, function: str, event: Any, message: str) -> None:
+    """A function that operators invoke raises an error with a message of one line."""
     with pytest.raises(InvalidInputError) as error:
         app.invoke(function, event)
     assert str(error.value) == message

@@ -1,7 +1,7 @@
-"""Exports under fire: whatever AWS does to the worker, and whoever deletes the project meanwhile.
+"""Fault injection into the export worker: calls to AWS fail, or the project is deleted during the export.
 
-An export ends ready with the very bytes that it has in good weather, or failed with a sentence that is true. Neither
-leaves an upload behind, nor what workers keep for each other.
+An export becomes ready with the same bytes as without the fault, or fails with a clear error. Neither leaves an upload
+or a temporary object.
 """
 
 import uuid
@@ -15,34 +15,48 @@ import pytest
 from projects_api.archive import plan as planning
 from projects_api.domain.exports import export_worker
 from tests.support.api_client import Client
-from tests.support.fault_injection import Fault, network
+from tests.support.fault_injection import Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
-from tests.support.moto_snapshot import Snapshot
+from tests.support.moto_snapshot import StorageSnapshot
 
 pytestmark = pytest.mark.memory
 
-FAULTS = [Fault.THROTTLED, Fault.ANSWER_LOST, Fault.FAILED, Fault.REFUSED]
+#: The faults that the worker can tell apart. tests/unit/test_storage_errors.py proves that the others look like these.
+WRITE_FAULTS = (Fault.THROTTLED, Fault.RESPONSE_LOST, Fault.ACCESS_DENIED)
 
-#: What an export that can't be made says: what is so, and what to do. Nothing of the inside.
-TOLD = "It could not be assembled. Export again, and tell an operator."
+#: A read has no effect, so that it makes no difference whether AWS executed it.
+READ_FAULTS = (Fault.THROTTLED, Fault.ACCESS_DENIED)
+
+READ_PREFIXES = ("BatchGet", "Get", "Head", "List", "Query")
+
+ERROR = "The archive could not be assembled. Start a new export, and tell an operator."
 
 
 @dataclass
-class Started:
-    """An export that is to be assembled, of a project with files that are copied, gathered and empty."""
+class PendingExport:
+    """A pending export of a project with files that become copied parts, buffered parts and nothing.
+
+    Attributes:
+        app: The in-process app.
+        alice: The project's owner.
+        project_id: The project.
+        export_id: The export.
+        receive_events: Returns the events on the bus since the last call.
+        snapshot: The table and buckets before the export's first run.
+    """
 
     app: InProcessApp
     alice: Client
     project_id: str
     export_id: str
-    heard: Callable[[], list[Any]]
-    snapshot: Snapshot = field(init=False)
+    receive_events: Callable[[], list[Any]]
+    snapshot: StorageSnapshot = field(init=False)
 
     def __post_init__(self) -> None:
-        self.snapshot = Snapshot(self.app)
+        self.snapshot = StorageSnapshot(self.app)
 
     def deliver(self) -> bool:
-        """Has the worker work on the export; returns whether it wants the message again."""
+        """Deliver the export's message to the worker. Return whether the worker wants the message again."""
         message = {"project_id": self.project_id, "export_id": self.export_id}
         return bool(self.app.deliver([message], "AssembleExport"))
 
@@ -51,124 +65,129 @@ class Started:
         return f"/api/projects/{self.project_id}/exports/{self.export_id}"
 
     def delete(self) -> None:
-        """Deletes the project, and has it purged as far as it can be."""
+        """Delete the project, and run its purge once."""
         assert self.alice.delete(f"/api/projects/{self.project_id}").status == 200
         self.purge()
 
     def purge(self) -> None:
         self.app.deliver([{"project_id": self.project_id}], "PurgeProject")
 
-    def export(self) -> Any:
+    def get_export(self) -> Any:
         return self.alice.get(self.url)["export"]
 
-    def archive(self) -> bytes:
-        """The archive of the export, which is ready."""
-        export = self.export()
+    def read_archive(self) -> bytes:
+        """Return the archive of the ready export."""
+        export = self.get_export()
         assert export["status"] == "ready", export
         key = f"{self.project_id}/{self.export_id}.zip"
         return bytes(self.app.s3.get_object(Bucket=self.app.stack.exports, Key=key)["Body"].read())
 
-    def left(self) -> list[str]:
-        """What there is in the bucket of the project's exports beside archives: uploads, and what workers keep."""
+    def find_leftovers(self) -> list[str]:
+        """Return the uploads in the exports bucket and the temporary objects of the export."""
         uploads = self.app.s3.list_multipart_uploads(Bucket=self.app.stack.exports).get("Uploads", [])
-        kept = [key for key in self.app.objects(f"{self.project_id}/{self.export_id}") if not key.endswith(".zip")]
-        return [f"an upload of {one['Key']}" for one in uploads] + kept
+        temporary = [
+            key for key in self.app.find_objects(f"{self.project_id}/{self.export_id}") if not key.endswith(".zip")
+        ]
+        return [f"upload of {upload['Key']}" for upload in uploads] + temporary
 
     def restore(self) -> None:
-        """Goes back to when the export was started."""
+        """Restore the state before the export's first run."""
         s3, bucket = self.app.s3, self.app.stack.exports
-        for one in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
-            s3.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
+        for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         self.snapshot.restore()
-        self.heard()
+        self.receive_events()
 
 
 @pytest.fixture
-def started(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
-    app.forget()
+def export(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[PendingExport]:
+    app.reset()
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 5 << 10)
     monkeypatch.setattr(planning, "MIN_PART_SIZE", 5 << 10)
     monkeypatch.setattr(planning, "BUFFERED_PART_SIZE", 8 << 10)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    alice = app.user("alice")
-    project_id = alice.create("Under fire")
+    alice = app.create_user("alice")
+    project_id = alice.create("Project")
     for name, body in (("models/m.bin", b"m" * (11 << 10)), ("data/a.csv", b"a,b\n" * 100), ("data/empty", b"")):
-        artifact = app.store(project_id, name, body)
+        artifact = app.store_artifact(project_id, name, body)
         resource = {"id": str(uuid.uuid4()), "name": name, "artifact": artifact}
-        app.announce("Model Created", project_id, resource, "2026-02-12T08:00:00Z")
+        app.publish_event("Model Created", project_id, resource, "2026-02-12T08:00:00Z")
     app.process_queues()
     export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
-    made = Started(app, alice, project_id, export_id, app.listen())
-    yield made
-    made.restore()
+    pending_export = PendingExport(app, alice, project_id, export_id, app.listen())
+    yield pending_export
+    pending_export.restore()
     app.process_queues()
 
 
-def test_a_fault_in_any_call_of_a_worker_delays_an_export_and_changes_no_byte_of_it(
-    started: Started, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        export_worker, "LEASE", timedelta(seconds=-1)
-    )  # nobody waits for one that could not be given back
-    with network(started.app, "AssembleExport") as seen:
-        assert not started.deliver()
-    expected = started.archive()
-    for number, call in enumerate(seen.calls):
-        for fault in FAULTS:
-            cell = f"call {number}, {call}: {fault.value}"
-            started.restore()
-            with network(started.app, "AssembleExport", fails=number, fault=fault):
-                started.deliver()
-            assert started.export()["status"] in {"pending", "running", "ready"}, cell
-            assert not started.deliver(), cell
-            assert started.archive() == expected, cell
-            assert started.left() == [], cell
-            assert started.heard()[-1]["detail-type"] == "Project Export Ready", cell
-    print(f"\n{len(seen.calls) * len(FAULTS)} faults in {len(seen.calls)} calls")
-
-
-@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.REFUSED])
-def test_a_call_that_always_fails_fails_the_export_with_a_sentence_that_is_true(
-    started: Started, monkeypatch: pytest.MonkeyPatch, fault: Fault
-) -> None:
+@pytest.fixture
+def expired_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every lease expire immediately, so that the next run need not wait for a lease that was not released."""
     monkeypatch.setattr(export_worker, "LEASE", timedelta(seconds=-1))
-    with network(started.app, "AssembleExport") as seen:
-        started.deliver()
-    expected, failed = started.archive(), set()
-    for call in sorted(set(seen.calls)):
-        started.restore()
-        with network(started.app, "AssembleExport", fails=call, fault=fault):
+
+
+@pytest.mark.usefixtures("expired_lease")
+def test_fault_in_any_call(export: PendingExport) -> None:
+    """The export becomes ready in a later run, with the same bytes."""
+    with inject_fault(export.app, "AssembleExport") as network:
+        assert not export.deliver()
+    expected = export.read_archive()
+    cases = 0
+    for number, operation in enumerate(network.calls):
+        for fault in READ_FAULTS if operation.startswith(READ_PREFIXES) else WRITE_FAULTS:
+            cases += 1
+            case = f"call {number}, {operation}: {fault.value}"
+            export.restore()
+            with inject_fault(export.app, "AssembleExport", failing_call=number, fault=fault):
+                export.deliver()
+            assert export.get_export()["status"] in {"pending", "running", "ready"}, case
+            assert not export.deliver(), case
+            assert export.read_archive() == expected, case
+            assert export.find_leftovers() == [], case
+            assert export.receive_events()[-1]["detail-type"] == "Project Export Ready", case
+    print(f"\n{cases} faults in {len(network.calls)} calls")
+
+
+@pytest.mark.usefixtures("expired_lease")
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.ACCESS_DENIED], ids=lambda fault: fault.name)
+def test_operation_that_always_fails(export: PendingExport, fault: Fault) -> None:
+    """The export fails with a clear error if the archive needs the operation, and becomes ready otherwise."""
+    with inject_fault(export.app, "AssembleExport") as network:
+        export.deliver()
+    expected, failed_operations = export.read_archive(), set()
+    for operation in sorted(set(network.calls)):
+        export.restore()
+        with inject_fault(export.app, "AssembleExport", failing_call=operation, fault=fault):
             for _ in range(export_worker.ATTEMPTS + 1):
-                started.deliver()
-        while started.deliver():  # the fault is over, and what could not be written before is written now
+                export.deliver()
+        while export.deliver():  # the fault is over, and the outcome can be written now
             pass
-        export = started.export()
-        if export["status"] == "failed":
-            failed.add(call)
-            assert export["error"] == TOLD, call
-            assert export["download_url"] is None, call
+        described = export.get_export()
+        if described["status"] == "failed":
+            failed_operations.add(operation)
+            assert described["error"] == ERROR, operation
+            assert described["download_url"] is None, operation
         else:
-            assert started.archive() == expected, call
-        assert started.left() == [], call
-    assert {"UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "CreateMultipartUpload"} <= failed
-    assert not {"PutEvents", "AbortMultipartUpload"} & failed
+            assert export.read_archive() == expected, operation
+        assert export.find_leftovers() == [], operation
+    assert {"UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "CreateMultipartUpload"} <= failed_operations
+    assert not {"PutEvents", "AbortMultipartUpload"} & failed_operations
 
 
-@pytest.mark.parametrize("lease", [30, -1], ids=["a lease that is kept", "a worker that is believed dead"])
-def test_a_project_deleted_at_any_call_of_a_worker_leaves_nothing_and_nothing_comes_back(
-    started: Started, monkeypatch: pytest.MonkeyPatch, lease: int
-) -> None:
+@pytest.mark.parametrize("lease", [30, -1], ids=["valid lease", "expired lease"])
+def test_project_deleted_before_any_call(export: PendingExport, monkeypatch: pytest.MonkeyPatch, lease: int) -> None:
+    """Nothing of the project remains, and a repeated message restores nothing."""
     monkeypatch.setattr(export_worker, "LEASE", timedelta(seconds=lease))
-    with network(started.app, "AssembleExport") as seen:
-        started.deliver()
-    for number, call in enumerate(seen.calls):
-        cell = f"before call {number}, {call}"
-        started.restore()
-        with network(started.app, "AssembleExport", fails=number, before=started.delete):
-            started.deliver()
-        assert started.alice.get(started.url).status == 404, cell
-        started.purge()
-        started.deliver()
-        assert started.app.items(started.project_id) == [], cell
-        assert started.app.objects(started.project_id) == [], cell
-        assert started.left() == [], cell
+    with inject_fault(export.app, "AssembleExport") as network:
+        export.deliver()
+    for number, operation in enumerate(network.calls):
+        case = f"before call {number}, {operation}"
+        export.restore()
+        with inject_fault(export.app, "AssembleExport", failing_call=number, before_call=export.delete):
+            export.deliver()
+        assert export.alice.get(export.url).status == 404, case
+        export.purge()
+        export.deliver()
+        assert export.app.find_items(export.project_id) == [], case
+        assert export.app.find_objects(export.project_id) == [], case
+        assert export.find_leftovers() == [], case

@@ -1,4 +1,4 @@
-"""API keys: who is let in, and with what scope."""
+"""API keys: authentication, scopes and the functions that operators invoke."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,27 +10,28 @@ from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
 
-def test_a_missing_key_is_401_and_a_wrong_one_refused(app: InProcessApp, alice: Client) -> None:
+def test_invalid_keys(app: InProcessApp, alice: Client) -> None:
+    """A request without a key gets 401, and one with an invalid key gets 401 or 403."""
     assert Client(app.send).get("/api/projects").status == 401
     key_id = alice.api_key.split("_")[1]
-    for wrong in (
+    for invalid_key in (
         "x",
         alice.api_key[:-1],
         f"{alice.api_key}x",
         f"prj_{key_id}_{'A' * 43}",
         f"prj_{'0' * 16}_{'A' * 43}",
     ):
-        assert Client(app.send, wrong).get("/api/projects").status in {401, 403}
+        assert Client(app.send, invalid_key).get("/api/projects").status in {401, 403}
     for header in (f"Basic {alice.api_key}", "Bearer", alice.api_key):
         assert Client(app.send).get("/api/projects", Authorization=header).status in {401, 403}
 
 
-def test_scopes_decide(app: InProcessApp) -> None:
-    reader, writer, admin = (app.user(scope, (scope,)) for scope in ("read", "write", "admin"))
+def test_scopes(app: InProcessApp) -> None:
+    reader, writer, admin = (app.create_user(scope, (scope,)) for scope in ("read", "write", "admin"))
     assert reader.get("/api/projects").status == 200
-    refused = reader.post("/api/projects", {"name": "n"})
-    assert refused.status == 403
-    assert "write" in refused["detail"]
+    rejected = reader.post("/api/projects", {"name": "n"})
+    assert rejected.status == 403
+    assert "write" in rejected["detail"]
     assert writer.get("/api/projects").status == 403
     project_id = writer.create()
     for method, path in (("DELETE", ""), ("PUT", ""), ("POST", "/members"), ("POST", "/exports")):
@@ -40,8 +41,8 @@ def test_scopes_decide(app: InProcessApp) -> None:
     assert reader.get("/api/projects")["total"] == 0
 
 
-def test_a_key_ends_when_it_expires_and_when_it_is_revoked(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    user = app.user()
+def test_expired_and_revoked_keys(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = app.create_user()
     expires_at = datetime.now(UTC) + timedelta(hours=1)
     event = {"email": user.email, "scopes": ["read"], "expires_at": expires_at.isoformat()}
     key = app.invoke("CreateApiKey", event)
@@ -55,18 +56,18 @@ def test_a_key_ends_when_it_expires_and_when_it_is_revoked(app: InProcessApp, mo
     assert app.invoke("RevokeApiKey", {"key_id": revoked["key_id"]}) == revoked
 
 
-def test_only_a_hash_of_the_secret_is_stored(app: InProcessApp, alice: Client) -> None:
+def test_secret_is_stored_as_hash(app: InProcessApp, alice: Client) -> None:
     secret = alice.api_key.split("_", 2)[2]
-    assert app.items(secret) == []
-    assert len(app.items(alice.api_key.split("_")[1])) == 1
+    assert app.find_items(secret) == []
+    assert len(app.find_items(alice.api_key.split("_")[1])) == 1
 
 
-def test_registering_again_returns_the_same_user(app: InProcessApp, alice: Client) -> None:
+def test_repeated_registration(app: InProcessApp, alice: Client) -> None:
     again = app.invoke("RegisterUser", {"email": f" {alice.email.upper()} ", "name": "Somebody Else"})
     assert (again["user_id"], again["name"]) == (alice.user_id, "Alice")
 
 
-def test_operators_are_told_what_is_wrong(app: InProcessApp, alice: Client) -> None:
+def test_invalid_operator_events(app: InProcessApp, alice: Client) -> None:
     with pytest.raises(InvalidInputError):
         app.invoke("RegisterUser", {"email": "no address", "name": "N"})
     with pytest.raises(InvalidInputError):
@@ -81,7 +82,7 @@ def test_operators_are_told_what_is_wrong(app: InProcessApp, alice: Client) -> N
         app.invoke("RevokeApiKey", {"key_id": "0" * 16})
 
 
-def test_times_are_in_utc_with_a_z() -> None:
+def test_time_format() -> None:
     moment = datetime(2026, 2, 10, 9, tzinfo=UTC)
     assert clock.rfc3339(moment) == "2026-02-10T09:00:00Z"
     assert clock.parse(clock.sortable(moment)) == moment

@@ -1,4 +1,4 @@
-"""Logs: each line says what it is about, and none tells a secret."""
+"""Logs and metrics: each line names its request, and no line reveals a secret."""
 
 import contextlib
 import io
@@ -19,50 +19,52 @@ from projects_api.domain.exports import export_requests
 from projects_api.storage import clients
 from projects_api.telemetry import Metric
 from tests.support.api_client import Client
-from tests.support.fault_injection import Fault, network
+from tests.support.fault_injection import Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 
-#: What no line may hold: an email, the secret of an API key, a signed URL.
+#: An email address, an API key or a presigned URL. No log line may contain one.
 SECRETS = re.compile(r"[\w.-]+@[\w-]+\.\w+|prj_|X-Amz-Signature|X-Amz-Credential|AWSAccessKeyId", re.IGNORECASE)
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_export_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_requests, "WAIT", 0.0)
 
 
 @contextlib.contextmanager
-def logged() -> Iterator[list[str]]:
-    """The lines that functions write in the block, and those that libraries write as Lambda would keep them."""
+def capture_logs() -> Iterator[list[str]]:
+    """Capture the lines that functions and their libraries log in the block, as Lambda keeps them."""
     lines: list[str] = []
-    written, root = io.StringIO(), logging.getLogger()
-    kept = logging.StreamHandler(written)
-    kept.addFilter(lambda record: record.name.startswith(("boto", "urllib3", "projects_api")))
-    handlers = [h for h in logging.getLogger("projects").handlers if isinstance(h, logging.StreamHandler)]
+    output, root = io.StringIO(), logging.getLogger()
+    root_handler = logging.StreamHandler(output)
+    root_handler.addFilter(lambda record: record.name.startswith(("boto", "urllib3", "projects_api")))
+    handlers = [
+        handler for handler in logging.getLogger("projects").handlers if isinstance(handler, logging.StreamHandler)
+    ]
     assert handlers
-    before = [handler.setStream(written) for handler in handlers]
-    root.addHandler(kept)
+    streams = [handler.setStream(output) for handler in handlers]
+    root.addHandler(root_handler)
     try:
-        with contextlib.redirect_stdout(written):
+        with contextlib.redirect_stdout(output):
             yield lines
     finally:
-        root.removeHandler(kept)
-        for handler, stream in zip(handlers, before, strict=True):
+        root.removeHandler(root_handler)
+        for handler, stream in zip(handlers, streams, strict=True):
             handler.setStream(stream)
-        lines += written.getvalue().splitlines()
+        lines += output.getvalue().splitlines()
 
 
-def failing(app: InProcessApp, function: str, event: Any) -> None:
-    """Has a function fail, and writes what Lambda logs of that by itself."""
-    with pytest.raises(Exception) as failure:  # noqa: PT011 - whatever it is, Lambda logs it
+def invoke_and_fail(app: InProcessApp, function: str, event: Any) -> None:
+    """Invoke a function that raises an error, and print the error as Lambda logs it."""
+    with pytest.raises(Exception) as failure:  # noqa: PT011 - Lambda logs an error of any type
         app.invoke(function, event)
     trace = "".join(traceback.format_exception(failure.value))
     print(json.dumps({"errorType": failure.typename, "errorMessage": str(failure.value), "stackTrace": trace}))
 
 
-def whole_session(app: InProcessApp) -> list[Client]:
-    """Every route and every job once or more, with success and in vain."""
-    alice, bob = app.user("alice"), app.user("bob")
+def run_session(app: InProcessApp) -> list[Client]:
+    """Call every route and every job, successfully and not, and return the users."""
+    alice, bob = app.create_user("alice"), app.create_user("bob")
     project_id = alice.create("Project")
     url = f"/api/projects/{project_id}"
     alice.post("/api/projects", {"name": "New"}, Idempotency_Key=alice.email)
@@ -79,10 +81,10 @@ def whole_session(app: InProcessApp) -> list[Client]:
     bob.delete(f"{url}/members/{bob.user_id}")
     Client(app.send, alice.api_key[:-1] + "_").get(url)
     Client(app.send).get(url, Authorization=f"Basic {alice.api_key}")
-    artifact = app.store(project_id, "datasets/a@example.com", b"a")
-    app.announce("Dataset Created", project_id, {"id": str(uuid.uuid4()), "name": bob.email, "artifact": artifact})
-    app.announce("Dataset Created", project_id, {"id": bob.email, "name": alice.api_key})
-    app.announce("Dataset Created", str(uuid.uuid4()), {"id": str(uuid.uuid4()), "name": "late"})
+    artifact = app.store_artifact(project_id, "datasets/a@example.com", b"a")
+    app.publish_event("Dataset Created", project_id, {"id": str(uuid.uuid4()), "name": bob.email, "artifact": artifact})
+    app.publish_event("Dataset Created", project_id, {"id": bob.email, "name": alice.api_key})
+    app.publish_event("Dataset Created", str(uuid.uuid4()), {"id": str(uuid.uuid4()), "name": "late"})
     app.process_queues()
     export_id = alice.post(f"{url}/exports")["export"]["id"]
     app.process_queues()
@@ -92,58 +94,59 @@ def whole_session(app: InProcessApp) -> list[Client]:
         for accept in ("application/json", "*/*"):
             assert alice.get(url + path, Accept=accept).status == 200
     app.invoke("ResumeStalled", {})
-    failing(app, "RegisterUser", {"email": "no address", "name": "B"})
-    failing(app, "RegisterUser", {"email": [bob.email]})
-    failing(app, "CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
-    failing(app, "CreateApiKey", {"email": bob.email, "scopes": [bob.email]})
-    failing(app, "RevokeApiKey", {"key_id": bob.api_key})
+    invoke_and_fail(app, "RegisterUser", {"email": "no address", "name": "B"})
+    invoke_and_fail(app, "RegisterUser", {"email": [bob.email]})
+    invoke_and_fail(app, "CreateApiKey", {"email": "nobody@example.com", "scopes": ["read"]})
+    invoke_and_fail(app, "CreateApiKey", {"email": bob.email, "scopes": [bob.email]})
+    invoke_and_fail(app, "RevokeApiKey", {"key_id": bob.api_key})
     app.invoke("RevokeApiKey", {"key_id": bob.api_key.split("_")[1]})
-    for fault in (Fault.REFUSED, Fault.FAILED, Fault.UNANSWERED):
-        for function, act in (
+    for fault in (Fault.ACCESS_DENIED, Fault.FAILED, Fault.NO_RESPONSE):
+        for function, action in (
             ("AddMember", partial(alice.post, f"{url}/members", {"email": bob.email})),
             ("CreateProject", partial(alice.post, "/api/projects", {"name": bob.email})),
         ):
-            with network(app, function, fails=0, fault=fault):
-                assert act().status >= 500
-        with network(app, "RegisterUser", fails=0, fault=fault):
-            failing(app, "RegisterUser", {"email": "carol@example.com", "name": "Carol"})
+            with inject_fault(app, function, failing_call=0, fault=fault):
+                assert action().status >= 500
+        with inject_fault(app, "RegisterUser", failing_call=0, fault=fault):
+            invoke_and_fail(app, "RegisterUser", {"email": "carol@example.com", "name": "Carol"})
     alice.delete(url)
     app.process_queues()
-    assert len(app.dead_letters()) == 2
+    assert len(app.take_dead_letters()) == 2
     return [alice, bob]
 
 
-def test_no_line_of_a_whole_session_tells_a_secret_and_each_says_where_it_comes_from(app: InProcessApp) -> None:
-    with logged() as lines:
-        users = whole_session(app)
+def test_session_logs(app: InProcessApp) -> None:
+    """No line reveals a secret, and every message names its function, request, route and user."""
+    with capture_logs() as lines:
+        users = run_session(app)
     assert len(lines) > 60
     secrets = [user.api_key.split("_", 2)[2] for user in users] + [user.email for user in users]
     for line in lines:
         assert not SECRETS.search(line), line
         assert not [secret for secret in secrets if secret in line], line
     records = [json.loads(line) for line in lines]
-    said = [record for record in records if "message" in record]
-    for record in said:
+    messages = [record for record in records if "message" in record]
+    for record in messages:
         assert {"level", "timestamp", "service", "function_name", "function_request_id", "cold_start"} <= record.keys()
-    answered = [record for record in said if record["message"] == "answered"]
-    assert len({record["route"] for record in answered}) == 13
-    for record in answered:
+    completed = [record for record in messages if record["message"] == "Request completed"]
+    assert len({record["route"] for record in completed}) == 13
+    for record in completed:
         assert {"api_request_id", "user_id", "key_id", "status"} <= record.keys(), record
         assert "{project_id}" not in record["route"] or "project_id" in record or record["status"] in {404, 422}
 
 
-def test_a_cold_start_says_nothing_of_itself(app: InProcessApp, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):  # Lambda's
+def test_cold_start_logs_nothing(app: InProcessApp, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):  # Lambda keeps messages from this level on
         clients.session.__wrapped__().create_client("dynamodb")
     assert caplog.messages == []
 
 
-def test_what_an_operator_sets_an_alarm_on_is_counted(app: InProcessApp) -> None:
-    with logged() as lines:
-        whole_session(app)
+def test_session_metrics(app: InProcessApp) -> None:
+    with capture_logs() as lines:
+        run_session(app)
     metrics = [record for record in map(json.loads, lines) if "_aws" in record]
     assert {record["service"] for record in metrics} == {"projects"}
-    names = {one["Name"] for record in metrics for one in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    names = {metric["Name"] for record in metrics for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert names == {
         Metric.SERVER_ERRORS,
         Metric.STORAGE_UNAVAILABLE,
@@ -153,32 +156,33 @@ def test_what_an_operator_sets_an_alarm_on_is_counted(app: InProcessApp) -> None
     }
 
 
-def test_the_documents_explain_every_metric() -> None:
+def test_metrics_are_documented() -> None:
     document = (ROOT / "docs" / "architecture.md").read_text()
-    explained = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", document, re.MULTILINE))))
-    assert {metric.value for metric in Metric} <= explained
+    documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", document, re.MULTILINE))))
+    assert {metric.value for metric in Metric} <= documented
 
 
-def test_a_message_that_fails_is_what_the_alarm_on_jobs_counts(app: InProcessApp) -> None:
-    with logged() as lines:
+def test_alarm_counts_failed_messages(app: InProcessApp) -> None:
+    """A failed message is counted under the name, namespace and dimensions that the alarm on jobs watches."""
+    with capture_logs() as lines:
         for function in ("AssembleExport", "PurgeProject"):
             assert app.deliver([{}], function)
     counted = [
-        {"Namespace": emf["Namespace"], "MetricName": one["Name"], "Dimensions": dimensions}
+        {"Namespace": emf["Namespace"], "MetricName": metric["Name"], "Dimensions": dimensions}
         for record in map(json.loads, lines)
         for emf in record.get("_aws", {}).get("CloudWatchMetrics", [])
         for dimensions in [[{"Name": name, "Value": record[name]} for name in emf["Dimensions"][0]]]
-        for one in emf["Metrics"]
+        for metric in emf["Metrics"]
     ]
     alarm = load_template()["Resources"]["JobErrorsAlarm"]["Properties"]["Metrics"]
-    watched = [one["MetricStat"]["Metric"] for one in alarm if "MetricStat" in one]
+    watched = [query["MetricStat"]["Metric"] for query in alarm if "MetricStat" in query]
     assert len(counted) == 2
     assert all(metric in watched for metric in counted)
 
 
-def test_the_gateways_log_holds_nothing_that_a_client_writes() -> None:
-    """A key may be pasted into a path or a header."""
-    written = load_template()["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]
-    assert "$context.routeKey" in written
-    assert "$context.path" not in written
-    assert "userAgent" not in written
+def test_gateway_log_has_no_client_input() -> None:
+    """The access log leaves out the path and the headers, because a user may paste a key into one of them."""
+    log_format = load_template()["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    assert "$context.routeKey" in log_format
+    assert "$context.path" not in log_format
+    assert "userAgent" not in log_format

@@ -1,14 +1,14 @@
-"""Two at once: whatever one does in the midst of the other, it ends as if they had come one after the other.
+"""Races between two operations: the result is the same as if they ran one after the other.
 
-Here the domain is asked, without HTTP, and each of its calls of AWS is once the moment at which the other acts.
+The tests call the domain, without HTTP. The second operation runs before each call of the first to AWS in turn.
 """
 
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import pytest
@@ -21,13 +21,33 @@ from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller, Role
 from projects_api.entities.resource import ResourceType
 from tests.support.in_process_app import InProcessApp
-from tests.support.interruptions import interrupted
-from tests.support.invariants import broken_invariants
+from tests.support.interruptions import interrupt_call
+from tests.support.invariants import find_broken_invariants
+
+#: The attributes that two states are compared by.
+COMPARED_ATTRIBUTES = (
+    "name",
+    "description",
+    "role",
+    "status",
+    "deleted",
+    "member_count",
+    "project_count",
+    "dataset_count",
+    "model_count",
+)
 
 
 @dataclass
 class Scene:
-    """A project of Alice's in which Bob is an editor, and which has a dataset; Carol is registered."""
+    """A project that Alice owns and Bob edits, with a dataset. Carol is no member.
+
+    Attributes:
+        app: The in-process app.
+        people: The callers, by their nicks.
+        project_ids: The created projects, the one described above first.
+        key: The Idempotency-Key of the operation "create".
+    """
 
     app: InProcessApp
     people: dict[str, Caller]
@@ -46,14 +66,14 @@ class Scene:
         self.record(Change.CREATED, 10)
 
     def create(self, name: str, key: str) -> None:
-        made = projects.create(self.people["alice"], name=name, description="", idempotency_key=key or None)
-        self.project_ids.append(made.id)
+        project = projects.create(self.people["alice"], name=name, description="", idempotency_key=key or None)
+        self.project_ids.append(project.id)
 
     def add(self, nick: str, role: Role) -> None:
         members.add(self.people["alice"].user_id, self.project_id, email=self.people[nick].email, role=role)
 
-    def remove(self, who: str, whom: str) -> None:
-        members.remove(self.people[who].user_id, self.project_id, self.people[whom].user_id)
+    def remove(self, caller: str, member: str) -> None:
+        members.remove(self.people[caller].user_id, self.project_id, self.people[member].user_id)
 
     def record(self, change: Change, second: int, type_: ResourceType = ResourceType.DATASET) -> None:
         event = resource_from_event(
@@ -67,35 +87,24 @@ class Scene:
         )
         resources.record(self.project_id, [event])
 
-    def stored(self) -> dict[str, dict[str, Any]]:
-        """What the table holds, with names in place of ids, and without times and revisions."""
-        items = self.app.items("")
-        assert broken_invariants(items) == []
+    def read_state(self) -> dict[str, dict[str, Any]]:
+        """Return the items of the table, with names instead of ids, and without times and revisions."""
+        items = self.app.find_items("")
+        assert find_broken_invariants(items) == []
         names: dict[str, str] = {person.user_id: nick for nick, person in self.people.items()}
         names |= {id_: f"project {number}" for number, id_ in enumerate(dict.fromkeys(self.project_ids))}
-        found = {}
+        state = {}
         for item in items:
-            kept = (
-                "name",
-                "description",
-                "role",
-                "status",
-                "deleted",
-                "member_count",
-                "project_count",
-                "dataset_count",
-                "model_count",
-            )
             key = f"{item['PK']['S']} {item['SK']['S'].split('#')[0]} {item['SK']['S'].rpartition('#')[2]}"
             for id_, name in names.items():
                 key = key.replace(id_, name)
             if "EXPORT" in key or "IDEMPOTENCY" in key:
                 key = key.rpartition(" ")[0]
-            found[key] = {name: next(iter(item[name].values())) for name in kept if name in item}
-        return found
+            state[key] = {name: next(iter(item[name].values())) for name in COMPARED_ATTRIBUTES if name in item}
+        return state
 
     def tear_down(self) -> None:
-        """Leaves nobody with a project."""
+        """Delete and purge the projects."""
         for project_id in set(self.project_ids):
             with suppress(ProjectNotFoundError):
                 projects.delete(self.people["alice"].user_id, project_id)
@@ -122,11 +131,11 @@ OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "export": lambda scene: export_requests.start(scene.people["bob"].user_id, scene.project_id),
 }
 
-#: How each of the two ended, and what was stored then.
+#: The outcome of each of the two operations, and the items of the table afterwards.
 type Outcome = tuple[str, str, dict[str, Any]]
 
 
-def outcome_of(scene: Scene, operation: str) -> str:
+def run_operation(scene: Scene, operation: str) -> str:
     try:
         OPERATIONS[operation](scene)
     except ProjectsError as error:
@@ -136,34 +145,34 @@ def outcome_of(scene: Scene, operation: str) -> str:
 
 @pytest.fixture(scope="module")
 def scene(app: InProcessApp) -> Iterator[Scene]:
-    made = Scene(app, {})
+    scene = Scene(app, {})
     for nick in ("alice", "bob", "carol"):
         user = users.register(f"{nick}-{uuid.uuid4()}@example.com", nick)
-        made.people[nick] = Caller(user.id, user.email, user.name)
-    yield made
+        scene.people[nick] = Caller(user.id, user.email, user.name)
+    yield scene
     app.process_queues()
 
 
-def one_after_the_other(scene: Scene, first: str, second: str) -> Outcome:
+def run_sequentially(scene: Scene, first: str, second: str) -> Outcome:
     scene.set_up()
-    outcome = outcome_of(scene, first), outcome_of(scene, second), scene.stored()
+    outcome = run_operation(scene, first), run_operation(scene, second), scene.read_state()
     scene.tear_down()
     return outcome
 
 
-def in_the_midst(scene: Scene, first: str, second: str, number: int) -> Outcome | None:
-    """What comes of it when ``second`` is done right before call ``number`` of ``first``, if there is such a call."""
+def run_interrupted(scene: Scene, first: str, second: str, number: int) -> Outcome | None:
+    """Run `second` right before call `number` of `first`. Return None if `first` makes fewer calls."""
     scene.set_up()
-    between: list[str] = []
-    with interrupted(number, lambda: between.append(outcome_of(scene, second))):
-        ended = outcome_of(scene, first)
-    outcome = (ended, between[0], scene.stored()) if between else None
+    second_outcomes: list[str] = []
+    with interrupt_call(number, lambda: second_outcomes.append(run_operation(scene, second))):
+        first_outcome = run_operation(scene, first)
+    outcome = (first_outcome, second_outcomes[0], scene.read_state()) if second_outcomes else None
     scene.tear_down()
     return outcome
 
 
-#: Where two want different things of the same item.
-MET = [
+#: Pairs of operations that write the same item.
+CONFLICTING_PAIRS = [
     ("rename", "delete"),
     ("rename", "describe"),
     ("add carol", "add carol"),
@@ -181,18 +190,19 @@ MET = [
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """On real engines, which are quicker at this, every operation meets every other."""
+    """On real engines, which are faster at this, test every pair of operations."""
     if {"first", "second"} <= set(metafunc.fixturenames):
         real = metafunc.config.getoption("engines") == "real"
-        pairs = [(one, other) for one in OPERATIONS for other in OPERATIONS] if real else MET
+        pairs = list(itertools.product(OPERATIONS, repeat=2)) if real else CONFLICTING_PAIRS
         metafunc.parametrize(("first", "second"), pairs, ids=[" meets ".join(pair) for pair in pairs])
 
 
-def test_two_at_once_end_as_one_after_the_other(scene: Scene, first: str, second: str) -> None:
-    turned = one_after_the_other(scene, second, first)
-    possible = [one_after_the_other(scene, first, second), (turned[1], turned[0], turned[2])]
-    for number in count(1):
-        outcome = in_the_midst(scene, first, second, number)
+def test_interrupted_operation(scene: Scene, first: str, second: str) -> None:
+    """Both operations end as if one of them had run before the other."""
+    reversed_outcome = run_sequentially(scene, second, first)
+    possible = [run_sequentially(scene, first, second), (reversed_outcome[1], reversed_outcome[0], reversed_outcome[2])]
+    for number in itertools.count(1):
+        outcome = run_interrupted(scene, first, second, number)
         if outcome is None:
             break
-        assert outcome in possible, f"{second}, right before call {number} of {first}"
+        assert outcome in possible, f"{second}, before call {number} of {first}"

@@ -1,70 +1,143 @@
-"""What AWS may answer, and what it means here: each its own error, and none that is told without a reason."""
+"""Translation of AWS errors: each error of AWS raises the storage error that states its meaning."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from projects_api.entities.errors import ProjectFullError, StorageUnavailableError, TooLargeError
+from projects_api.storage import clients
 from projects_api.storage.aws_errors import (
     ConditionFailedError,
     ContentionError,
     ObjectMissingError,
     translate_aws_errors,
 )
+from projects_api.storage.s3 import fast_get
+from tests.support.fault_injection import Fault, inject_fault
+from tests.support.in_process_app import InProcessApp
 
 ITEM_TOO_LARGE = "Item size has exceeded the maximum allowed size"
 UPDATE_TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
-PROGRAM_IS_WRONG = "Invalid UpdateExpression: Syntax error"
+SYNTAX_ERROR = "Invalid UpdateExpression: Syntax error"
+
+ITEM = {"PK": {"S": "TEST"}, "SK": {"S": "TEST"}}
+
+#: A call of each client and of the faster reader of S3 objects, by its operation. `etag` is that of the object "key".
+CALLS: dict[str, Callable[[InProcessApp, str], object]] = {
+    "PutItem": lambda app, _: clients.dynamodb().put_item(TableName=app.stack.table, Item=ITEM),
+    "TransactWriteItems": lambda app, _: clients.dynamodb().transact_write_items(
+        TransactItems=[{"Put": {"TableName": app.stack.table, "Item": ITEM}}]
+    ),
+    "PutObject": lambda app, _: clients.s3().put_object(Bucket=app.stack.exports, Key="key", Body=b"body"),
+    "GetObject": lambda app, etag: fast_get.get(app.stack.exports, "key", etag=etag),
+    "SendMessage": lambda app, _: clients.sqs().send_message(
+        QueueUrl=app.sqs.create_queue(QueueName="test")["QueueUrl"], MessageBody="body"
+    ),
+    "PutEvents": lambda app, _: clients.events().put_events(
+        Entries=[{"EventBusName": app.stack.bus, "Source": "test", "DetailType": "Test", "Detail": "{}"}]
+    ),
+}
 
 
-def answered(code: str, message: str = "", *, status: int = 400) -> ClientError:
+def build_error(code: str, message: str = "", *, status: int = 400) -> ClientError:
     metadata: Any = {"HTTPStatusCode": status}
     return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, "Any")
 
 
-def cancelled(*reasons: str | tuple[str, str]) -> ClientError:
-    """A transaction that was cancelled, with a reason for each of its writes."""
+def build_cancellation(*reasons: str | tuple[str, str]) -> ClientError:
+    """Build the error of a cancelled transaction, with the code, or the code and message, of each of its writes."""
     pairs = [(reason, "") if isinstance(reason, str) else reason for reason in reasons]
-    error = answered("TransactionCanceledException")
-    error.response["CancellationReasons"] = [{"Code": code, "Message": text} for code, text in pairs]
+    error = build_error("TransactionCanceledException")
+    error.response["CancellationReasons"] = [{"Code": code, "Message": message} for code, message in pairs]
     return error
 
 
 @pytest.mark.parametrize(
-    ("error", "meaning"),
+    ("aws_error", "expected"),
     [
-        (answered("ConditionalCheckFailedException"), ConditionFailedError),
-        (answered("TransactionConflictException"), ContentionError),
-        (answered("TransactionInProgressException"), ContentionError),
-        (answered("ItemCollectionSizeLimitExceededException"), ProjectFullError),
-        (answered("ValidationException", ITEM_TOO_LARGE), TooLargeError),
-        (answered("ValidationException", UPDATE_TOO_LARGE), TooLargeError),
-        (answered("ProvisionedThroughputExceededException"), StorageUnavailableError),
-        (answered("InternalServerError", status=500), StorageUnavailableError),
-        (answered("AnythingElse", status=503), StorageUnavailableError),
-        (answered("NoSuchKey", status=404), ObjectMissingError),
+        (build_error("ConditionalCheckFailedException"), ConditionFailedError),
+        (build_error("TransactionConflictException"), ContentionError),
+        (build_error("TransactionInProgressException"), ContentionError),
+        (build_error("ItemCollectionSizeLimitExceededException"), ProjectFullError),
+        (build_error("ValidationException", ITEM_TOO_LARGE), TooLargeError),
+        (build_error("ValidationException", UPDATE_TOO_LARGE), TooLargeError),
+        (build_error("ProvisionedThroughputExceededException"), StorageUnavailableError),
+        (build_error("InternalServerError", status=500), StorageUnavailableError),
+        (build_error("AnythingElse", status=503), StorageUnavailableError),
+        (build_error("NoSuchKey", status=404), ObjectMissingError),
         (ReadTimeoutError(endpoint_url="https://nowhere"), StorageUnavailableError),
-        (cancelled("None", "TransactionConflict"), ContentionError),
-        (cancelled("ThrottlingError", "None"), ContentionError),
-        (cancelled("ProvisionedThroughputExceeded", "TransactionConflict"), ContentionError),
-        (cancelled("None", "ItemCollectionSizeLimitExceeded"), ProjectFullError),
-        (cancelled("TransactionConflict", "ItemCollectionSizeLimitExceeded"), ProjectFullError),
-        (cancelled("None", ("ValidationError", UPDATE_TOO_LARGE)), TooLargeError),
-        (cancelled("TransactionConflict", "ConditionalCheckFailed"), ConditionFailedError),
-        (cancelled(("ValidationError", UPDATE_TOO_LARGE), "ConditionalCheckFailed"), ConditionFailedError),
-        (answered("ValidationException", PROGRAM_IS_WRONG), ClientError),
-        (answered("AccessDeniedException"), ClientError),
-        (cancelled("None", ("ValidationError", PROGRAM_IS_WRONG)), ClientError),
+        (build_cancellation("None", "TransactionConflict"), ContentionError),
+        (build_cancellation("ThrottlingError", "None"), ContentionError),
+        (build_cancellation("ProvisionedThroughputExceeded", "TransactionConflict"), ContentionError),
+        (build_cancellation("None", "ItemCollectionSizeLimitExceeded"), ProjectFullError),
+        (build_cancellation("TransactionConflict", "ItemCollectionSizeLimitExceeded"), ProjectFullError),
+        (build_cancellation("None", ("ValidationError", UPDATE_TOO_LARGE)), TooLargeError),
+        (build_cancellation("TransactionConflict", "ConditionalCheckFailed"), ConditionFailedError),
+        (build_cancellation(("ValidationError", UPDATE_TOO_LARGE), "ConditionalCheckFailed"), ConditionFailedError),
+        (build_error("ValidationException", SYNTAX_ERROR), ClientError),
+        (build_error("AccessDeniedException"), ClientError),
+        (build_cancellation("None", ("ValidationError", SYNTAX_ERROR)), ClientError),
     ],
 )
-def test_each_error_of_aws_has_its_meaning(error: Exception, meaning: type[Exception]) -> None:
-    with pytest.raises(Exception) as raised, translate_aws_errors():  # noqa: PT011 - which one it is, is the question
-        raise error
-    assert type(raised.value) is meaning
+def test_error_translation(aws_error: Exception, expected: type[Exception]) -> None:
+    with pytest.raises(Exception) as raised, translate_aws_errors():  # noqa: PT011 - the type is asserted below
+        raise aws_error
+    assert type(raised.value) is expected
 
 
-def test_of_a_cancelled_transaction_it_is_known_which_condition_failed() -> None:
+def test_cancellation_names_failed_conditions() -> None:
     with pytest.raises(ConditionFailedError) as raised, translate_aws_errors():
-        raise cancelled("None", "ConditionalCheckFailed", "TransactionConflict")
+        raise build_cancellation("None", "ConditionalCheckFailed", "TransactionConflict")
     assert raised.value.failed == [False, True, False]
+
+
+def call_with_fault(app: InProcessApp, monkeypatch: pytest.MonkeyPatch, operation: str, fault: Fault) -> None:
+    """Make one call to AWS with a fault, as a function would.
+
+    Raises:
+        StorageUnavailableError: The fault outlasted the client's retries.
+    """
+    etag = app.s3.put_object(Bucket=app.stack.exports, Key="key", Body=b"body")["ETag"]
+
+    def handler(event: Any, context: Any) -> None:
+        with translate_aws_errors():
+            CALLS[operation](app, etag)
+
+    monkeypatch.setitem(app.handlers, "GetProject", handler)
+    with inject_fault(app, "GetProject", failing_call=operation, fault=fault) as network:
+        app.handlers["GetProject"](None, None)
+    assert operation in network.calls
+
+
+LASTING_FAULTS = [
+    Fault.THROTTLED,
+    Fault.UNREACHABLE,
+    Fault.NO_RESPONSE,
+    Fault.FAILED,
+    Fault.RESPONSE_LOST,
+    Fault.FAILED_LATE,
+]
+
+
+@pytest.mark.memory
+@pytest.mark.parametrize("operation", CALLS)
+@pytest.mark.parametrize("fault", LASTING_FAULTS, ids=lambda fault: fault.name)
+def test_lasting_faults_are_equivalent(
+    app: InProcessApp, monkeypatch: pytest.MonkeyPatch, operation: str, fault: Fault
+) -> None:
+    """Every fault that outlasts the retries raises the same error, so that test_faults.py injects one of them."""
+    with pytest.raises(StorageUnavailableError) as raised:
+        call_with_fault(app, monkeypatch, operation, fault)
+    assert type(raised.value) is StorageUnavailableError
+
+
+@pytest.mark.memory
+@pytest.mark.parametrize("operation", CALLS)
+@pytest.mark.parametrize("fault", [Fault.THROTTLED_ONCE, Fault.RESPONSE_LOST_ONCE], ids=lambda fault: fault.name)
+def test_retries_overcome_one_failure(
+    app: InProcessApp, monkeypatch: pytest.MonkeyPatch, operation: str, fault: Fault
+) -> None:
+    """A function does not notice a fault of the first attempt, so that test_faults.py injects one only into writes."""
+    call_with_fault(app, monkeypatch, operation, fault)

@@ -1,4 +1,4 @@
-"""Events in, timeline out."""
+"""The timeline: recording events of other services, and reading the resources."""
 
 import itertools
 import json
@@ -22,11 +22,11 @@ from tests.support.in_process_app import InProcessApp
 START = datetime(2026, 2, 10, 9, tzinfo=UTC)
 
 
-def at(hours: float) -> str:
+def format_time(hours: float) -> str:
     return (START + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
 
 
-def test_events_become_the_timeline_with_the_fields_of_their_types(app: InProcessApp, alice: Client) -> None:
+def test_recorded_events_are_listed(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     ids = {kind: str(uuid.uuid4()) for kind in ("dataset", "experiment", "model", "deployment", "report")}
     experiment = {
@@ -36,22 +36,23 @@ def test_events_become_the_timeline_with_the_fields_of_their_types(app: InProces
         "best_model_type": "gbm",
         "duration": 84.5,
     }
-    sent: list[tuple[str, dict[str, Any]]] = [
+    events: list[tuple[str, dict[str, Any]]] = [
         ("dataset", {"rows": 50_000, "columns": 15}),
         ("experiment", experiment),
         ("model", {"accuracy": 0.93}),
         ("deployment", {}),
         ("report", {}),
     ]
-    for hour, (kind, fields) in enumerate(sent):
+    for hour, (kind, fields) in enumerate(events):
         resource = {"id": ids[kind], "name": f"a {kind}", **fields}
-        app.announce(f"{kind.title()} Created", project_id, resource, at(hour))
+        app.publish_event(f"{kind.title()} Created", project_id, resource, format_time(hour))
     app.process_queues()
     timeline = alice.get(f"/api/projects/{project_id}/timeline")
     assert timeline["project_id"] == project_id
     assert timeline["next_cursor"] is None
     common = [
-        {"id": ids[kind], "type": kind, "name": f"a {kind}", "timestamp": at(hour)} for hour, kind in enumerate(ids)
+        {"id": ids[kind], "type": kind, "name": f"a {kind}", "timestamp": format_time(hour)}
+        for hour, kind in enumerate(ids)
     ]
     assert timeline["events"] == [
         common[0] | {"rows": 50_000, "columns": 15},
@@ -62,40 +63,40 @@ def test_events_become_the_timeline_with_the_fields_of_their_types(app: InProces
     assert (project["dataset_count"], project["experiment_count"], project["model_count"]) == (1, 1, 1)
 
 
-def test_the_timeline_pages_filters_and_turns_round(app: InProcessApp, alice: Client) -> None:
+def test_pages_filter_and_order(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
     for number in range(10):
         kind = "Dataset" if number % 3 else "Model"
         resource = {"id": str(uuid.uuid4()), "name": str(number)}
-        app.announce(f"{kind} Created", project_id, resource, at(number // 2))
+        app.publish_event(f"{kind} Created", project_id, resource, format_time(number // 2))
     app.process_queues()
     path = f"/api/projects/{project_id}/timeline"
 
-    def names(query: str, limit: int) -> list[str]:
-        found: list[str] = []
+    def list_names(query: str, limit: int) -> list[str]:
+        names: list[str] = []
         cursor = ""
         for _ in range(12):
             page = alice.get(f"{path}?limit={limit}{query}{cursor}")
             assert len(page["events"]) <= limit
-            assert page["events"] or not cursor, "there was no more, and a cursor said that there was"
-            found += [event["name"] for event in page["events"]]
+            assert page["events"] or not cursor, "The page is empty, although the previous page had a cursor."
+            names += [event["name"] for event in page["events"]]
             if page["next_cursor"] is None:
-                return found
+                return names
             cursor = f"&cursor={page['next_cursor']}"
-        raise AssertionError("the pages do not end")
+        raise AssertionError("The pages do not end.")
 
-    whole = names("", 500)
-    assert sorted(whole) == [str(number) for number in range(10)]
-    assert [int(name) // 2 for name in whole] == sorted(int(name) // 2 for name in whole)
-    assert names("&order=desc", 500) == whole[::-1]
-    models = [name for name in whole if int(name) % 3 == 0]
-    assert names("&type=model", 500) == models
+    all_names = list_names("", 500)
+    assert sorted(all_names) == [str(number) for number in range(10)]
+    assert [int(name) // 2 for name in all_names] == sorted(int(name) // 2 for name in all_names)
+    assert list_names("&order=desc", 500) == all_names[::-1]
+    models = [name for name in all_names if int(name) % 3 == 0]
+    assert list_names("&type=model", 500) == models
     for limit in (1, 3, 10):
-        assert names("", limit) == whole
-        assert names("&order=desc", limit) == whole[::-1]
-        assert names("&type=model", limit) == models
-        assert names("&type=model&order=desc", limit) == models[::-1]
-    assert names("&type=report", 5) == []
+        assert list_names("", limit) == all_names
+        assert list_names("&order=desc", limit) == all_names[::-1]
+        assert list_names("&type=model", limit) == models
+        assert list_names("&type=model&order=desc", limit) == models[::-1]
+    assert list_names("&type=report", 5) == []
     first = alice.get(f"{path}?limit=1&type=model")
     assert alice.get(f"{path}?type=dataset&cursor={first['next_cursor']}").status == 422
 
@@ -105,20 +106,19 @@ def test_the_timeline_pages_filters_and_turns_round(app: InProcessApp, alice: Cl
     ["limit=0", "limit=1001", "type=cat", "order=up", "cursor=x", "cursor=%F0", "cursor=W10", "cursor=" + "A" * 600,
      "cursor=WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwibW9kZWwiLCIwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDAiXQ"],
 )  # fmt: skip
-def test_a_query_of_the_timeline_that_does_not_validate_is_refused(alice: Client, query: str) -> None:
+def test_invalid_query(alice: Client, query: str) -> None:
     assert alice.get(f"/api/projects/{alice.create()}/timeline?{query}").status == 422
 
 
-def test_repeats_and_older_events_change_nothing_and_the_deleted_does_not_come_back(
-    app: InProcessApp, alice: Client
-) -> None:
+def test_repeated_and_outdated_events(app: InProcessApp, alice: Client) -> None:
+    """Repeated and older events change nothing, and a deleted resource does not reappear."""
     project_id, id_ = alice.create(), str(uuid.uuid4())
 
     def send(change: str, name: str, hour: float) -> None:
-        app.announce(f"Dataset {change}", project_id, {"id": id_, "name": name}, at(hour))
+        app.publish_event(f"Dataset {change}", project_id, {"id": id_, "name": name}, format_time(hour))
         app.process_queues()
 
-    def seen() -> tuple[list[str], int]:
+    def read_timeline() -> tuple[list[str], int]:
         events = alice.get(f"/api/projects/{project_id}/timeline")["events"]
         project = alice.get(f"/api/projects/{project_id}")["project"]
         return [event["name"] for event in events], project["dataset_count"]
@@ -126,31 +126,31 @@ def test_repeats_and_older_events_change_nothing_and_the_deleted_does_not_come_b
     send("Updated", "second", 2)
     send("Created", "first", 1)
     send("Updated", "second", 2)
-    assert seen() == (["second"], 1)
+    assert read_timeline() == (["second"], 1)
     send("Updated", "third", 3)
-    assert seen() == (["third"], 1)
+    assert read_timeline() == (["third"], 1)
     for change, hour in (("Deleted", 4), ("Deleted", 4), ("Updated", 3.5), ("Created", 9), ("Updated", 10)):
         send(change, "gone", hour)
-        assert seen() == ([], 0)
-    assert app.dead_letters() == []
+        assert read_timeline() == ([], 0)
+    assert app.take_dead_letters() == []
 
 
-def test_a_deletion_that_comes_first_is_remembered(app: InProcessApp, alice: Client) -> None:
+def test_deletion_arrives_first(app: InProcessApp, alice: Client) -> None:
     project_id, id_ = alice.create(), str(uuid.uuid4())
     for change in ("Deleted", "Created"):
-        app.announce(f"Model {change}", project_id, {"id": id_, "name": "m"})
+        app.publish_event(f"Model {change}", project_id, {"id": id_, "name": "m"})
         app.process_queues()
     assert alice.get(f"/api/projects/{project_id}/timeline")["events"] == []
     assert alice.get(f"/api/projects/{project_id}")["project"]["model_count"] == 0
 
 
-def test_a_deletion_needs_no_more_of_a_resource_than_its_id(app: InProcessApp, alice: Client) -> None:
+def test_deletion_needs_the_id_only(app: InProcessApp, alice: Client) -> None:
     project_id, id_ = alice.create(), str(uuid.uuid4())
-    app.announce("Dataset Created", project_id, {"id": id_, "name": "d"})
-    app.announce("Dataset Deleted", project_id, {"id": id_})
+    app.publish_event("Dataset Created", project_id, {"id": id_, "name": "d"})
+    app.publish_event("Dataset Deleted", project_id, {"id": id_})
     app.process_queues()
     assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 0
-    assert app.dead_letters() == []
+    assert app.take_dead_letters() == []
 
 
 RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
@@ -174,45 +174,49 @@ RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
         ("Report Created", RESOURCE | {"artifact": {"key": "projects/PROJECT/"}}, "artifact.key"),
     ],
 )
-def test_what_can_not_be_recorded_is_put_aside_with_its_reason(
+def test_invalid_events_are_rejected(
     app: InProcessApp, alice: Client, detail_type: str, resource: dict[str, Any], reason: str
 ) -> None:
     project_id = alice.create()
     if "artifact" in resource:
         key = resource["artifact"]["key"].replace("PROJECT", project_id)
         resource = resource | {"artifact": {"key": key, "content_type": "text/plain"}}
-    app.announce(detail_type, project_id, resource)
+    app.publish_event(detail_type, project_id, resource)
     app.process_queues()
-    ((event, why),) = app.dead_letters()
+    ((event, actual_reason),) = app.take_dead_letters()
     assert event["detail"]["project_id"] == project_id
-    assert reason in why
+    assert reason in actual_reason
     assert alice.get(f"/api/projects/{project_id}/timeline")["events"] == []
 
 
-def test_an_event_at_a_time_or_with_a_key_that_nobody_can_keep_is_put_aside(app: InProcessApp, alice: Client) -> None:
+def test_events_with_unstorable_values_are_rejected(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create()
-    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
-        app.announce("Model Created", project_id, RESOURCE, moment)
-    artifact = {"key": f"projects/{project_id}/{'ü' * 600}"}  # fewer than 1,024 characters, and more bytes
-    app.announce("Model Created", project_id, RESOURCE | {"artifact": artifact})
+    for time in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        app.publish_event("Model Created", project_id, RESOURCE, time)
+    artifact = {"key": f"projects/{project_id}/{'ü' * 600}"}  # fewer than 1024 characters, but more bytes
+    app.publish_event("Model Created", project_id, RESOURCE | {"artifact": artifact})
     app.process_queues()
-    reasons = [why for _, why in app.dead_letters()]
-    assert ["years" in why for why in reasons] == [True, True, False]
+    reasons = [reason for _, reason in app.take_dead_letters()]
+    assert ["years" in reason for reason in reasons] == [True, True, False]
     assert "1024 bytes" in reasons[2]
 
 
-def test_a_duration_beyond_what_a_float_holds_is_recorded_as_it_is(app: InProcessApp, alice: Client) -> None:
+def test_duration_too_large_for_a_float(app: InProcessApp, alice: Client) -> None:
     project_id, duration = alice.create(), 10**400
-    app.announce("Experiment Created", project_id, RESOURCE | {"duration": duration})
+    app.publish_event("Experiment Created", project_id, RESOURCE | {"duration": duration})
     app.process_queues()
     (event,) = alice.get(f"/api/projects/{project_id}/timeline")["events"]
     assert event["duration"] == duration
 
 
-def test_events_within_a_microsecond_are_kept_by_their_time(app: InProcessApp, alice: Client) -> None:
+def test_events_within_a_microsecond(app: InProcessApp, alice: Client) -> None:
+    """Versions follow the fractions of a second at any precision."""
     project_id = alice.create()
     fractions = ["123456", "12345600001", "12345609", "1234561", "1234561500", "12345616", "123457"]
-    bodies = [app.event("Model Updated", project_id, RESOURCE, f"2026-02-12T08:00:00.{one}Z") for one in fractions]
+    bodies = [
+        app.build_event("Model Updated", project_id, RESOURCE, f"2026-02-12T08:00:00.{fraction}Z")
+        for fraction in fractions
+    ]
     versions = [parse(json.dumps(body))[1].version for body in bodies]
     assert versions == sorted(set(versions))
     assert parse(json.dumps(bodies[3]))[1] == parse(json.dumps(bodies[3]).replace("1234561Z", "123456100Z"))[1]
@@ -233,7 +237,7 @@ json_values = st.recursive(
                 {},
                 optional={
                     "project_id": st.just(RESOURCE["id"]) | json_values,
-                    "occurred_at": st.just(at(1)) | st.datetimes().map(str) | json_values,
+                    "occurred_at": st.just(format_time(1)) | st.datetimes().map(str) | json_values,
                     "resource": st.dictionaries(st.sampled_from(["id", "name", "rows", "artifact", "x"]), json_values)
                     | st.just(RESOURCE)
                     | json_values,
@@ -243,26 +247,26 @@ json_values = st.recursive(
     )
     | json_values
 )
-def test_whatever_is_on_the_bus_is_understood_or_refused_with_a_reason(body: Any) -> None:
+def test_any_event_is_parsed_or_rejected(body: Any) -> None:
     try:
         project_id, resource = parse(json.dumps(body))
     except EventRejectedError as reason:
-        assert str(reason)  # noqa: PT017 - both outcomes are right
+        assert str(reason)  # noqa: PT017 - an event may be parsed or rejected
     else:
         assert UUID(project_id)
         assert resource.name
 
 
-def test_an_event_for_a_project_that_is_not_there_is_put_aside(app: InProcessApp) -> None:
-    app.announce("Model Created", str(uuid.uuid4()), RESOURCE)
+def test_event_for_unknown_project_is_rejected(app: InProcessApp) -> None:
+    app.publish_event("Model Created", str(uuid.uuid4()), RESOURCE)
     app.put_event("Model Created", {"nothing": "of use"})
     app.process_queues()
-    reasons = " ".join(why for _, why in app.dead_letters())
+    reasons = " ".join(reason for _, reason in app.take_dead_letters())
     assert "no such project" in reasons
     assert "occurred_at" in reasons
 
 
-events = st.builds(
+resource_events = st.builds(
     lambda change, hour, name: resource_from_event(
         id=ResourceId("r"),
         type=ResourceType.MODEL,
@@ -278,22 +282,22 @@ events = st.builds(
 )
 
 
-def outcome(sequence: list[Resource]) -> Resource | None:
-    kept: Resource | None = None
+def merge_all(sequence: list[Resource]) -> Resource | None:
+    resource: Resource | None = None
     for event in sequence:
-        kept = merge_event(kept, event)
-    return kept
+        resource = merge_event(resource, event)
+    return resource
 
 
-@given(st.lists(events, min_size=1, max_size=5), st.randoms(use_true_random=False))
-def test_what_is_kept_does_not_depend_on_the_order_of_delivery(sent: list[Resource], chance: random.Random) -> None:
-    first = outcome(sent)
-    for order in itertools.islice(itertools.permutations(sent), 24):
-        repeated = [*order, *chance.choices(order, k=2)]
-        ended = outcome(repeated)
-        assert first
-        assert ended
-        assert ended.deleted == first.deleted == any(event.deleted for event in sent)
-        if not first.deleted:
-            assert ended == first
-            assert ended.version == max(event.version for event in sent)
+@given(st.lists(resource_events, min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_delivery_order_does_not_matter(events: list[Resource], generator: random.Random) -> None:
+    expected = merge_all(events)
+    for order in itertools.islice(itertools.permutations(events), 24):
+        repeated = [*order, *generator.choices(order, k=2)]
+        merged = merge_all(repeated)
+        assert expected
+        assert merged
+        assert merged.deleted == expected.deleted == any(event.deleted for event in events)
+        if not expected.deleted:
+            assert merged == expected
+            assert merged.version == max(event.version for event in events)

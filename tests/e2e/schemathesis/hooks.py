@@ -1,4 +1,4 @@
-"""What a schema can't say: of valid requests, lest a right refusal is taken for a wrong one, and of the gateway."""
+"""Schemathesis hooks: conditions of valid requests, and of the gateway, that the OpenAPI document cannot express."""
 
 import uuid
 from typing import Any
@@ -10,10 +10,10 @@ from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", _: dict[str, Any]) -> None:
-    """Changes what is meant to be valid; what is meant to be invalid stays as it is.
+    """Complete a request that is meant to be valid. A request that is meant to be invalid stays unchanged.
 
-    A cursor is one that the API gave: any other text is refused. An Idempotency-Key belongs to one body: with another
-    it is refused. An email address is that of somebody who is registered: any other is not found.
+    The API rejects any cursor that it did not issue, and an Idempotency-Key that an earlier request with another body
+    had. It knows only the email addresses of registered users.
     """
     if case.meta and case.meta.generation.mode is GenerationMode.NEGATIVE:
         return
@@ -28,7 +28,7 @@ def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]
 def undeclared_methods(
     _: schemathesis.CheckContext, response: schemathesis.Response, case: "schemathesis.Case[Any]"
 ) -> None:
-    """A method that a path does not have is a route that there is not, and asks no function."""
+    """Check that the gateway responds with 404 to a method that the path does not have."""
     data = case.meta and case.meta.phase.data
     if isinstance(data, CoveragePhaseData) and data.scenario is CoverageScenario.UNSPECIFIED_HTTP_METHOD:
         assert (response.status_code, response.json()) == (404, {"message": "Not Found"})

@@ -1,0 +1,71 @@
+"""The manifest of an archive, byte for byte, and the list of its files."""
+
+from datetime import UTC, datetime
+from itertools import repeat
+
+from projects_api.archive.manifest import File, encode_manifest, list_files
+from projects_api.entities.ids import ProjectId, ResourceId, UserId
+from projects_api.entities.project import Member, Project, Role
+from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.entities.snapshot import Content
+from projects_api.entities.user import Email
+
+MOMENT = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
+LATER = datetime(2026, 2, 11, 9, 0, 2, tzinfo=UTC)
+PROJECT = Project(
+    ProjectId("p"),
+    "Größe",
+    "About it",
+    UserId("u"),
+    MOMENT,
+    LATER,
+    counts={ResourceType.MODEL: 2, ResourceType.REPORT: 1},
+)
+MEMBERS = [
+    Member(UserId("u"), Email("ada@example.com"), "Ada", Role.OWNER, MOMENT),
+    Member(UserId("v"), Email("bob@example.com"), "Bob", Role.VIEWER, LATER),
+]
+BINARY = Artifact("projects/p/models/b.bin", "application/octet-stream")
+TEXT = Artifact("projects/p/models/a.txt", "text/plain")
+MODEL = Resource(ResourceId("1"), ResourceType.MODEL, "first", MOMENT, "v", {"note": "ü", "path": "own"}, BINARY)
+COPY = Resource(ResourceId("2"), ResourceType.MODEL, "second", LATER, "v", {}, BINARY)
+REPORT = Resource(ResourceId("3"), ResourceType.REPORT, "third", LATER, "v", {"fields": 1}, TEXT)
+BARE = Resource(ResourceId("4"), ResourceType.EXPERIMENT, "fourth", LATER, "v", {})
+CONTENT = Content(PROJECT, MEMBERS, [MODEL, COPY, REPORT, BARE])
+
+MANIFEST = """{
+"format": "projects-export/1",
+"project": {"id": "p", "name": "Größe", "description": "About it", "status": "active", "owner_id": "u", \
+"model_count": 2, "report_count": 1, "created_at": "2026-02-10T09:00:02Z", "updated_at": "2026-02-11T09:00:02Z"},
+"members": [
+{"user_id": "u", "email": "ada@example.com", "name": "Ada", "role": "owner", "created_at": "2026-02-10T09:00:02Z"},
+{"user_id": "v", "email": "bob@example.com", "name": "Bob", "role": "viewer", "created_at": "2026-02-11T09:00:02Z"}],
+"resources": [
+{"note": "ü", "path": "models/b.bin", "id": "1", "type": "model", "name": "first", \
+"timestamp": "2026-02-10T09:00:02Z", "fields": {"path": "own"}},
+{"id": "2", "type": "model", "name": "second", "timestamp": "2026-02-11T09:00:02Z", "path": "models/b.bin"},
+{"fields": {"fields": 1}, "id": "3", "type": "report", "name": "third", "timestamp": "2026-02-11T09:00:02Z", \
+"path": "models/a.txt"},
+{"id": "4", "type": "experiment", "name": "fourth", "timestamp": "2026-02-11T09:00:02Z", "path": null}],
+"files": [
+{"path": "models/a.txt", "size": 3, "crc32": "0000002a", "content_type": "text/plain", "resource_id": "3"},
+{"path": "models/b.bin", "size": 5, "crc32": "0000002a", "content_type": "application/octet-stream", \
+"resource_id": "1"}]
+}
+"""
+
+
+def test_the_files_are_in_the_order_of_their_keys_and_a_shared_artifact_appears_once() -> None:
+    assert list_files(CONTENT) == [File("models/a.txt", TEXT, REPORT), File("models/b.bin", BINARY, MODEL)]
+
+
+def test_the_manifest_has_the_documented_form() -> None:
+    rows = list(encode_manifest(CONTENT, list_files(CONTENT), [3, 5], repeat(42)))
+    assert b"".join(rows).decode() == MANIFEST
+
+
+def test_an_artifact_of_the_manifests_name_gets_another_path() -> None:
+    artifact = Artifact("projects/p/manifest.json", "application/json")
+    resource = Resource(ResourceId("1"), ResourceType.MODEL, "m", MOMENT, "v", {}, artifact)
+    (file,) = list_files(Content(PROJECT, [], [resource]))
+    assert file.path.casefold() != "manifest.json"
