@@ -1,99 +1,118 @@
-# Everything a person does with this project. Each target does all of its own set-up.
-PYTHON  ?= python3.13
-PORT    ?= 8888
-BIN     := .venv/bin
-READY   := .venv/.ready
-ENGINES := .venv/.engines
-CHECKOV := .venv/checkov
+# All commands of the project. Each target installs its own requirements.
+PYTHON   ?= python3.13
+PORT     ?= 8888
+BIN      := .venv/bin
+READY    := .venv/.ready
+ENGINES  := .venv/.engines
+CHECKOV  := .venv/checkov
 EMULATOR := .venv/emulator
+MUTATION := .venv/mutation
 
-# what is installed is compiled once, and not at every start where PYTHONDONTWRITEBYTECODE is set, as in CI
+# Compile packages once at installation: where PYTHONDONTWRITEBYTECODE is set, each start would compile them again.
 export UV_COMPILE_BYTECODE := 1
 export SAM_CLI_TELEMETRY := 0
 
-PARALLEL := $(BIN)/pytest -n 2 --dist loadfile
+# Two workers. worksteal keeps both busy until the end, which loadfile does not when one file takes long.
+PARALLEL := $(BIN)/pytest -n 2 --dist worksteal
+COVERAGE := $(PARALLEL) --cov --cov-report=term
 
 SOURCES := PYTHONPATH=layers/core:.
 RUN     := $(SOURCES) $(BIN)/python -m
 INSTALL := $(BIN)/uv pip install -q --require-hashes
-LOCK    := $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header
+COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell grep -oE '^[a-z][a-z-]*:' Makefile | tr -d :)
+.PHONY: $(shell grep -oE '^[a-z][a-z0-9-]*:' Makefile | tr -d :)
 
 help: ## Show this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
-run: $(READY) ## Serve the whole API on http://127.0.0.1:$(PORT), with demo data
+run: $(READY) ## Serve the whole API with demo data on http://127.0.0.1:$(PORT)
 	@PORT=$(PORT) $(SOURCES) exec $(BIN)/python -m local
 
-test: $(READY) ## Run the unit tests, and the API over real HTTP
-	$(PARALLEL)
+test: test-unit test-e2e ## Run all tests that need no other programs
 
-test-browser: $(READY) ## Run the tests of the docs page in Chromium (Debian: apt install chromium chromium-driver)
+test-unit: $(READY) ## Run the tests in one process, and measure their coverage
+	$(COVERAGE) tests/unit tests/client
+
+test-e2e: $(READY) ## Run the tests over HTTP and with enforced IAM policies
+	$(PARALLEL) tests/e2e tests/iam
+
+test-browser: $(READY) ## Test the docs page in Chromium (Debian: apt install chromium chromium-driver)
 	$(BIN)/pytest tests/browser
 
 test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install unzip p7zip-full libarchive-tools default-jdk-headless)
 	$(BIN)/pytest -n 2 tests/readers
 
-test-integration: $(ENGINES) ## Run the tests on real engines: DynamoDB Local and SeaweedFS
+test-integration: $(ENGINES) ## Run the tests on DynamoDB Local and SeaweedFS
 	$(PARALLEL) --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
 
-reach: $(ENGINES) ## Measure what each route costs, and write docs/reach.md
+reach: $(ENGINES) ## Measure the capacity that each route consumes, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach
 
-engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and say how `make run` stands on them
+engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and print how `make run` uses them
 	@$(SOURCES) exec $(BIN)/python -m local.engines
 
-sam-local: build ## Ask what is built, in containers: `sam local invoke` of every event, and a session (needs Docker)
+sam-local: build ## Test the build in containers: `sam local invoke` of every event, and a session (needs Docker)
 	$(BIN)/pytest --sam-local tests/sam_local
 
-test-deployment: build $(EMULATOR) ## Deploy what is built to an emulator of AWS, by `sam deploy`, and use it there
+test-deployment: build $(EMULATOR) ## Deploy the build to an AWS emulator with `sam deploy`, and test it there
 	$(BIN)/pytest tests/deployment
 
-benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Time archives against ZIP makers that pipe, on SeaweedFS
+mutation: $(READY) $(MUTATION) ## Run mutation tests of the archive format and the permission rules
+	$(MUTATION)/bin/python scripts/mutation.py
+
+benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Compare exports with streaming ZIP libraries on SeaweedFS
 	$(INSTALL) --python $(BIN)/python -r requirements/benchmarks.txt
 	$(RUN) benchmarks.archive
 
-benchmark-events: $(ENGINES) ## Count the events of one project in a second, one by one and ten at once, on DynamoDB Local
+benchmark-events: $(ENGINES) ## Measure recorded events per second of one project, singly and in batches of ten, on DynamoDB Local
 	$(RUN) benchmarks.events
 
-check: $(READY) ## Lint, formatting, types and the template
+check: $(READY) ## Check lint, format, types, imports, spelling, language and the template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(SOURCES) $(BIN)/lint-imports --no-logo
+	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(BIN)/python scripts/check_language.py
 	AWS_DEFAULT_REGION=eu-west-1 $(BIN)/sam validate --lint
 
-audit: $(CHECKOV) ## Look the template over for what is insecure, with checkov; .checkov.yaml names the exceptions
+audit: $(CHECKOV) ## Scan the template for security problems with checkov; .checkov.yaml lists the exceptions
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
-format: $(READY) ## Format the code and mend what lint can mend
+format: $(READY) ## Format the code, and fix lint that ruff can fix safely
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 openapi: $(READY) ## Write the OpenAPI document from the handlers' declarations
 	$(RUN) local.openapi_document
 
-hooks: $(READY) ## Have git run the quick checks before each commit
+hooks: $(READY) ## Install the git hooks that run the quick checks before each commit
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type commit-msg
 
-build: $(READY) ## Build what is deployed, into .aws-sam/
+build: $(READY) ## Build the deployment packages into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
 
-benchmark-cold-start: build ## Start every function, against a bare client and the usual handler; write the table
+benchmark-cold-start: build ## Measure the start of every function against two other ways to write it, and write the table
 	$(RUN) benchmarks.cold_start
 
-lock: $(READY) ## Lock the newest versions that the *.in files allow, with hashes
-	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	$(LOCK) requirements/dev.in client/pyproject.toml --all-extras -o requirements/dev.txt
-	$(LOCK) requirements/engines.in -o requirements/engines.txt
-	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
-	$(LOCK) requirements/emulator.in -o requirements/emulator.txt
-	$(LOCK) -c requirements/dev.txt requirements/benchmarks.in -o requirements/benchmarks.txt
-	$(LOCK) -c requirements/dev.txt layers/core/requirements.in -o layers/core/requirements.txt
+lock: UPGRADE := --upgrade
+lock: lock-added ## Lock the newest versions that the *.in files allow, with hashes
 
-clean: ## Remove everything that was installed, built or stored
-	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/iam/node_modules
+lock-added: $(READY) ## Lock requirements that were added or removed, and keep the other versions
+	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) $(UPGRADE) requirements/dev.in client/pyproject.toml --all-extras -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) requirements/engines.in -o requirements/engines.txt
+	$(COMPILE) $(UPGRADE) requirements/checkov.in -o requirements/checkov.txt
+	$(COMPILE) $(UPGRADE) requirements/emulator.in -o requirements/emulator.txt
+	$(COMPILE) $(UPGRADE) requirements/mutation.in -o requirements/mutation.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/benchmarks.in -o requirements/benchmarks.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt layers/core/requirements.in -o layers/core/requirements.txt
+
+clean: ## Remove everything that the other targets installed, built or stored
+	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .mutation .coverage* \
+		tests/iam/node_modules
 
 $(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/iam/package-lock.json
 	$(PYTHON) -m venv .venv
@@ -103,7 +122,7 @@ $(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/i
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts --prefix tests/iam
 	@touch $@
 
-$(CHECKOV) $(EMULATOR): .venv/%: requirements/%.txt $(READY)
+$(CHECKOV) $(EMULATOR) $(MUTATION): .venv/%: requirements/%.txt $(READY)
 	$(PYTHON) -m venv $@
 	$(INSTALL) --python $@/bin/python -r $<
 	@touch $@
