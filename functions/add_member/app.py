@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response
 
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, conflict_response, response
-from projects_api.api.parameters import ProjectPath
+from projects_api.api.parameters import IdempotencyKey, ProjectPath
 from projects_api.api.resolver import Api
 from projects_api.domain import members
 from projects_api.entities.errors import OwnerRoleError
@@ -25,8 +25,11 @@ api = Api()
     | BODY_TOO_LARGE
     | conflict_response(owner=OwnerRoleError()),
 )
-def add_member(project_id: ProjectPath, body: NewMember) -> Response[MemberResponse]:
-    member, added = members.add(api.caller.user_id, project_id, email=body.email, role=body.role)
+def add_member(
+    project_id: ProjectPath, body: NewMember, idempotency_key: IdempotencyKey = None
+) -> Response[MemberResponse]:
+    request = api.idempotent_request(idempotency_key, body, project_id=project_id)
+    member, added = members.add(api.caller.user_id, project_id, email=body.email, role=body.role, request=request)
     return Response(
         status_code=HTTPStatus.CREATED if added else HTTPStatus.OK,
         content_type="application/json",

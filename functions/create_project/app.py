@@ -27,9 +27,8 @@ api = Api()
     | BODY_TOO_LARGE,
 )
 def create_project(body: NewProject, idempotency_key: IdempotencyKey = None) -> Response[CreatedProjectResponse]:
-    project = projects.create(
-        api.caller, name=body.name, description=body.description or "", idempotency_key=idempotency_key
-    )
+    request = api.idempotent_request(idempotency_key, body)
+    project = projects.create(api.caller, name=body.name, description=body.description or "", request=request)
     logger.append_keys(project_id=project.id)
     membership = Membership(project, Role.OWNER)
     return Response(

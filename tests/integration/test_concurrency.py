@@ -15,6 +15,7 @@ from projects_api.domain import members, projects, purge, resources, users
 from projects_api.domain.exports import export_requests
 from projects_api.domain.resources import Change, resource_from_event
 from projects_api.entities.errors import ProjectsError, StorageUnavailableError
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller, Role
 from projects_api.entities.resource import ResourceType
@@ -60,7 +61,8 @@ class Crowd:
 
     @staticmethod
     def create(owner: Caller, key: str | None) -> ProjectId:
-        return projects.create(owner, name="n", description="", idempotency_key=key).id
+        request = IdempotentRequest(owner.user_id, "POST /api/projects", key, {"name": "n"}) if key else None
+        return projects.create(owner, name="n", description="", request=request).id
 
     def run(self, seed: int) -> None:
         """Make random calls, one after another."""

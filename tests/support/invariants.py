@@ -50,7 +50,7 @@ def _check_project(id_: str, partition: Partition, partitions: dict[str, Partiti
     if project is None:
         yield f"it does not exist, but {len(partition)} of its items do: {sorted(partition)[:3]}"
         return
-    prefixes = (keys.MEMBERS, keys.RESOURCES, keys.EXPORTS)
+    prefixes = (keys.MEMBERS, keys.RESOURCES, keys.EXPORTS, keys.IDEMPOTENCY)
     if unknown := [sk for sk in partition if sk != keys.PROJECT and not sk.startswith(prefixes)]:
         yield f"unknown items: {unknown}"
     if "deleted_at" in project:
@@ -105,8 +105,8 @@ def _check_user(id_: str, partition: Partition, partitions: dict[str, Partition]
             yield f"the listed project {project_id} does not have the user as a member"
         elif sk != _membership_key(project[keys.PROJECT]):
             yield f"the project {project_id} is listed with another creation time"
-    for record in (item for sk, item in partition.items() if sk.startswith("IDEMPOTENCY#")):
-        if f"PROJECT#{record['project_id']['S']}" not in partitions:
+    for record in (item for sk, item in partition.items() if sk.startswith(keys.IDEMPOTENCY)):
+        if "project_id" in record and f"PROJECT#{record['project_id']['S']}" not in partitions:
             yield f"an Idempotency-Key refers to the project {record['project_id']['S']}, which does not exist"
 
 

@@ -200,7 +200,7 @@ def test_reused_idempotency_key_is_kept(app: InProcessApp, alice: Client, monkey
     """The purge of a project does not delete an Idempotency-Key that belongs to a later project by now."""
     key = str(uuid.uuid4())
     with monkeypatch.context() as patch:
-        patch.setattr("projects_api.storage.dynamodb.project_store.IDEMPOTENCY_WINDOW", timedelta(days=-1))
+        patch.setattr("projects_api.storage.dynamodb.idempotency_store.WINDOW", timedelta(days=-1))
         first_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
     second_id = alice.post("/api/projects", {"name": "n"}, Idempotency_Key=key)["project_id"]
     assert first_id != second_id

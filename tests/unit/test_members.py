@@ -26,6 +26,32 @@ def test_add_member_and_change_role(alice: Client, bob: Client) -> None:
     assert bob.get(f"/api/projects/{project_id}")["project"]["role"] == "viewer"
 
 
+def test_idempotency_key(app: InProcessApp, alice: Client, bob: Client) -> None:
+    project_id, other_id = alice.create(), alice.create()
+    path, key = f"/api/projects/{project_id}/members", str(uuid.uuid4())
+    body = {"email": bob.email, "role": "editor"}
+    first = alice.post(path, body, Idempotency_Key=key)
+    assert first.status == 201
+    alice.post(path, {"email": bob.email, "role": "viewer"})
+    assert (repeated := alice.post(path, body, Idempotency_Key=key)).status == 201
+    assert repeated.json == first.json
+    assert bob.get(f"/api/projects/{project_id}")["project"]["role"] == "viewer"
+    alice.delete(f"{path}/{bob.user_id}")
+    assert alice.post(path, body, Idempotency_Key=key).json == first.json
+    assert bob.get(f"/api/projects/{project_id}").status == 404
+    assert alice.post(path, body | {"role": "admin"}, Idempotency_Key=key).status == 422
+    assert alice.post(f"/api/projects/{other_id}/members", body, Idempotency_Key=key).status == 201
+    unchanged = alice.post(f"/api/projects/{other_id}/members", body, Idempotency_Key="no change")
+    alice.delete(f"/api/projects/{other_id}/members/{bob.user_id}")
+    assert unchanged.status == 200
+    repeated = alice.post(f"/api/projects/{other_id}/members", body, Idempotency_Key="no change")
+    assert (repeated.status, repeated.json) == (200, unchanged.json)
+    for id_ in (project_id, other_id):
+        alice.delete(f"/api/projects/{id_}")
+    app.process_queues()
+    assert app.find_items(project_id, other_id) == []
+
+
 def test_order_of_members(app: InProcessApp, alice: Client) -> None:
     """The owner is first, followed by the members in the order in which they joined."""
     project_id = alice.create()

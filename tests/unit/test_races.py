@@ -17,6 +17,7 @@ from projects_api.domain import members, projects, purge, resources, users
 from projects_api.domain.exports import export_requests
 from projects_api.domain.resources import Change, resource_from_event
 from projects_api.entities.errors import ProjectNotFoundError, ProjectsError
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller, Role
 from projects_api.entities.resource import ResourceType
@@ -66,7 +67,9 @@ class Scene:
         self.record(Change.CREATED, 10)
 
     def create(self, name: str, key: str) -> None:
-        project = projects.create(self.people["alice"], name=name, description="", idempotency_key=key or None)
+        owner = self.people["alice"].user_id
+        request = IdempotentRequest(owner, "POST /api/projects", key, {"name": name}) if key else None
+        project = projects.create(self.people["alice"], name=name, description="", request=request)
         self.project_ids.append(project.id)
 
     def add(self, nick: str, role: Role) -> None:

@@ -24,6 +24,6 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         description="A unique string of your choice, such as a UUID. A retry with the same key within a day returns "
-        "the first response and creates no other project. A different body with the same key is rejected with 422.",
+        "the first result and creates nothing again. A different body with the same key is rejected with 422.",
     ),
 ]

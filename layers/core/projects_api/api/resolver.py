@@ -9,13 +9,15 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
 
 from projects_api import telemetry
 from projects_api.api.error_responses import register_error_handlers
 from projects_api.api.request_body import parse_body, treat_body_as_json
 from projects_api.domain.permissions import require_scope
 from projects_api.entities.errors import NotAllowedError
-from projects_api.entities.ids import UserId
+from projects_api.entities.idempotency import IdempotentRequest
+from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Caller
 from projects_api.entities.user import Email, Scope
 from projects_api.storage.deadline import deadline
@@ -63,6 +65,21 @@ class Api(APIGatewayHttpResolver):
     def scopes(self) -> frozenset[Scope]:
         """The scopes of the request's API key."""
         return frozenset(Scope(scope) for scope in self._authorizer_context()["scopes"].split())
+
+    def idempotent_request(
+        self, key: str | None, body: BaseModel, *, project_id: ProjectId | None = None
+    ) -> IdempotentRequest | None:
+        """Return the current request for ``storage.dynamodb.idempotency_store``, or None without a key.
+
+        Args:
+            key: The ``Idempotency-Key``.
+            body: The validated body.
+            project_id: The project in the path.
+        """
+        if key is None:
+            return None
+        route = f"{self.current_event.http_method} {self.current_event.path}"
+        return IdempotentRequest(self.caller.user_id, route, key, body.model_dump(mode="json"), project_id)
 
     def _authorizer_context(self) -> dict[str, str]:
         try:

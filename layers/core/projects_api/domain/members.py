@@ -1,6 +1,6 @@
 """Members of a project: list, add, change and remove them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from projects_api.domain import projects
 from projects_api.domain.optimistic_locking import retry_on_conflict
@@ -8,9 +8,12 @@ from projects_api.domain.permissions import Action, require, require_membership
 from projects_api.domain.users import normalize_email
 from projects_api.entities.clock import now
 from projects_api.entities.errors import MemberNotFoundError, OwnerCannotLeaveError, OwnerRoleError, UserNotFoundError
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Member, Role
-from projects_api.storage.dynamodb import member_store
+from projects_api.storage.dynamodb import idempotency_store, member_store
+from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
+from projects_api.storage.dynamodb.item_mapping import member_from_result, member_to_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,28 @@ def list_page(user_id: UserId, project_id: ProjectId, *, limit: int, offset: int
     return MemberPage(member_store.list_page(project_id, limit=limit, offset=offset), membership.project.member_count)
 
 
-def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tuple[Member, bool]:
+def add(
+    user_id: UserId, project_id: ProjectId, *, email: str, role: Role, request: IdempotentRequest | None = None
+) -> tuple[Member, bool]:
     """Add a registered user to the project, or change the role of an existing member.
 
+    Args:
+        user_id: The caller.
+        project_id: The project.
+        email: The email of the user to add.
+        role: The user's role from now on.
+        request: The request, if it has an Idempotency-Key.
+
     Returns:
-        The member, and whether this call added them.
+        The member, and whether this call added them. A repeated request returns the first result.
 
     Raises:
         ProjectNotFoundError: The caller is not a member of the project.
         NotAllowedError: The caller's role is too low.
         UserNotFoundError: No user is registered with ``email``.
         OwnerRoleError: The user is the owner, whose role does not change.
-        InvalidInputError: ``email`` is not an email address.
+        InvalidInputError: ``email`` is not an email address, or an earlier request with the same Idempotency-Key had
+            another body.
     """
     address = normalize_email(email)
 
@@ -61,13 +74,19 @@ def add(user_id: UserId, project_id: ProjectId, *, email: str, role: Role) -> tu
         before = member_store.get(project_id, user.id)
         if before is None:
             member = Member(user.id, user.email, user.name, role, now())
-            member_store.insert(project, member)
+            member_store.insert(project, member, request=request)
             return member, True
+        after = replace(before, role=role)
         if before.role != role:
-            member_store.change_role(project, before, role)
-        return Member(before.user_id, before.email, before.name, role, before.created_at), False
+            member_store.change_role(project, before, role, request=request)
+        elif request:
+            idempotency_store.transact(request, member_to_result(after, added=False))
+        return after, False
 
-    return retry_on_conflict(attempt)
+    try:
+        return retry_on_conflict(attempt)
+    except RepeatedRequestError as repeat:
+        return member_from_result(repeat.result)
 
 
 def remove(user_id: UserId, project_id: ProjectId, member_id: UserId) -> None:

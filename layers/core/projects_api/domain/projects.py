@@ -1,22 +1,22 @@
 """Projects: create, read, change and delete them."""
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
-from projects_api.entities.clock import now
-from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError, StorageUnavailableError
+from projects_api.entities.clock import now, parse
+from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId, new_id
 from projects_api.entities.project import Caller, Membership, Project
 from projects_api.entities.resource import ResourceType
 from projects_api.storage import sqs
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import member_store, project_store
+from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError, claim_name
 
 #: Maximum number of memberships that DELETE removes before it responds, in about 30 transactions. The purge removes the
 #: others.
@@ -97,11 +97,17 @@ def list_page(
     return ProjectPage(matches[offset : offset + limit], len(matches))
 
 
-def create(owner: Caller, *, name: str, description: str, idempotency_key: str | None) -> Project:
-    """Create a project, or return the project that an earlier request with the same ``idempotency_key`` created.
+def create(owner: Caller, *, name: str, description: str, request: IdempotentRequest | None = None) -> Project:
+    """Create a project.
+
+    Args:
+        owner: The caller, who becomes the owner.
+        name: The project's name.
+        description: The project's description.
+        request: The request, if it has an Idempotency-Key. A repeat returns the project as it was created.
 
     Raises:
-        InvalidInputError: The earlier request had another name or description.
+        InvalidInputError: An earlier request with the same Idempotency-Key had another body.
     """
     moment = now()
     project = Project(
@@ -111,19 +117,21 @@ def create(owner: Caller, *, name: str, description: str, idempotency_key: str |
         owner_id=owner.user_id,
         created_at=moment,
         updated_at=moment,
-        idempotency_key=idempotency_key,
+        idempotency_claim=claim_name(request) if request else None,
     )
-    fingerprint = sha256(json.dumps([name, description]).encode()).hexdigest()
-    created, first_fingerprint = project_store.insert(
-        project, owner, idempotency_key=idempotency_key, fingerprint=fingerprint
-    )
-    if first_fingerprint != fingerprint:
-        raise InvalidInputError(
-            "An earlier request with this Idempotency-Key had another name or description. "
-            "Use a new key for a new project.",
-            loc=("header", "Idempotency-Key"),
+    try:
+        project_store.insert(project, owner, request=request)
+    except RepeatedRequestError as repeat:
+        created_at = parse(repeat.result["created_at"])
+        return Project(
+            id=ProjectId(repeat.result["project_id"]),
+            name=repeat.result["name"],
+            description=repeat.result["description"],
+            owner_id=owner.user_id,
+            created_at=created_at,
+            updated_at=created_at,
         )
-    return created
+    return project
 
 
 def update(user_id: UserId, project_id: ProjectId, *, name: str, description: str | None) -> Membership:

@@ -36,7 +36,7 @@ class Project:
         revision: A number that every change to the exported content increments.
         latest_export_id: The id of the export that was started last.
         deleted_at: The time of the DELETE request. The purge removes this record last.
-        idempotency_key: The ``Idempotency-Key`` of the request that created the project.
+        idempotency_claim: The name of the claim on the ``Idempotency-Key`` of the request that created the project.
     """
 
     id: ProjectId
@@ -50,7 +50,7 @@ class Project:
     revision: int = 1
     latest_export_id: ExportId | None = None
     deleted_at: datetime | None = None
-    idempotency_key: str | None = None
+    idempotency_claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

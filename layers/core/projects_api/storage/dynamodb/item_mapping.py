@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
@@ -37,8 +38,8 @@ def project_to_item(project: Project) -> Item:
         "padding": text("." * PADDING),
     }
     item |= {count_attribute(type_): number(project.counts.get(type_, 0)) for type_ in ResourceType}
-    if project.idempotency_key:
-        item["idempotency_key"] = text(project.idempotency_key)
+    if project.idempotency_claim:
+        item["idempotency_claim"] = text(project.idempotency_claim)
     return item
 
 
@@ -56,7 +57,7 @@ def project_from_item(item: Item) -> Project:
         revision=int(item["revision"]["N"]),
         latest_export_id=ExportId(item["latest_export_id"]["S"]) if "latest_export_id" in item else None,
         deleted_at=parse(item["deleted_at"]["S"]) if "deleted_at" in item else None,
-        idempotency_key=item["idempotency_key"]["S"] if "idempotency_key" in item else None,
+        idempotency_claim=item["idempotency_claim"]["S"] if "idempotency_claim" in item else None,
     )
 
 
@@ -86,6 +87,30 @@ def member_from_item(item: Item) -> Member:
         role=Role(item["role"]["S"]),
         created_at=parse(item["created_at"]["S"]),
     )
+
+
+def member_to_result(member: Member, *, added: bool) -> dict[str, Any]:
+    """Return the result of adding a member or changing a role, as a repeated request gives it again."""
+    return {
+        "user_id": member.user_id,
+        "email": member.email,
+        "name": member.name,
+        "role": member.role,
+        "created_at": sortable(member.created_at),
+        "added": added,
+    }
+
+
+def member_from_result(result: dict[str, Any]) -> tuple[Member, bool]:
+    """Return the member of such a result, and whether the first request added them."""
+    member = Member(
+        user_id=UserId(result["user_id"]),
+        email=Email(result["email"]),
+        name=result["name"],
+        role=Role(result["role"]),
+        created_at=parse(result["created_at"]),
+    )
+    return member, result["added"]
 
 
 def membership_to_item(project: Project, member: Member) -> Item:

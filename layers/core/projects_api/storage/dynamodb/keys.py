@@ -14,7 +14,7 @@ client always finds the project that it has just created.
 | membership | USER#id | PROJECT#created_at#project_id | | |
 | resource | PROJECT#id | RESOURCE#type#id | RESOURCE#timestamp#type#id | RESOURCE#type#timestamp#id |
 | export | PROJECT#id | EXPORT#id | | |
-| first response to an Idempotency-Key | USER#id | IDEMPOTENCY#sha256 | | |
+| first result of an Idempotency-Key | USER#id or PROJECT#id | IDEMPOTENCY#sha256 | | |
 
 The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
 export schedule, ``EXPORT#n`` an unfinished export, and ``PURGE#n`` a deleted project, where ``n`` is the shard. The
@@ -26,7 +26,6 @@ partition key takes at most 1,000 writes per second
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from projects_api.entities.clock import sortable
@@ -66,6 +65,7 @@ MEMBERS = "MEMBER#"
 MEMBERSHIPS = "PROJECT#"
 RESOURCES = "RESOURCE#"
 EXPORTS = "EXPORT#"
+IDEMPOTENCY = "IDEMPOTENCY#"
 
 #: The sort key of a project's own item.
 PROJECT = "PROJECT"
@@ -135,9 +135,9 @@ def export(project_id: ProjectId, export_id: ExportId) -> Item:
     return _key(project_partition(project_id), f"{EXPORTS}{export_id}")
 
 
-def idempotency(user_id: UserId, key: str) -> Item:
-    """Return the key of the first response to a user's Idempotency-Key."""
-    return _key(user_partition(user_id), f"IDEMPOTENCY#{sha256(key.encode()).hexdigest()}")
+def idempotency(partition: str, digest: str) -> Item:
+    """Return the key of the first result of an Idempotency-Key, in the partition of a user or of a project."""
+    return _key(partition, f"{IDEMPOTENCY}{digest}")
 
 
 def member_time_key(role: Role, created_at: datetime, user_id: UserId) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from projects_api.entities.clock import sortable
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Member, Membership, Project, Role
 from projects_api.entities.user import Email, User
 from projects_api.storage.aws_errors import ConditionFailedError
-from projects_api.storage.dynamodb import keys, project_store, table
+from projects_api.storage.dynamodb import idempotency_store, keys, project_store, table
 from projects_api.storage.dynamodb.item_mapping import (
     member_from_item,
     member_to_item,
+    member_to_result,
     membership_to_item,
     user_from_item,
 )
@@ -59,13 +62,21 @@ def list_page(project_id: ProjectId, *, limit: int | None, offset: int) -> list[
     return [member_from_item(item) for item in items][offset:]
 
 
-def insert(project: Project, member: Member) -> None:
+def insert(project: Project, member: Member, *, request: IdempotentRequest | None = None) -> None:
     """Add a member to the project.
+
+    Args:
+        project: The project.
+        member: The new member.
+        request: The request, if it has an Idempotency-Key.
 
     Raises:
         ConditionFailedError: The user is a member already, or the project is deleted.
+        RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
     """
-    table.transact(
+    idempotency_store.transact(
+        request,
+        member_to_result(member, added=True),
         build_content_update(project.id, counters={"member_count": 1}),
         table.build_put(member_to_item(project.id, member), condition="attribute_not_exists(PK)"),
         table.build_put(membership_to_item(project, member)),
@@ -73,14 +84,23 @@ def insert(project: Project, member: Member) -> None:
     )
 
 
-def change_role(project: Project, member: Member, role: Role) -> None:
+def change_role(project: Project, member: Member, role: Role, *, request: IdempotentRequest | None = None) -> None:
     """Change the role of ``member`` to ``role``.
+
+    Args:
+        project: The project.
+        member: The member as they were read.
+        role: The new role.
+        request: The request, if it has an Idempotency-Key.
 
     Raises:
         ConditionFailedError: The member has left or has another role than ``member.role``, or the project is deleted.
+        RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
     """
     placeholders = {"names": {"#role": "role"}, "values": {":role": text(role), ":before": text(member.role)}}
-    table.transact(
+    idempotency_store.transact(
+        request,
+        member_to_result(replace(member, role=role), added=False),
         build_content_update(project.id),
         *(
             table.build_update(key, "SET #role = :role", condition="#role = :before", **placeholders)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from projects_api.entities.clock import now, parse, sortable
+from projects_api.entities.clock import now, sortable
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Caller, Member, Membership, Project, Role
-from projects_api.storage.aws_errors import ConditionFailedError
-from projects_api.storage.dynamodb import keys, table
+from projects_api.storage.dynamodb import idempotency_store, keys, table
 from projects_api.storage.dynamodb.item_mapping import (
     member_to_item,
     membership_to_item,
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 #: Condition: the project exists and is not deleted.
 ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
-
-#: How long the first response to an Idempotency-Key is returned for repeated requests.
-IDEMPOTENCY_WINDOW = timedelta(days=1)
 
 
 def get_membership(
@@ -58,53 +55,33 @@ def get(project_id: ProjectId) -> Project | None:
     return project_from_item(item) if item else None
 
 
-def insert(project: Project, owner: Caller, *, idempotency_key: str | None, fingerprint: str) -> tuple[Project, str]:
-    """Store a new project with its owner, or return the project that the same Idempotency-Key created before.
+def insert(project: Project, owner: Caller, *, request: IdempotentRequest | None) -> None:
+    """Store a new project with its owner.
 
     Args:
         project: The project.
         owner: The project's owner.
-        idempotency_key: The request's Idempotency-Key, if it has one.
-        fingerprint: A digest of the request, to compare with the first request of the same key.
+        request: The request, if it has an Idempotency-Key.
 
-    Returns:
-        The project as in the first response, and the fingerprint of the first request.
+    Raises:
+        RepeatedRequestError: An earlier request with the same Idempotency-Key created a project.
+        InvalidInputError: An earlier request with the same Idempotency-Key had another body.
     """
     member = Member(owner.user_id, owner.email, owner.name, Role.OWNER, project.created_at)
-    writes = [
+    result = {
+        "project_id": project.id,
+        "name": project.name,
+        "description": project.description,
+        "created_at": sortable(project.created_at),
+    }
+    idempotency_store.transact(
+        request,
+        result,
         table.build_put(project_to_item(project), condition="attribute_not_exists(PK)"),
         table.build_put(member_to_item(project.id, member)),
         table.build_put(membership_to_item(project, member)),
         build_project_count_update(owner.user_id, 1),
-    ]
-    if idempotency_key:
-        response = keys.idempotency(owner.user_id, idempotency_key) | {
-            "project_id": text(project.id),
-            "name": text(project.name),
-            "description": text(project.description),
-            "created_at": text(sortable(project.created_at)),
-            "fingerprint": text(fingerprint),
-            "expires_at": number(int((project.created_at + IDEMPOTENCY_WINDOW).timestamp())),
-        }
-        unused = "attribute_not_exists(PK) OR expires_at < :now"
-        writes.append(table.build_put(response, condition=unused, values={":now": number(int(now().timestamp()))}))
-    try:
-        table.transact(*writes)
-    except ConditionFailedError as error:
-        first = error.items[-1]
-        if not (idempotency_key and error.failed[-1]):
-            raise
-        created_at = parse(first["created_at"]["S"])
-        first_project = Project(
-            id=ProjectId(first["project_id"]["S"]),
-            name=first["name"]["S"],
-            description=first["description"]["S"],
-            owner_id=owner.user_id,
-            created_at=created_at,
-            updated_at=created_at,
-        )
-        return first_project, first["fingerprint"]["S"]
-    return project, fingerprint
+    )
 
 
 def build_project_count_update(user_id: UserId, difference: int) -> TransactWriteItemTypeDef:

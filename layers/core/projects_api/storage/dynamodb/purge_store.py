@@ -9,12 +9,12 @@ from projects_api.entities.export import Export
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.project import Project
 from projects_api.storage.aws_errors import ConditionFailedError
-from projects_api.storage.dynamodb import keys, table
+from projects_api.storage.dynamodb import idempotency_store, keys, table
 from projects_api.storage.dynamodb.item_mapping import export_from_item
 from projects_api.storage.dynamodb.keys import text
 
 #: Prefixes of the items to delete in batches. ``member_store`` removes the members, because each changes a total.
-_PREFIXES = (keys.EXPORTS, keys.RESOURCES)
+_PREFIXES = (keys.EXPORTS, keys.RESOURCES, keys.IDEMPOTENCY)
 _BATCH_SIZE = 500
 
 
@@ -35,7 +35,7 @@ def postpone_recovery(project_id: ProjectId, *, until: datetime) -> None:
 
 
 def delete_item_batch(project_id: ProjectId) -> bool:
-    """Delete up to 500 exports or resources of the project.
+    """Delete up to 500 items of the project: exports, resources or claims on Idempotency-Keys.
 
     Returns:
         Whether there were any.
@@ -49,12 +49,8 @@ def delete_item_batch(project_id: ProjectId) -> bool:
 
 
 def delete_project_item(project: Project) -> None:
-    """Delete the response that is stored for the project's Idempotency-Key, then the project's own item.
-
-    After a day, the same Idempotency-Key may belong to another project. Its response is not deleted.
-    """
-    if project.idempotency_key:
-        key = keys.idempotency(project.owner_id, project.idempotency_key)
-        with suppress(ConditionFailedError):
-            table.transact(table.build_delete(key, condition="project_id = :id", values={":id": text(project.id)}))
+    """Delete the claim on the Idempotency-Key that created the project, then the project's own item."""
+    if project.idempotency_claim:
+        with suppress(ConditionFailedError):  # the same key belongs to another project now
+            table.transact(idempotency_store.build_deletion(project.idempotency_claim, project.id))
     table.delete_items([keys.project(project.id)])
