@@ -38,6 +38,21 @@ test-unit: $(READY) ## Run the tests in one process, and measure their coverage
 test-e2e: $(READY) ## Run the tests over HTTP and with enforced IAM policies
 	$(PARALLEL) tests/e2e tests/iam
 
+CLIENT_TESTS := $(foreach version,3.10 3.11 3.12 3.13,test-client-$(version))
+PYENV_PYTHONS = $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
+
+test-client: $(READY) ## Run the client's tests on Python 3.10, 3.11, 3.12 and 3.13
+	$(MAKE) --no-print-directory -j 2 --output-sync $(CLIENT_TESTS)
+
+$(CLIENT_TESTS): test-client-%: .venv/client-%/.ready
+	.venv/client-$*/bin/pytest -q --no-header -n 4 --dist worksteal --confcutdir=tests/client -p no:cacheprovider tests/client
+
+.venv/client-%/.ready: requirements/client.txt client/pyproject.toml $(READY)
+	PYENV_VERSION=$(PYENV_PYTHONS) $(BIN)/uv venv -q --clear --no-project --python $* .venv/client-$*
+	$(INSTALL) --python .venv/client-$*/bin/python -r requirements/client.txt
+	$(BIN)/uv pip install -q --python .venv/client-$*/bin/python --no-deps --editable client
+	@touch $@
+
 test-browser: $(READY) ## Test the docs page in Chromium (Debian: apt install chromium chromium-driver)
 	$(BIN)/pytest tests/browser
 
@@ -73,6 +88,7 @@ check: $(READY) ## Check lint, format, types, imports, spelling, language and th
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 client/projects_client
 	$(SOURCES) $(BIN)/lint-imports --no-logo
 	git ls-files -z | xargs -0 $(BIN)/codespell
 	$(BIN)/python scripts/check_language.py
@@ -103,6 +119,8 @@ lock: lock-added ## Lock the newest versions that the *.in files allow, with has
 lock-added: $(READY) ## Lock requirements that were added or removed, and keep the other versions
 	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) $(UPGRADE) requirements/dev.in client/pyproject.toml --all-extras -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) requirements/client.in client/pyproject.toml --all-extras --universal --python-version 3.10 \
+		-o requirements/client.txt
 	$(COMPILE) $(UPGRADE) requirements/engines.in -o requirements/engines.txt
 	$(COMPILE) $(UPGRADE) requirements/checkov.in -o requirements/checkov.txt
 	$(COMPILE) $(UPGRADE) requirements/emulator.in -o requirements/emulator.txt

@@ -1,9 +1,11 @@
 """HTTP client of the Projects API, with retries and errors that end in an exit code."""
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -24,7 +26,7 @@ from projects_client.errors import (
     UnavailableError,
 )
 
-type Json = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
 
 USER_AGENT = f"projects-client/{version('projects-client')}"
 
@@ -62,6 +64,9 @@ RETRY_POLICY: Final = _LenientRetry(
     raise_on_status=False,
     retry_after_max=30,
 )
+
+#: The first characters of an id, as narrow terminals show them.
+_ID_START: Final = re.compile(r"[0-9a-fA-F]{8}[0-9a-fA-F-]{,28}")
 
 _INVALID_URL = "'{}' is not a valid API URL. Use https://host or http://host:port."
 
@@ -131,26 +136,53 @@ class ApiClient:
         """Send a DELETE request; ``path`` follows ``/api/projects``."""
         return self._send("DELETE", path)
 
-    def find_project(self, id_or_name: str) -> Json:
-        """Return the project with an id, or the only project with a name.
+    def find_project(self, text: str) -> Json:
+        """Return the project with an id, a name, or the first characters of an id.
 
-        Names match exactly, or else without regard to case.
+        An id comes first, then a name, then the start of an id. Names match exactly, or else without regard to case.
 
         Raises:
             NotFoundError: The caller has no such project.
             ConflictError: Several projects have the name; the text lists their ids.
             NotAllowedError: The API key has no read scope.
         """
-        if is_id(id_or_name):
-            project: Json = self.get(f"/{id_or_name}")["project"]
-            return project
-        name = id_or_name.strip()
+        not_found: NotFoundError | None = None
+        if is_id(text):
+            try:
+                project: Json = self.get(f"/{UUID(text)}")["project"]
+            except NotFoundError as error:
+                not_found = error
+            else:
+                return project
+        try:
+            return self._find_by_name(_normalize(text))
+        except NotFoundError:
+            if not_found is None:
+                raise
+            raise not_found from None
+
+    def find_project_id(self, text: str) -> str:
+        """Return the id of a project. A key without the read scope can use an id, but no name.
+
+        Raises:
+            CommandError: As ``find_project`` raises.
+        """
+        try:
+            return str(self.find_project(text)["id"])
+        except NotAllowedError:
+            if is_id(text):
+                return str(UUID(text))
+            raise
+
+    def _find_by_name(self, name: str) -> Json:
         try:
             candidates = list(self.iterate_projects(search=name))
         except NotAllowedError as error:
             raise NotAllowedError(f"{error} Or give the project's id: looking up a name needs read access.") from None
-        same_letters = [project for project in candidates if project["name"].casefold() == name.casefold()]
-        matches = [project for project in same_letters if project["name"] == name] or same_letters
+        same_letters = [project for project in candidates if _normalize(project["name"]).casefold() == name.casefold()]
+        matches = [project for project in same_letters if _normalize(project["name"]) == name] or same_letters
+        if not matches and _ID_START.fullmatch(name) and not is_id(name):
+            matches = [project for project in self.iterate_projects() if project["id"].startswith(name.lower())]
         match matches:
             case [project]:
                 return project
@@ -162,14 +194,6 @@ class ApiClient:
                 )
         ids = ", ".join(project["id"] for project in matches)
         raise ConflictError(f"You have {len(matches)} projects named '{name}'. Give the id of one of them: {ids}.")
-
-    def find_project_id(self, id_or_name: str) -> str:
-        """Return the id of a project; only a name needs a request.
-
-        Raises:
-            CommandError: As ``find_project`` raises for a name.
-        """
-        return id_or_name if is_id(id_or_name) else str(self.find_project(id_or_name)["id"])
 
     def get_export(self, project_id: str, export_id: str) -> Json:
         """Return the API's response for an export.
@@ -280,6 +304,11 @@ class ApiClient:
             f"{self._url} returned status {status}, which is not a response of the Projects API. "
             "Check PROJECTS_API_URL."
         )
+
+
+def _normalize(name: str) -> str:
+    """Return a name as the API stores it: trimmed and in NFC."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def is_id(text: str) -> bool:

@@ -323,7 +323,7 @@ def test_output_is_not_a_file(service: FakeService, projects: ProjectsCommand) -
 def test_long_names(service: FakeService, projects: ProjectsCommand) -> None:
     """A long project name is cut to leave room for ``.part.json``; a long output name is an error."""
     service.responses.append((200, {"project": PROJECT | {"name": "가" * 200}}, {}))
-    result = projects("export", PROJECT_ID, PYTHONIOENCODING="ascii")
+    result = projects.run("export", PROJECT_ID, PYTHONIOENCODING="ascii")
     assert (result.code, result.out) == (0, f"{'가' * 66}.zip\n")
     assert list_names(projects.folder) == [f"{'가' * 66}.zip"]
     long_name = f"{'n' * 250}.zip"

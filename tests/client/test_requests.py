@@ -2,7 +2,6 @@
 
 import os
 import pty
-import re
 import subprocess
 import time
 import uuid
@@ -10,13 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.client.conftest import KEY
+from tests.client.conftest import KEY, build_project
 from tests.support.cli_process import PROGRAM, ProjectsCommand
 from tests.support.fake_api import PROJECT, PROJECT_ID, ApiResponse, FakeService
-
-
-def build_project(name: str, number: int) -> dict[str, Any]:
-    return PROJECT | {"name": name, "id": f"00000000-0000-0000-0000-{number:012}"}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +38,10 @@ def test_error_response(
     assert (result.code, result.out) == (code, "")
     assert message in result.err
     assert len(result.err.splitlines()) == 1
-    assert len(service.requests) == 1
+    assert [request.path for request in service.requests][:2] in (
+        [f"/api/projects/{PROJECT_ID}"],
+        [f"/api/projects/{PROJECT_ID}", "/api/projects"],  # no project has the id: is it a name?
+    )
 
 
 def test_retry_after_503(service: FakeService, projects: ProjectsCommand) -> None:
@@ -67,11 +65,10 @@ def test_invalid_retry_after(service: FakeService, projects: ProjectsCommand) ->
 
 def test_https_url_of_http_api(service: FakeService, projects: ProjectsCommand) -> None:
     """An https URL of an API without TLS fails without retries."""
-    start = time.monotonic()
     result = projects("list", PROJECTS_API_URL=service.url.replace("http:", "https:"))
     assert result.code == 2
     assert "use http://" in result.err
-    assert time.monotonic() - start < 3
+    assert service.connection_count == 1
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1", "http:/127.0.0.1", "http://127.0.0.1:99999", "http://[", "ftp://host"])
@@ -111,7 +108,7 @@ def test_delete_with_lost_response(service: FakeService, projects: ProjectsComma
 def test_key_is_never_printed(service: FakeService, projects: ProjectsCommand) -> None:
     """Neither errors, tracebacks nor the help contain the API key."""
     service.responses.append((200, {"not": "a project"}, {}))
-    crash = projects("show", PROJECT_ID)
+    crash = projects.run("show", PROJECT_ID)
     assert crash.code == 1
     results = [crash, projects("--help"), projects("list"), projects("list", PROJECTS_API_URL="nonsense")]
     assert all("secret" not in result.out + result.err for result in results)
@@ -193,6 +190,27 @@ def test_project_by_name(service: FakeService, projects: ProjectsCommand) -> Non
     assert "Did you mean 'Churn'" in unknown.err
 
 
+@pytest.mark.parametrize("name", ["0123456789abcdef0123456789abcdef", str(uuid.UUID(int=99)), "deadbeef"])
+def test_name_that_looks_like_an_id(service: FakeService, projects: ProjectsCommand, name: str) -> None:
+    """A text that is no project's id is looked up as a name."""
+    service.projects = [build_project(name, 1), build_project("Other", 0xDEADBEEF << 96)]
+    assert projects("show", name, "--json").json["project"]["id"] == build_project("", 1)["id"]
+    assert projects("members", "list", name).code == 0
+    assert service.requests[-1].path.startswith(f"/api/projects/{build_project('', 1)['id']}/")
+
+
+def test_id_that_is_also_a_name(service: FakeService, projects: ProjectsCommand) -> None:
+    """An id wins over a name."""
+    service.projects = [build_project("Meant", 1), build_project(str(uuid.UUID(int=1)), 2)]
+    assert projects("show", uuid.UUID(int=1).hex, "--json").json["project"]["name"] == "Meant"
+
+
+def test_name_in_another_form(service: FakeService, projects: ProjectsCommand) -> None:
+    """A name in NFD, as macOS types it, finds the project, whose name is in NFC."""
+    service.projects = [build_project("Café", 1), build_project("Café crème", 2)]
+    assert projects("show", "Cafe\u0301 ", "--json").json["project"]["name"] == "Café"
+
+
 def test_list_all_projects(service: FakeService, projects: ProjectsCommand) -> None:
     """``--all`` reads every page; ``--limit`` and ``--offset`` select a range."""
     service.projects = [build_project(f"Project {number}", number) for number in range(501)]
@@ -213,53 +231,17 @@ def test_timeline_pages(service: FakeService, projects: ProjectsCommand) -> None
         ]
         return 200, {"project_id": PROJECT_ID, "events": events, "next_cursor": cursor}, {}
 
-    service.responses.extend([create_page(0, "c"), create_page(2, None)])
+    project: ApiResponse = (200, {"project": PROJECT}, {})
+    service.responses.extend([project, create_page(0, "c"), create_page(2, None)])
     result = projects("timeline", PROJECT_ID, "--type", "dataset", "--order", "desc")
     assert [line.split("\t")[2:4] for line in result.out.splitlines()] == [[f"d{n}", "rows=7"] for n in range(4)]
-    assert service.requests[1].query == {"limit": "1000", "type": "dataset", "order": "desc", "cursor": "c"}
-    service.responses.append(create_page(0, "c"))
+    assert service.requests[2].query == {"limit": "1000", "type": "dataset", "order": "desc", "cursor": "c"}
+    service.responses.extend([project, create_page(0, "c")])
     limited = projects("timeline", PROJECT_ID, "--limit", "2", "--json").json
     assert (len(limited["events"]), limited["next_cursor"]) == (2, "c")
     assert service.requests[-1].query["limit"] == "2"
-    service.responses.append(create_page(0, "c"))
+    service.responses.extend([project, create_page(0, "c")])
     assert "There are more entries" in projects("timeline", PROJECT_ID, "--limit", "2").err
-
-
-TERMINAL = {"TTY_COMPATIBLE": "1", "NO_COLOR": "1"}
-
-
-def list_on_terminal(projects: ProjectsCommand, columns: int) -> str:
-    """Return the list of projects as a terminal shows it, without escape sequences."""
-    return re.sub("\x1b\\[[0-9;]*m", "", projects("list", **TERMINAL, COLUMNS=str(columns)).out)
-
-
-def test_narrow_terminal(service: FakeService, projects: ProjectsCommand) -> None:
-    """A table on a narrow terminal keeps the names."""
-    service.projects = [build_project("Churn", 1)]
-    table = list_on_terminal(projects, 40)
-    assert "Churn" in table
-    assert max(map(len, table.splitlines())) <= 40
-
-
-@pytest.mark.parametrize(("columns", "has_ids"), [(80, False), (120, True)])
-def test_table_width(service: FakeService, projects: ProjectsCommand, columns: int, has_ids: bool) -> None:
-    """A table fits the width of the terminal; the ids are dropped first."""
-    service.projects = [
-        build_project("What a project is called that is not called in few words", number) for number in (1, 2)
-    ]
-    table = list_on_terminal(projects, columns)
-    assert max(map(len, table.splitlines())) <= columns
-    assert table.count("owner") == table.count("2026-02-10 09:00Z") == 2
-    assert (str(uuid.UUID(int=2)) in table) == has_ids
-    service.projects = []
-    assert "There are no entries." in projects("list", **TERMINAL).err
-
-
-def test_control_characters_in_names(service: FakeService, projects: ProjectsCommand) -> None:
-    """A project name can neither send control sequences nor add columns or lines."""
-    service.projects = [build_project("\x1b[31m[bold]red[/bold]\tand\nmore", 1)]
-    (line,) = projects("list").out.splitlines()
-    assert line.split("\t")[0] == "�[31m[bold]red[/bold]�and�more"
 
 
 def test_delete_needs_confirmation(service: FakeService, projects: ProjectsCommand) -> None:

@@ -3,13 +3,14 @@
 import io
 import json
 import threading
+import unicodedata
 import uuid
 import zipfile
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 PROJECT_ID = str(uuid.UUID(int=1))
@@ -40,7 +41,7 @@ def build_archive(files: dict[str, bytes], **overrides: Any) -> bytes:
 
 
 #: Response of the API: status, body, headers.
-type ApiResponse = tuple[int, Any, dict[str, str]]
+ApiResponse: TypeAlias = tuple[int, Any, dict[str, str]]
 
 
 @dataclass
@@ -75,6 +76,7 @@ class FakeService:
         url: Base URL of both.
         stalls: Whether a broken download first waits for ``resumed``, for up to 20 seconds.
         resumed: Ends the wait of a stalled download.
+        connection_count: Number of connections that clients have opened.
     """
 
     data: bytes
@@ -93,24 +95,36 @@ class FakeService:
     url: str = ""
     stalls: bool = False
     resumed: threading.Event = field(default_factory=threading.Event)
+    connection_count: int = 0
 
     def respond(self, request: Request) -> ApiResponse:
         """Record a request to the API, and return the response."""
         self.requests.append(request)
-        if self.responses:
-            return self.responses.popleft()
+        return self.responses.popleft() if self.responses else self._route(request)
+
+    def _route(self, request: Request) -> ApiResponse:
         match request.method, request.path.removeprefix("/api/projects").split("/")[1:]:
             case "GET", []:
                 return 200, self._list_projects(request.query), {}
+            case "GET", [project_id]:
+                return self._get_project(project_id)
+            case "GET", [_, "members"]:
+                return 200, {"items": [], "total": 0, "limit": 50, "offset": 0}, {}
             case _, [_, "exports", *_]:
                 return 202 if request.method == "POST" else 200, {"export": self._create_export()}, {}
             case "DELETE", [*_]:
                 return 200, {"ok": True}, {}
         return 200, {"project_id": PROJECT_ID, "project": PROJECT}, {}
 
+    def _get_project(self, project_id: str) -> ApiResponse:
+        for project in self.projects:
+            if project["id"] == project_id:
+                return 200, {"project": project}, {}
+        return 404, {"detail": "You have no such project. GET /api/projects lists yours."}, {}
+
     def _list_projects(self, query: dict[str, str]) -> dict[str, Any]:
-        search = query.get("search", "").lower()
-        matches = [project for project in self.projects if search in project["name"].lower()]
+        search = _fold(query.get("search", ""))
+        matches = [project for project in self.projects if search in _fold(project["name"])]
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 50))
         return {"items": matches[offset : offset + limit], "total": len(matches), "limit": limit, "offset": offset}
 
@@ -125,9 +139,17 @@ class FakeService:
         }  # fmt: skip
 
 
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip().casefold()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     service: FakeService
+
+    def setup(self) -> None:
+        self.service.connection_count += 1
+        super().setup()
 
     def _handle(self) -> None:
         parts = urlsplit(self.path)

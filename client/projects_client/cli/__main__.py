@@ -1,5 +1,20 @@
-"""Entry point of ``python -m projects_client.cli``, which runs the ``projects`` command."""
+"""Entry point of ``projects`` and ``python -m projects_client.cli``."""
 
-from projects_client.cli.main import main
+import sys
+from importlib.util import find_spec
 
-main()
+
+def main() -> None:
+    """Run the ``projects`` command, or say what to install for it."""
+    if missing := [name for name in ("typer", "rich") if find_spec(name) is None]:
+        sys.exit(
+            f"The `projects` command needs {' and '.join(missing)}, which the library does without. "
+            'Install the command with its extra: pip install "./client[cli]" in the repository.'
+        )
+    from projects_client.cli.main import main as run  # noqa: PLC0415 - after the check
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

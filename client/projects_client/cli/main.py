@@ -16,6 +16,7 @@ from projects_client.errors import CommandError
 app = typer.Typer(
     name="projects",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,  # the API key is a local variable
     rich_markup_mode="rich",
     epilog="Exit codes: 0 success, 1 unexpected error or declined, 2 invalid input, 3 API key missing or invalid, "
@@ -59,10 +60,19 @@ def _set_connection(
     context.obj = Connection(api_url, api_key)
 
 
+def _set_encodings() -> None:
+    """Write UTF-8 to files and pipes, and replace what the encoding of a terminal does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:  # Windows defaults to the ANSI code page
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
 def main() -> None:
     """Run the command line, and end the process with an exit code of the README."""
-    if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # Windows defaults to the ANSI code page
+    _set_encodings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # lets a progress bar restore the terminal
     try:
         app()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from projects_client.errors import (
     ExportFailedError,
     InvalidInputError,
 )
+from projects_client.file_lock import FileLockedError, lock_file
 
 app = typer.Typer()
 
@@ -155,21 +156,17 @@ def _check_target(target: Path, *, force: bool) -> None:
 @contextmanager
 def _lock_target(target: Path) -> Iterator[None]:
     """Prevent a second export from writing the same file."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - the import takes a seventh of the start of every command
-
-    lock = FileLock(f"{target}.part.lock", blocking=False)
     try:
-        lock.acquire()
-    except Timeout:
+        with lock_file(target.with_name(f"{target.name}.part.lock"), on_unsupported=lambda: _warn_about_lock(target)):
+            yield
+    except FileLockedError:
         raise ConflictError(
             f"Another `projects export` is writing {target}. Wait for it, or choose another output file."
         ) from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # Windows can't remove a locked file; releasing the lock removes it there
-            Path(lock.lock_file).unlink()
-        lock.release()
+
+
+def _warn_about_lock(target: Path) -> None:
+    terminal.print_note(f"The file system of {target} has no locks. Do not run two exports to this file.")
 
 
 def _wait_for_export(

@@ -1,8 +1,8 @@
 """Commands for operators, ``projects users`` and ``projects keys``, which need AWS credentials."""
 
 import re
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime, timezone
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +23,7 @@ Stack = Annotated[str, typer.Option(envvar="PROJECTS_STACK", help="Name of the A
 KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
 
 
-class Scope(StrEnum):
+class Scope(str, Enum):
     """Scope of an API key; an enum, because Typer does not support a list of literals."""
 
     READ = "read"
@@ -64,7 +64,7 @@ def create(
     """Create an API key for a registered user. The key is shown only once."""
     event: dict[str, Any] = {"email": email, "scopes": scope or [Scope.READ, Scope.WRITE]}
     if expires:
-        event["expires_at"] = expires.replace(tzinfo=UTC).isoformat()
+        event["expires_at"] = expires.replace(tzinfo=timezone.utc).isoformat()
     _print_response(invoke_function(stack, "CreateApiKey", event), as_json=as_json)
 
 
