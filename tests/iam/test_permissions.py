@@ -25,6 +25,9 @@ FUNCTIONS = [
 ]
 ID = "0a0b0c0d-0000-4000-8000-000000000000"
 
+#: The functions that put events on the bus.
+ANNOUNCERS = {"AssembleExport", "CreateProject", "DeleteProject", "ResumeStalled", "UpdateProject"}
+
 
 @pytest.fixture(scope="module")
 def enforcement(session_app: InProcessApp) -> Enforcement:
@@ -138,7 +141,9 @@ def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]
         if function != "AssembleExport":
             yield function, IamRequest("s3:GetObject", artifact)
             yield function, IamRequest("s3:PutObject", archive)
+        if function not in ANNOUNCERS:
             yield function, IamRequest("events:PutEvents", bus_arn(stack.bus))
+            yield function, dynamodb_request("PutItem", table, ["ANNOUNCEMENT#0"])
         if function not in {"AssembleExport", "PurgeProject"}:
             yield function, IamRequest("s3:DeleteObjectVersion", archive)
         if function not in {"AssembleExport", "GetArchive", "PurgeProject", "StartExport"}:

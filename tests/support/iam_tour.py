@@ -147,7 +147,7 @@ def _delete_project(app: InProcessApp, alice: Client, project_id: str) -> None:
 
 
 def _resend_lost_messages(app: InProcessApp, alice: Client) -> None:
-    with patch("projects_api.storage.sqs._send"):
+    with patch("projects_api.storage.sqs._send"), patch("projects_api.domain.announcements.send"):
         exported_id, deleted_id = alice.create("Exported"), alice.create("Deleted")
         alice.post(f"/api/projects/{exported_id}/exports")
         alice.delete(f"/api/projects/{deleted_id}")

@@ -35,6 +35,9 @@ def find_broken_invariants(items: Iterable[Item]) -> list[str]:
             case "EMAIL" | "APIKEY":
                 if f"USER#{_get_user_id(kind, partition)}" not in partitions:
                     problems.append(f"{pk}: its user does not exist")
+            case "ANNOUNCEMENT":
+                if partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
+                    problems.append(f"{pk}: nobody will send it")
             case _:
                 problems.append(f"{pk}: unknown kind of partition")
     return problems

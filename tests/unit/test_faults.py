@@ -321,7 +321,7 @@ def replace_random_values(text: str) -> str:
     for pattern, label in (
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
-        (r"(DUE|EXPORT|PURGE)#\d", r"\1"),
+        (r"(DUE|EXPORT|PURGE|ANNOUNCEMENT|UPLOAD|FILE)#\d", r"\1"),
         (r"#[0-9a-f]{16}\b", "#DIGEST"),
         (r'"(secret_sha256|revision|expires_at|size_bytes|bytes_\w+)": \{[^}]*\}', r'"\1"'),
         (r"APIKEY#[0-9a-f]{16}|(?<=\"id\": \{\"S\": \")[0-9a-f]{16}", "APIKEY"),

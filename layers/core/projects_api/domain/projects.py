@@ -5,8 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from projects_api.domain import announcements
+from projects_api.domain.announcements import PROJECT_CREATED, PROJECT_DELETED, PROJECT_UPDATED, announce_project
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
+from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, parse
 from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
 from projects_api.entities.idempotency import IdempotentRequest
@@ -119,8 +122,9 @@ def create(owner: Caller, *, name: str, description: str, request: IdempotentReq
         updated_at=moment,
         idempotency_claim=claim_name(request) if request else None,
     )
+    announcement = announce_project(PROJECT_CREATED, project.id, name=name, user_id=owner.user_id, occurred_at=moment)
     try:
-        project_store.insert(project, owner, request=request)
+        project_store.insert(project, owner, announcement, request=request)
     except RepeatedRequestError as repeat:
         created_at = parse(repeat.result["created_at"])
         return Project(
@@ -131,6 +135,7 @@ def create(owner: Caller, *, name: str, description: str, request: IdempotentReq
             created_at=created_at,
             updated_at=created_at,
         )
+    announcements.send(announcement)
     return project
 
 
@@ -147,10 +152,13 @@ def update(user_id: UserId, project_id: ProjectId, *, name: str, description: st
     before = membership.project
     if name == before.name and description in {None, before.description}:
         return membership
+    moment = now()
+    announcement = announce_project(PROJECT_UPDATED, project_id, name=name, user_id=user_id, occurred_at=moment)
     try:
-        project = project_store.rename(project_id, name=name, description=description, updated_at=now())
+        project = project_store.rename(before, announcement, name=name, description=description, updated_at=moment)
     except ConditionFailedError:
         raise ProjectNotFoundError from None
+    announcements.send(announcement)
     return Membership(project, membership.role)
 
 
@@ -166,14 +174,18 @@ def delete(user_id: UserId, project_id: ProjectId) -> None:
         NotAllowedError: The caller is not the owner.
     """
 
-    def attempt() -> Project:
+    def attempt() -> tuple[Project, Announcement]:
         project = get(user_id, project_id, Action.DELETE).project
         members = member_store.list_page(project_id, limit=member_store.MEMBERS_PER_TRANSACTION, offset=0)
         moment = now()
-        member_store.mark_deleted(project, members, moment, purge_due_at=moment + sqs.MESSAGE_TIMEOUT)
-        return project
+        announcement = announce_project(
+            PROJECT_DELETED, project_id, name=project.name, user_id=user_id, occurred_at=moment
+        )
+        member_store.mark_deleted(project, members, announcement, moment, purge_due_at=moment + sqs.MESSAGE_TIMEOUT)
+        return project, announcement
 
-    project = retry_on_conflict(attempt)
+    project, announcement = retry_on_conflict(attempt)
+    announcements.send(announcement)
     with suppress(StorageUnavailableError):
         remaining = min(project.member_count, MAX_MEMBERS_REMOVED) - member_store.MEMBERS_PER_TRANSACTION
         while remaining > 0 and member_store.remove_batch(project):

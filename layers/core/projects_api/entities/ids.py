@@ -9,6 +9,8 @@ UserId = NewType("UserId", str)
 ProjectId = NewType("ProjectId", str)
 ExportId = NewType("ExportId", str)
 ResourceId = NewType("ResourceId", str)
+AnnouncementId = NewType("AnnouncementId", str)
+UploadId = NewType("UploadId", str)
 
 
 def new_id() -> str:

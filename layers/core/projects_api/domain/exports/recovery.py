@@ -1,8 +1,8 @@
-"""The recovery job: resume exports and purges that no worker works on."""
+"""The recovery job: resume exports and purges that no worker works on, and send announcements that are overdue."""
 
 from contextlib import suppress
 
-from projects_api.domain import purge
+from projects_api.domain import announcements, purge
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.export import Export
@@ -27,10 +27,10 @@ def is_stalled(export: Export) -> bool:
 
 
 def resume_stalled() -> int:
-    """Queue every stalled purge and every stalled export again.
+    """Queue every stalled purge and every stalled export again, and publish overdue announcements.
 
     Returns:
-        The number of messages that were sent.
+        The number of messages and announcements that were sent.
 
     Raises:
         StorageUnavailableError: At least one message could not be sent. The function has tried to send all others.
@@ -51,6 +51,10 @@ def resume_stalled() -> int:
                 sent += 1
         except StorageUnavailableError as error:
             failure = error
+    try:
+        sent += announcements.send_overdue(by=now())
+    except StorageUnavailableError as error:
+        failure = error
     if failure:
         raise failure
     return sent

@@ -4,9 +4,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
-from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Artifact, Resource, ResourceType
 from projects_api.entities.user import ApiKey, Email, Scope, User
@@ -199,6 +200,28 @@ def export_from_item(item: Item) -> Export:
         error=item["error"]["S"] if "error" in item else None,
         lease_until=parse(item["lease_until"]["S"]) if "lease_until" in item else None,
         stalled_at=parse(item["due_at"]["S"]) if "pending_work" in item else None,
+    )
+
+
+def announcement_to_item(announcement: Announcement, due_at: datetime) -> Item:
+    """Return the item of an announcement that the recovery job sends from ``due_at`` on."""
+    return keys.announcement(announcement.id) | {
+        "id": text(announcement.id),
+        "detail_type": text(announcement.detail_type),
+        "detail": text(json.dumps(announcement.detail, ensure_ascii=False, separators=(",", ":"))),
+        "created_at": text(sortable(announcement.created_at)),
+        "pending_work": text(keys.pending_work("ANNOUNCEMENT", announcement.id)),
+        "due_at": text(sortable(due_at)),
+    }
+
+
+def announcement_from_item(item: Item) -> Announcement:
+    """Return the announcement of an item."""
+    return Announcement(
+        id=AnnouncementId(item["id"]["S"]),
+        detail_type=item["detail_type"]["S"],
+        detail=json.loads(item["detail"]["S"]),
+        created_at=parse(item["created_at"]["S"]),
     )
 
 

@@ -15,11 +15,12 @@ client always finds the project that it has just created.
 | resource | PROJECT#id | RESOURCE#type#id | RESOURCE#timestamp#type#id | RESOURCE#type#timestamp#id |
 | export | PROJECT#id | EXPORT#id | | |
 | first result of an Idempotency-Key | USER#id or PROJECT#id | IDEMPOTENCY#sha256 | | |
+| announcement | ANNOUNCEMENT#id | ANNOUNCEMENT | | |
 
 The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
-export schedule, ``EXPORT#n`` an unfinished export, and ``PURGE#n`` a deleted project, where ``n`` is the shard. The
-index is sorted by ``due_at``, the time from which the job processes the item. There are several shards because one
-partition key takes at most 1,000 writes per second
+export schedule, ``EXPORT#n`` an unfinished export, ``PURGE#n`` a deleted project, and ``ANNOUNCEMENT#n`` an event that
+is not on the bus yet, where ``n`` is the shard. The index is sorted by ``due_at``, the time from which the job
+processes the item. There are several shards because one partition key takes at most 1,000 writes per second
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html).
 """
 
@@ -29,7 +30,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UserId
 from projects_api.entities.project import Role
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.user import Email
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 type Item = dict[str, AttributeValueTypeDef]
-type WorkKind = Literal["DUE", "EXPORT", "PURGE"]
+type WorkKind = Literal["DUE", "EXPORT", "PURGE", "ANNOUNCEMENT"]
 
 
 class Index(NamedTuple):
@@ -140,6 +141,11 @@ def idempotency(partition: str, digest: str) -> Item:
     return _key(partition, f"{IDEMPOTENCY}{digest}")
 
 
+def announcement(announcement_id: AnnouncementId) -> Item:
+    """Return the key of an announcement. Each has a partition of its own, because none belongs together."""
+    return _key(f"ANNOUNCEMENT#{announcement_id}", "ANNOUNCEMENT")
+
+
 def member_time_key(role: Role, created_at: datetime, user_id: UserId) -> str:
     """Return a member's key in the index ``by_time``: the owner first, then the others in the order of joining."""
     return f"{MEMBERS}{0 if role is Role.OWNER else 1}#{sortable(created_at)}#{user_id}"
@@ -160,9 +166,9 @@ def resource_type_prefix(type_: ResourceType) -> str:
     return f"{RESOURCES}{type_}#"
 
 
-def pending_work(kind: WorkKind, project_id: ProjectId) -> str:
-    """Return the partition key of a project in the index ``pending_work``. The project's id selects the shard."""
-    return pending_work_shard(kind, int(project_id[-4:], 16) % PENDING_WORK_SHARDS)
+def pending_work(kind: WorkKind, id_: str) -> str:
+    """Return the partition key of an item in the index ``pending_work``. The last digits of a UUID select the shard."""
+    return pending_work_shard(kind, int(id_[-4:], 16) % PENDING_WORK_SHARDS)
 
 
 def pending_work_shard(kind: WorkKind, shard: int) -> str:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import sortable
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Member, Membership, Project, Role
 from projects_api.entities.user import Email, User
 from projects_api.storage.aws_errors import ConditionFailedError
-from projects_api.storage.dynamodb import idempotency_store, keys, project_store, table
+from projects_api.storage.dynamodb import announcement_store, idempotency_store, keys, project_store, table
 from projects_api.storage.dynamodb.item_mapping import (
     member_from_item,
     member_to_item,
@@ -134,12 +135,20 @@ def remove_batch(project: Project) -> bool:
     return bool(members)
 
 
-def mark_deleted(project: Project, members: Sequence[Member], moment: datetime, *, purge_due_at: datetime) -> None:
+def mark_deleted(
+    project: Project,
+    members: Sequence[Member],
+    announcement: Announcement,
+    moment: datetime,
+    *,
+    purge_due_at: datetime,
+) -> None:
     """Mark a project as deleted and remove some of its members, in one transaction.
 
     Args:
         project: The project as it was read.
         members: The first members of the project, at most ``MEMBERS_PER_TRANSACTION``.
+        announcement: The announcement of the deletion, stored in the same transaction.
         moment: The time of the deletion.
         purge_due_at: When the recovery job queues the purge again if the purge has not begun.
 
@@ -157,7 +166,8 @@ def mark_deleted(project: Project, members: Sequence[Member], moment: datetime, 
             ":members": number(project.member_count),
         },
     )
-    table.transact(project_update, *(write for member in members for write in _build_removal(project, member.user_id)))
+    removals = [write for member in members for write in _build_removal(project, member.user_id)]
+    table.transact(project_update, announcement_store.build_put(announcement), *removals)
 
 
 def _build_removal(project: Project, user_id: UserId) -> list[TransactWriteItemTypeDef]:
@@ -168,5 +178,6 @@ def _build_removal(project: Project, user_id: UserId) -> list[TransactWriteItemT
     ]
 
 
-#: Number of members that one transaction can remove: three writes for each member, and one for the project.
-MEMBERS_PER_TRANSACTION = (table.TRANSACTION_LIMIT - 1) // 3
+#: Number of members that one transaction can remove: three writes for each member, one for the project, and one for the
+#: announcement.
+MEMBERS_PER_TRANSACTION = (table.TRANSACTION_LIMIT - 2) // 3

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId
 from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.keys import Item, WorkKind
 
@@ -26,6 +26,11 @@ def find_stalled_exports(*, by: datetime) -> Iterator[tuple[ProjectId, ExportId]
     """Yield the unfinished exports whose message counts as lost, or whose lease has expired, at the time ``by``."""
     items = _query_pending_work("EXPORT", by)
     return ((_project_id(item), ExportId(keys.last_key_part(item, "SK"))) for item in items)
+
+
+def find_overdue_announcements(*, by: datetime) -> Iterator[AnnouncementId]:
+    """Yield the announcements that nobody has sent by the time ``by``, although they are due."""
+    return (AnnouncementId(keys.last_key_part(item, "PK")) for item in _query_pending_work("ANNOUNCEMENT", by))
 
 
 def _query_pending_work(kind: WorkKind, by: datetime) -> Iterator[Item]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, sortable
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Caller, Member, Membership, Project, Role
-from projects_api.storage.dynamodb import idempotency_store, keys, table
+from projects_api.storage.dynamodb import announcement_store, idempotency_store, keys, table
 from projects_api.storage.dynamodb.item_mapping import (
     member_to_item,
     membership_to_item,
@@ -55,12 +57,13 @@ def get(project_id: ProjectId) -> Project | None:
     return project_from_item(item) if item else None
 
 
-def insert(project: Project, owner: Caller, *, request: IdempotentRequest | None) -> None:
+def insert(project: Project, owner: Caller, announcement: Announcement, *, request: IdempotentRequest | None) -> None:
     """Store a new project with its owner.
 
     Args:
         project: The project.
         owner: The project's owner.
+        announcement: The announcement of the new project, stored in the same transaction.
         request: The request, if it has an Idempotency-Key.
 
     Raises:
@@ -81,6 +84,7 @@ def insert(project: Project, owner: Caller, *, request: IdempotentRequest | None
         table.build_put(member_to_item(project.id, member)),
         table.build_put(membership_to_item(project, member)),
         build_project_count_update(owner.user_id, 1),
+        announcement_store.build_put(announcement),
     )
 
 
@@ -157,8 +161,17 @@ def clear_due(project: Project) -> None:
     )
 
 
-def rename(project_id: ProjectId, *, name: str, description: str | None, updated_at: datetime) -> Project:
+def rename(
+    project: Project, announcement: Announcement, *, name: str, description: str | None, updated_at: datetime
+) -> Project:
     """Change a project's name and, unless ``description`` is None, its description. Return the changed project.
+
+    Args:
+        project: The project as it was read.
+        announcement: The announcement of the change, stored in the same transaction.
+        name: The new name.
+        description: The new description, or None to keep the description.
+        updated_at: The time of the change.
 
     Raises:
         ConditionFailedError: The project does not exist or is deleted.
@@ -168,9 +181,18 @@ def rename(project_id: ProjectId, *, name: str, description: str | None, updated
     if description is not None:
         sets += ", description = :description"
         new_values[":description"] = text(description)
-    key, expression, condition, names, values = _content_update(project_id, sets=sets, values=new_values)
-    item = table.update_item(key, expression, condition=condition, names=names | {"#name": "name"}, values=values)
-    return project_from_item(item)
+    key, expression, condition, names, values = _content_update(project.id, sets=sets, values=new_values)
+    table.transact(
+        table.build_update(key, expression, condition=condition, names=names | {"#name": "name"}, values=values),
+        announcement_store.build_put(announcement),
+    )
+    return replace(
+        project,
+        name=name,
+        description=project.description if description is None else description,
+        updated_at=updated_at,
+        revision=project.revision + 1,
+    )
 
 
 def list_page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple[list[Membership], int]:
