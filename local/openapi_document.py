@@ -23,6 +23,7 @@ TAGS = [
     Tag(name="Projects", description="The projects that the caller owns or is a member of."),
     Tag(name="Members", description="The members of a project and their roles."),
     Tag(name="Timeline", description="The resources of a project, by time."),
+    Tag(name="Activity", description="The audit trail of a project."),
     Tag(name="Exports", description="Archives of a project as ZIP files."),
     Tag(name="Documentation", description="This document. It requires no API key."),
 ]

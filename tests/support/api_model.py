@@ -3,6 +3,7 @@
 The model knows nothing about tables. It takes only unpredictable values from the API's responses: ids and times.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +49,16 @@ class Project:
         description: Its description.
         owner: The nick of its owner.
         created_at: The time of its creation, from the API's response.
-        updated_at: The time of the last change of its name or description, from the API's response.
+        updated_at: The time of its last change, from the API's response. None until a response shows it.
         members: The members by nick, including the owner.
         latest_events: The newest event of each resource, by type and id.
         deleted: Whether the project is deleted.
         export_ids: The ids of its exports, oldest first.
+        exporters: The nicks of those who started the exports.
         pending: Whether its latest export is pending.
         current: Whether its latest export contains all changes, and a request reuses it.
+        activity: The number of entries of the activity, by action, actor and the id of the object.
+        downloads: The nick and export id of each download.
     """
 
     id: str
@@ -62,17 +66,31 @@ class Project:
     description: str
     owner: str
     created_at: str
-    updated_at: str
+    updated_at: str | None
     members: dict[str, Member]
     latest_events: dict[tuple[str, str], Event] = field(default_factory=dict)
     deleted: bool = False
     export_ids: list[str] = field(default_factory=list)
+    exporters: list[str] = field(default_factory=list)
     pending: bool = False
     current: bool = False
+    activity: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    downloads: set[tuple[str, str]] = field(default_factory=set)
 
     def mark_changed(self) -> None:
         """Record that a request does not reuse the latest export any more, unless it is still pending."""
         self.current = self.pending
+        self.updated_at = None
+
+    def log(self, action: str, actor: str, object_id: str) -> None:
+        """Record that the activity has one more entry."""
+        self.activity[action, actor, object_id] += 1
+
+    def download(self, nick: str, export_id: str) -> None:
+        """Record that a member gets a URL of an export. Only the first one is in the activity."""
+        if (nick, export_id) not in self.downloads:
+            self.downloads.add((nick, export_id))
+            self.log("export.downloaded", nick, export_id)
 
     def resources(self, type_: str | None = None) -> list[Event]:
         """Return the newest event of each resource that exists, in the order of the timeline."""
@@ -84,7 +102,8 @@ class Project:
     def view_for(self, caller: str) -> dict[str, Any]:
         """Return the project as the API returns it to a member."""
         counts = {f"{type_}_count": len(self.resources(type_)) for type_ in TYPES}
-        fields = {name: getattr(self, name) for name in ("id", "name", "description", "created_at", "updated_at")}
+        names = ("id", "name", "description", "created_at", *(["updated_at"] if self.updated_at else []))
+        fields = {name: getattr(self, name) for name in names}
         return {**fields, **counts, "status": "active", "role": self.members[caller].role}
 
     def error_status(self, caller: str, *, minimum_role: str = "viewer") -> int | None:
@@ -141,6 +160,8 @@ class ApiModel:
     def process_queues(self) -> None:
         """Finish all pending work: exports become ready, deleted projects are purged with their Idempotency-Keys."""
         for project in self.projects.values():
+            if project.pending:
+                project.log("export.ready", project.exporters[-1], project.export_ids[-1])
             project.current = project.current or project.pending
             project.pending = False
         self.idempotent_requests = {

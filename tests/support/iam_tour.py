@@ -73,16 +73,18 @@ def _record_artifacts(app: InProcessApp, project_id: str) -> None:
 def _export_projects(app: InProcessApp, alice: Client, project_id: str) -> None:
     path = f"/api/projects/{project_id}"
     alice.get(f"{path}/timeline")
+    alice.get(f"{path}/activity")
     alice.get(f"{path}/timeline?type=model")
     export_id = alice.post(f"{path}/exports")["export"]["id"]
     app.process_queues()
+    alice.get(f"{path}/exports")  # the first request with a URL of an export records the download
     assert alice.post(f"{path}/exports")["export"]["status"] == "ready"
-    alice.get(f"{path}/exports")
     alice.get(f"{path}/exports/{export_id}")
     alice.get(f"{path}/export")
     alice.put(path, {"name": "changed"})
     alice.get(f"{path}/export")
     app.process_queues()
+    assert alice.post(f"{path}/exports")["export"]["status"] == "ready"
     small = alice.create("Small")
     alice.get(f"/api/projects/{small}/export")
     app.process_queues()

@@ -38,6 +38,9 @@ def find_broken_invariants(items: Iterable[Item]) -> list[str]:
             case "ANNOUNCEMENT":
                 if partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
                     problems.append(f"{pk}: nobody will send it")
+            case "ACTIVITY":
+                if keys.PROJECT not in partitions.get(f"PROJECT#{id_.partition('#')[0]}", {}):
+                    problems.append(f"{pk}: its project does not exist")
             case _:
                 problems.append(f"{pk}: unknown kind of partition")
     return problems

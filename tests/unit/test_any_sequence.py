@@ -5,7 +5,7 @@ After every sequence, the invariants of the table hold.
 
 import random
 import uuid
-from datetime import datetime
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -93,6 +93,7 @@ class AnySequence(RuleBasedStateMachine):
             created["id"], name, description, caller, created["created_at"], created["updated_at"], {caller: owner}
         )
         self.model.projects[project.id] = project
+        project.log("project.created", caller, project.id)
         assert project.view_for(caller).items() <= created.items()
         if key:
             self.model.idempotent_requests[caller, key] = (project.id, name, description)
@@ -111,10 +112,12 @@ class AnySequence(RuleBasedStateMachine):
         else:
             assert response.status == 200
             if (name, description) != (project.name, project.description):
-                updated_at = response["project"]["updated_at"]
-                assert datetime.fromisoformat(updated_at) >= datetime.fromisoformat(project.updated_at)
-                project.name, project.description, project.updated_at = name, description, updated_at
+                before = project.updated_at
+                project.name, project.description = name, description
                 project.mark_changed()
+                project.updated_at = response["project"]["updated_at"]
+                assert before is None or project.updated_at >= before
+                project.log("project.updated", caller, project.id)
             assert project.view_for(caller).items() <= response["project"].items()
 
     @precondition(has_projects)
@@ -145,6 +148,7 @@ class AnySequence(RuleBasedStateMachine):
             project.members[nick] = Member(role, before.created_at if before else response["member"]["created_at"])
             if before is None or before.role != role:
                 project.mark_changed()
+                project.log("member.role_changed" if before else "member.added", caller, self.clients[nick].user_id)
             assert self.view_member(project, nick).items() <= response["member"].items()
 
     @precondition(has_projects)
@@ -162,6 +166,7 @@ class AnySequence(RuleBasedStateMachine):
             assert response.status == 200
             del project.members[nick]
             project.mark_changed()
+            project.log("member.left" if caller == nick else "member.removed", caller, self.clients[nick].user_id)
 
     @precondition(has_projects)
     @rule(number=project_numbers, published=st.lists(events, min_size=1, max_size=4))
@@ -181,6 +186,9 @@ class AnySequence(RuleBasedStateMachine):
         chance.shuffle(deliveries)
         rejected = repeated = 0
         bodies = []
+        before = {
+            (id_, *key): event for id_, one in self.model.projects.items() for key, event in one.latest_events.items()
+        }
         for project_id, event in deliveries:
             resource = {"id": event.id, "name": event.name, "rows": event.second}
             at = f"2026-02-10T09:00:0{event.second}Z"
@@ -190,6 +198,12 @@ class AnySequence(RuleBasedStateMachine):
                 repeated += self.model.projects[project_id].ignores(event)
             else:
                 self.model.projects[project_id].record(event)
+        for project_id, project in self.model.projects.items():
+            for key, event in project.latest_events.items():
+                earlier = before.get((project_id, *key))
+                if event is not earlier:
+                    change = "deleted" if event.change == "Deleted" else "updated" if earlier else "created"
+                    project.log(f"resource.{change}", "mlplatform.tests", event.id)
         assert self.app.deliver(bodies) == []
         assert rejected - repeated <= len(self.app.take_dead_letters()) <= rejected
 
@@ -205,9 +219,13 @@ class AnySequence(RuleBasedStateMachine):
         if not project.current:
             assert response["export"]["id"] not in project.export_ids
             project.export_ids.append(response["export"]["id"])
+            project.exporters.append(caller)
+            project.log("export.started", caller, project.export_ids[-1])
             project.pending = project.current = True
         assert response["export"]["id"] == project.export_ids[-1]
         assert response["export"]["status"] == ("pending" if project.pending else "ready")
+        if response["export"]["download_url"]:
+            project.download(caller, project.export_ids[-1])
 
     @rule()
     def process_queues(self) -> None:
@@ -233,10 +251,14 @@ class AnySequence(RuleBasedStateMachine):
             assert self.send_request(caller, "GET", f"/{project.id}/timeline").status == error_status
             return
         assert project.view_for(caller).items() <= responses[""]["project"].items()
+        project.updated_at = responses[""]["project"]["updated_at"]
+        for export in responses["/exports"]["items"]:
+            if export["download_url"]:
+                project.download(caller, export["id"])
         assert [export["id"] for export in responses["/exports"]["items"]] == project.export_ids[::-1]
         members = sorted(
             (self.view_member(project, nick) for nick in project.members),
-            key=lambda member: (member["role"] != "owner", member["created_at"], member["user_id"]),
+            key=lambda member: member["role"] != "owner",  # the others in the order in which they joined
         )
         page = self.send_request(caller, "GET", f"/{project.id}/members?limit={limit}&offset=1")
         for response, expected in ((responses["/members"], members), (page, members[1 : 1 + limit])):
@@ -246,6 +268,28 @@ class AnySequence(RuleBasedStateMachine):
         assert self.read_timeline(caller, project, limit, type_, descending) == [
             (resource.type, resource.id, resource.name) for resource in resources
         ]
+
+    @precondition(has_projects)
+    @rule(caller=nicks, number=project_numbers, limit=st.integers(1, 100))
+    def read_activity(self, caller: str, number: int, limit: int) -> None:
+        """Each change has one entry, and a request that changed nothing has none."""
+        project = self.get_project(number)
+        path = f"/{project.id}/activity?limit={limit}"
+        response = self.send_request(caller, "GET", path)
+        if error_status := project.error_status(caller, minimum_role="admin"):
+            assert response.status == error_status
+            return
+        entries = response["items"]
+        while response["next_cursor"]:
+            assert len(response["items"]) == limit
+            response = self.send_request(caller, "GET", f"{path}&cursor={response['next_cursor']}")
+            entries += response["items"]
+        nicks_by_id = {client.user_id: nick for nick, client in self.clients.items()}
+        actors = [nicks_by_id.get(entry["actor"]["user_id"], entry["actor"]["service"]) for entry in entries]
+        keys = [(entry["action"], actor, entry["object"]["id"]) for entry, actor in zip(entries, actors, strict=True)]
+        assert Counter(keys) == project.activity
+        times = [entry["at"] for entry in entries]
+        assert times == sorted(times, reverse=True)
 
     def read_timeline(
         self, caller: str, project: Project, limit: int, type_: str | None, descending: bool

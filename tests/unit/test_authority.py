@@ -35,6 +35,7 @@ DELETE /projects/P/members/SELF   409   200   200    200    404      | 401  403 
 DELETE /projects/P/members/OWNER  409   403   403    403    404      | 401  403   403     403     | 403   409    409
 DELETE /projects/P/members/NOBODY 404   403   403    403    404      | 401  403   403     403     | 403   404    404
 GET    /projects/P/timeline       200   200   200    200    404      | 401  403   403     403     | 200   403    200
+GET    /projects/P/activity       200   200   403    403    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/export         200   200   200    200    404      | 401  403   403     403     | 200   403    200
 POST   /projects/P/exports        202   202   202    202    404      | 401  403   403     403     | 403   202    202
 GET    /projects/P/exports        200   200   200    200    404      | 401  403   403     403     | 200   403    200

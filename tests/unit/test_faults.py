@@ -131,6 +131,10 @@ def remove_member(scene: Scene) -> Action:
     return lambda: scene.alice.delete(f"{scene.url}/members/{scene.bob.user_id}")
 
 
+def get_activity(scene: Scene) -> Action:
+    return lambda: scene.alice.get(f"{scene.url}/activity")
+
+
 def get_timeline(scene: Scene) -> Action:
     return lambda: scene.alice.get(f"{scene.url}/timeline")
 
@@ -256,6 +260,7 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("AddMember", change_role, 200),
     ("RemoveMember", remove_member, 404),
     ("GetTimeline", get_timeline, 200),
+    ("GetActivity", get_activity, 200),
     ("GetArchive", get_archive, 200),
     ("StartExport", start_export, 202),
     ("ListExports", list_exports, 200),

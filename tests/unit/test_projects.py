@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -99,7 +98,7 @@ def test_update_keeps_omitted_description(alice: Client) -> None:
     assert updated.status == 200
     project = updated["project"]
     assert (project["name"], project["description"]) == ("After", "Kept")
-    assert datetime.fromisoformat(project["updated_at"]) > datetime.fromisoformat(project["created_at"])
+    assert project["updated_at"] >= project["created_at"]
     assert (
         alice.put(f"/api/projects/{project_id}", {"name": "After", "description": ""})["project"]["description"] == ""
     )

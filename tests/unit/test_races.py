@@ -96,8 +96,15 @@ class Scene:
         assert find_broken_invariants(items) == []
         names: dict[str, str] = {person.user_id: nick for nick, person in self.people.items()}
         names |= {id_: f"project {number}" for number, id_ in enumerate(dict.fromkeys(self.project_ids))}
-        state = {}
+        state: dict[str, dict[str, Any]] = {}
         for item in items:
+            if item["PK"]["S"].startswith("ACTIVITY"):
+                entry = " ".join(item[name]["S"] for name in ("action", "actor", "before", "after") if name in item)
+                for id_, name in names.items():
+                    entry = entry.replace(id_, name)
+                entries = state.setdefault("activity", {})
+                entries[entry] = entries.get(entry, 0) + 1
+                continue
             key = f"{item['PK']['S']} {item['SK']['S'].split('#')[0]} {item['SK']['S'].rpartition('#')[2]}"
             for id_, name in names.items():
                 key = key.replace(id_, name)

@@ -40,6 +40,11 @@ def events_dead_letters_url() -> str:
     return _variable("EVENTS_DEAD_LETTERS_URL")
 
 
+def activity_retention_days() -> int:
+    """Return the lifetime of an entry of the activity in days."""
+    return int(_variable("ACTIVITY_RETENTION_DAYS"))
+
+
 def archive_retention_days() -> int:
     """Return the lifetime of an archive in days."""
     return int(_variable("ARCHIVE_RETENTION_DAYS"))

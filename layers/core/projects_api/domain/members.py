@@ -6,6 +6,7 @@ from projects_api.domain import projects
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require, require_membership
 from projects_api.domain.users import normalize_email
+from projects_api.entities.activity import ActivityAction, ActivityEntry, ActivityObject, Actor, Values, new_entry
 from projects_api.entities.clock import now
 from projects_api.entities.errors import MemberNotFoundError, OwnerCannotLeaveError, OwnerRoleError, UserNotFoundError
 from projects_api.entities.idempotency import IdempotentRequest
@@ -66,7 +67,8 @@ def add(
 
     def attempt() -> tuple[Member, bool]:
         membership, user = member_store.get_user_with_membership(project_id, user_id, address)
-        project = require_membership(membership, Action.MANAGE_MEMBERS).project
+        caller = require_membership(membership, Action.MANAGE_MEMBERS)
+        project = caller.project
         if user is None:
             raise UserNotFoundError
         if user.id == project.owner_id:
@@ -74,11 +76,15 @@ def add(
         before = member_store.get(project_id, user.id)
         if before is None:
             member = Member(user.id, user.email, user.name, role, now())
-            member_store.insert(project, member, request=request)
+            added = ActivityAction.MEMBER_ADDED
+            entry = _new_entry(project_id, caller.actor, added, member, after={"role": role})
+            member_store.insert(project, member, entry, request=request)
             return member, True
         after = replace(before, role=role)
         if before.role != role:
-            member_store.change_role(project, before, role, request=request)
+            changed, roles = ActivityAction.MEMBER_ROLE_CHANGED, ({"role": before.role}, {"role": role})
+            entry = _new_entry(project_id, caller.actor, changed, before, before=roles[0], after=roles[1])
+            member_store.change_role(project, before, role, entry, request=request)
         elif request:
             idempotency_store.transact(request, member_to_result(after, added=False))
         return after, False
@@ -108,6 +114,21 @@ def remove(user_id: UserId, project_id: ProjectId, member_id: UserId) -> None:
             raise MemberNotFoundError
         if member.role is Role.OWNER:
             raise OwnerCannotLeaveError
-        member_store.remove(membership.project, member_id)
+        action = ActivityAction.MEMBER_LEFT if user_id == member_id else ActivityAction.MEMBER_REMOVED
+        entry = _new_entry(project_id, membership.actor, action, member, before={"role": member.role})
+        member_store.remove(membership.project, member_id, entry)
 
     retry_on_conflict(attempt)
+
+
+def _new_entry(
+    project_id: ProjectId,
+    actor: Actor,
+    action: ActivityAction,
+    member: Member,
+    *,
+    before: Values | None = None,
+    after: Values | None = None,
+) -> ActivityEntry:
+    object_ = ActivityObject("member", member.user_id, member.name)
+    return new_entry(project_id, actor, action, object_, before=before, after=after)

@@ -24,6 +24,7 @@ class Action(Enum):
     READ = ("read the project", Role.VIEWER)
     EXPORT = ("export the project", Role.VIEWER)
     UPDATE = ("change the project", Role.EDITOR)
+    READ_ACTIVITY = ("read the activity", Role.ADMIN)
     MANAGE_MEMBERS = ("add, change or remove members", Role.OWNER)
     DELETE = ("delete the project", Role.OWNER)
 

@@ -2,22 +2,22 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from projects_api.domain import announcements
 from projects_api.domain.announcements import PROJECT_CREATED, PROJECT_DELETED, PROJECT_UPDATED, announce_project
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
+from projects_api.entities.activity import ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, parse
-from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
+from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId, new_id
 from projects_api.entities.project import Caller, Membership, Project
 from projects_api.entities.resource import ResourceType
 from projects_api.storage import sqs
-from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import member_store, project_store
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError, claim_name
 
@@ -30,6 +30,7 @@ class SortField(StrEnum):
     """The fields that a list of projects can be sorted by."""
 
     CREATED_AT = "created_at"
+    UPDATED_AT = "updated_at"
     NAME = "name"
     DATASET_COUNT = "dataset_count"
     MODEL_COUNT = "model_count"
@@ -38,6 +39,7 @@ class SortField(StrEnum):
 
 _SORT_KEYS: dict[SortField, Callable[[Project], object]] = {
     SortField.CREATED_AT: lambda project: project.created_at,
+    SortField.UPDATED_AT: lambda project: project.updated_at,
     SortField.NAME: lambda project: project.name.casefold(),
     SortField.DATASET_COUNT: lambda project: project.counts[ResourceType.DATASET],
     SortField.MODEL_COUNT: lambda project: project.counts[ResourceType.MODEL],
@@ -122,9 +124,16 @@ def create(owner: Caller, *, name: str, description: str, request: IdempotentReq
         updated_at=moment,
         idempotency_claim=claim_name(request) if request else None,
     )
+    entry = new_entry(
+        project.id,
+        Actor(owner.user_id, owner.name),
+        ActivityAction.PROJECT_CREATED,
+        ActivityObject("project", project.id, name),
+        after={"name": name, "description": description},
+    )
     announcement = announce_project(PROJECT_CREATED, project.id, name=name, user_id=owner.user_id, occurred_at=moment)
     try:
-        project_store.insert(project, owner, announcement, request=request)
+        project_store.insert(project, owner, announcement, replace(entry, at=moment), request=request)
     except RepeatedRequestError as repeat:
         created_at = parse(repeat.result["created_at"])
         return Project(
@@ -148,18 +157,29 @@ def update(user_id: UserId, project_id: ProjectId, *, name: str, description: st
         ProjectNotFoundError: The caller is not a member of the project.
         NotAllowedError: The caller's role is too low.
     """
-    membership = get(user_id, project_id, Action.UPDATE)
-    before = membership.project
-    if name == before.name and description in {None, before.description}:
-        return membership
-    moment = now()
-    announcement = announce_project(PROJECT_UPDATED, project_id, name=name, user_id=user_id, occurred_at=moment)
-    try:
-        project = project_store.rename(before, announcement, name=name, description=description, updated_at=moment)
-    except ConditionFailedError:
-        raise ProjectNotFoundError from None
-    announcements.send(announcement)
-    return Membership(project, membership.role)
+
+    def attempt() -> tuple[Membership, Announcement | None]:
+        membership = get(user_id, project_id, Action.UPDATE)
+        project = membership.project
+        before = {"name": project.name, "description": project.description}
+        after = {"name": name, "description": project.description if description is None else description}
+        if before == after:
+            return membership, None
+        entry = new_entry(
+            project_id,
+            membership.actor,
+            ActivityAction.PROJECT_UPDATED,
+            ActivityObject("project", project_id, project.name),
+            before=before,
+            after=after,
+        )
+        announcement = announce_project(PROJECT_UPDATED, project_id, name=name, user_id=user_id, occurred_at=now())
+        return replace(membership, project=project_store.rename(project, announcement, entry, **after)), announcement
+
+    membership, announcement = retry_on_conflict(attempt)
+    if announcement:
+        announcements.send(announcement)
+    return membership
 
 
 def delete(user_id: UserId, project_id: ProjectId) -> None:

@@ -9,7 +9,7 @@ from projects_api.entities.clock import now
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import artifacts_prefix
 from projects_api.storage import sqs
-from projects_api.storage.dynamodb import member_store, project_store, purge_store
+from projects_api.storage.dynamodb import activity_store, member_store, project_store, purge_store
 from projects_api.storage.s3 import archive_store, bucket_cleanup
 
 #: Time between two heartbeats of a purge, in seconds.
@@ -63,6 +63,8 @@ def purge_project(project_id: ProjectId, *, should_continue: Callable[[], bool])
         if not bucket_cleanup.delete_objects(bucket, prefix, should_continue=should_continue):
             raise PurgeIncompleteError("objects are left")
     while purge_store.delete_item_batch(project_id):
+        _check_time(should_continue)
+    while activity_store.delete_batch(project):
         _check_time(should_continue)
     purge_store.delete_project_item(project)
 

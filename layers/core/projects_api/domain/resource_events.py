@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from projects_api.domain.resources import Change, resource_from_event
 from projects_api.entities import resource
+from projects_api.entities.activity import Actor
 from projects_api.entities.clock import in_utc
 from projects_api.entities.errors import summarize_validation_error
 from projects_api.entities.ids import ProjectId, ResourceId
@@ -89,6 +90,7 @@ class Detail[ResourceT: ResourceDetail](BaseModel):
 class Envelope(BaseModel):
     """The EventBridge envelope of a detail."""
 
+    source: Annotated[str, StringConstraints(max_length=256)] = ""
     detail_type: str = Field(alias="detail-type")
     detail: dict[str, Any]
 
@@ -138,6 +140,7 @@ def parse(body: str) -> tuple[ProjectId, resource.Resource]:
         extra_digits=_digits_after_microseconds(envelope.detail["occurred_at"]),
         fields=fields,
         artifact=_parse_artifact(project_id, payload.artifact),
+        changed_by=Actor(service=envelope.source),
     )
 
 

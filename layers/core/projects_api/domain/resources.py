@@ -1,7 +1,6 @@
 """Resources: merge the events of sibling services into them, and list them as the project's timeline."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +10,21 @@ from typing import Any
 from uuid import UUID
 
 from projects_api.domain import projects
+from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.domain.optimistic_locking import retry_on_conflict
+from projects_api.entities.activity import (
+    UNKNOWN,
+    ActivityAction,
+    ActivityEntry,
+    ActivityObject,
+    Actor,
+    Values,
+    new_entry,
+)
 from projects_api.entities.clock import parse, sortable
-from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError
+from projects_api.entities.errors import ProjectNotFoundError
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.resource import Artifact, Resource, ResourceType
-from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import resource_store
 
 
@@ -38,6 +46,7 @@ def resource_from_event(
     fields: dict[str, Any],
     artifact: Artifact | None,
     extra_digits: str = "",
+    changed_by: Actor | None = None,
 ) -> Resource:
     """Return the resource as one event describes it.
 
@@ -53,6 +62,7 @@ def resource_from_event(
         fields: The resource's own fields.
         artifact: The resource's file, if it has one.
         extra_digits: The digits of the event's time after the microseconds, without trailing zeros.
+        changed_by: The user or service that announced the change.
     """
     content = json.dumps([name, fields, artifact and [artifact.key, artifact.content_type]], sort_keys=True)
     digest = sha256(content.encode()).hexdigest()[:16]
@@ -65,6 +75,7 @@ def resource_from_event(
         fields=fields,
         artifact=artifact,
         deleted=change is Change.DELETED,
+        changed_by=changed_by,
     )
 
 
@@ -99,21 +110,40 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
     """
 
     def attempt() -> int:
-        before = resource_store.get_many(project_id, {event.key for event in events})
+        project, before = resource_store.get_many(project_id, {event.key for event in events})
         after = dict(before)
         for event in events:
             after[event.key] = merge_event(after.get(event.key), event)
         changes = [(before.get(key), merged) for key, merged in after.items() if merged is not before.get(key)]
-        try:
-            if changes:
-                resource_store.record(project_id, changes)
-        except ConditionFailedError as error:
-            if error.failed[0]:
-                raise ProjectNotFoundError from None
-            raise
+        if changes:
+            if project is None or project.deleted_at:
+                raise ProjectNotFoundError
+            resource_store.record(project, changes, (_new_entry(project_id, *change) for change in changes))
         return len(changes)
 
     return retry_on_conflict(attempt)
+
+
+def _new_entry(project_id: ProjectId, before: Resource | None, after: Resource) -> ActivityEntry:
+    """Return the entry of one change of a resource, whichever number of events it comes from."""
+    action = ActivityAction.RESOURCE_UPDATED if before else ActivityAction.RESOURCE_CREATED
+    if after.deleted:
+        action = ActivityAction.RESOURCE_DELETED
+    return new_entry(
+        project_id,
+        after.changed_by or UNKNOWN,
+        action,
+        ActivityObject(after.type, after.id, (before.name if after.deleted and before else after.name) or None),
+        before=_values(before) if before else None,
+        after=None if after.deleted else _values(after),
+    )
+
+
+def _values(resource: Resource) -> Values:
+    values = {"name": resource.name, "timestamp": sortable(resource.timestamp)}
+    if resource.artifact:
+        values["artifact"] = resource.artifact.key
+    return values | {f"fields.{name}": value for name, value in resource.fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,33 +182,18 @@ def list_timeline(
         ProjectNotFoundError: The caller is not a member of the project.
         InvalidInputError: The cursor does not belong to this timeline.
     """
-    after = _decode_cursor(cursor) if cursor else None
-    if after and type_ and after.type is not type_:
-        raise _bad_cursor_error()
+    scope = ["timeline", project_id, type_, descending]
+    after = decode_cursor(scope, cursor, _parse_position) if cursor else None
     projects.get(user_id, project_id)
     page, has_more = resource_store.list_page(project_id, type_=type_, after=after, limit=limit, descending=descending)
-    return TimelinePage(page, _encode_cursor(page[-1]) if has_more else None)
+    if not has_more:
+        return TimelinePage(page, None)
+    last = page[-1]
+    return TimelinePage(page, encode_cursor(scope, [sortable(last.timestamp), last.type, last.id]))
 
 
-def _encode_cursor(resource: Resource) -> str:
-    position = json.dumps([sortable(resource.timestamp), resource.type, resource.id])
-    return urlsafe_b64encode(position.encode()).decode().rstrip("=")
-
-
-def _decode_cursor(cursor: str) -> Resource:
-    """Return a resource that has only the cursor's type, id and timestamp."""
-    try:
-        timestamp, type_, resource_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        position = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
-        sortable(position.timestamp)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        raise _bad_cursor_error() from None
+def _parse_position(timestamp: str, type_: str, resource_id: str) -> Resource:
+    """Return a resource that has only the type, id and timestamp of a cursor."""
+    position = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
+    sortable(position.timestamp)
     return position
-
-
-def _bad_cursor_error() -> InvalidInputError:
-    return InvalidInputError(
-        "This cursor does not belong to this timeline. Pass the next_cursor of a page with the same type and order, "
-        "or no cursor.",
-        loc=("query", "cursor"),
-    )

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return the current time in whole milliseconds, the precision that clients see and lists are sorted by."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    """Return the current time in microseconds, the precision in which times are stored and ordered."""
+    return datetime.now(UTC)
 
 
 def in_utc(moment: datetime) -> datetime:
@@ -22,8 +21,8 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Format ``moment`` as RFC 3339 in UTC. Omit a fraction of a second that is zero."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Format ``moment`` as RFC 3339 in UTC to the second, the one form that clients see: ``2026-02-10T09:00:00Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def sortable(moment: datetime) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from projects_api.entities.activity import UNKNOWN, Actor
 from projects_api.entities.ids import ExportId, ProjectId, UserId
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.user import Email
@@ -64,7 +65,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A project as one of its members sees it."""
+    """A project as one of its members sees it.
+
+    Attributes:
+        project: The project.
+        role: The member's role.
+        actor: The member, for the activity. A list of projects does not read the member's name.
+    """
 
     project: Project
     role: Role
+    actor: Actor = UNKNOWN

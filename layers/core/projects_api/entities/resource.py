@@ -1,10 +1,11 @@
 """Resources and their artifacts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from projects_api.entities.activity import Actor
 from projects_api.entities.ids import ProjectId, ResourceId
 
 
@@ -38,6 +39,7 @@ class Resource:
         version: A sort key that orders the events of one resource.
         fields: The other fields of the event's resource, unchanged.
         deleted: Whether the resource is deleted. Its record stays, and no later event restores it.
+        changed_by: The user or service that announced this state. None for a resource that was read from the table.
     """
 
     id: ResourceId
@@ -48,6 +50,7 @@ class Resource:
     fields: dict[str, Any]
     artifact: Artifact | None = None
     deleted: bool = False
+    changed_by: Actor | None = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[ResourceType, ResourceId]:

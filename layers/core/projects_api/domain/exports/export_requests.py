@@ -5,19 +5,21 @@ Callers who request the same revision of a project share one export.
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from projects_api import settings
 from projects_api.domain import projects
+from projects_api.domain.cursors import decode_cursor, encode_cursor
+from projects_api.domain.exports.downloads import record_downloads
 from projects_api.domain.exports.recovery import is_stalled, send_again
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
+from projects_api.entities.activity import Actor
 from projects_api.entities.clock import now
 from projects_api.entities.errors import (
     ExportNotFoundError,
-    InvalidInputError,
     ProjectNotFoundError,
     StorageUnavailableError,
 )
@@ -48,11 +50,12 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class ProjectExport:
-    """An export with its project, and with a download if the archive is ready."""
+    """An export with its project, for one user, and with a download if the archive is ready."""
 
     export: Export
     project: Project
-    download: Download | None
+    actor: Actor
+    download: Download | None = None
 
 
 def start(user_id: UserId, project_id: ProjectId) -> ProjectExport:
@@ -65,13 +68,14 @@ def start(user_id: UserId, project_id: ProjectId) -> ProjectExport:
     """
 
     def attempt() -> ProjectExport:
-        project = projects.get(user_id, project_id, Action.EXPORT).project
-        return _with_download(project, join_or_start(project, Trigger.REQUEST))
+        membership = projects.get(user_id, project_id, Action.EXPORT)
+        export = join_or_start(membership.project, Trigger.REQUEST, membership.actor)
+        return _with_downloads(ProjectExport(export, membership.project, membership.actor))[0]
 
     return retry_on_conflict(attempt)
 
 
-def join_or_start(project: Project, trigger: Trigger) -> Export:
+def join_or_start(project: Project, trigger: Trigger, actor: Actor) -> Export:
     """Return the latest export of the project if the trigger may join it, otherwise start a new one.
 
     Raises:
@@ -93,7 +97,7 @@ def join_or_start(project: Project, trigger: Trigger) -> Export:
         expires_at=archive_expiry(moment),
         stalled_at=moment + sqs.MESSAGE_TIMEOUT,
     )
-    export_store.insert(project, export)
+    export_store.insert(project, export, actor)
     with suppress(StorageUnavailableError):  # the export is stored, and resume_stalled sends the message later
         sqs.send_export(project.id, export.id)
     return export
@@ -149,7 +153,7 @@ def wait(started: ProjectExport) -> ProjectExport:
         if current is None:
             raise ProjectNotFoundError
         export = current
-    return _with_download(started.project, export)
+    return _with_downloads(replace(started, export=export))[0]
 
 
 def read(ready: ProjectExport) -> bytes:
@@ -172,10 +176,10 @@ def get(user_id: UserId, project_id: ProjectId, export_id: ExportId) -> ProjectE
         ExportNotFoundError: The export does not exist, or it has expired.
     """
     membership, export = export_store.get_with_membership(project_id, user_id, export_id)
-    project = require_membership(membership, Action.READ).project
+    membership = require_membership(membership, Action.READ)
     if export is None:
         raise ExportNotFoundError
-    return _with_download(project, export)
+    return _with_downloads(ProjectExport(export, membership.project, membership.actor))[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +203,23 @@ def list_page(user_id: UserId, project_id: ProjectId, *, cursor: str | None, lim
         ProjectNotFoundError: The project does not exist, or the user is not a member of it.
         InvalidInputError: The cursor does not belong to this list.
     """
-    try:
-        after = ExportId(str(UUID(cursor))) if cursor else None
-    except ValueError:
-        raise InvalidInputError(
-            "This cursor does not belong to this list. Pass the next_cursor of a page, or no cursor.",
-            loc=("query", "cursor"),
-        ) from None
-    project = projects.get(user_id, project_id).project
+    scope = ["exports", project_id]
+    after = decode_cursor(scope, cursor, lambda export_id: ExportId(str(UUID(export_id)))) if cursor else None
+    membership = projects.get(user_id, project_id)
     exports, more = export_store.list_page(project_id, after=after, limit=limit)
-    return ExportPage([_with_download(project, export) for export in exports], exports[-1].id if more else None)
+    page = _with_downloads(*(ProjectExport(export, membership.project, membership.actor) for export in exports))
+    return ExportPage(page, encode_cursor(scope, [exports[-1].id]) if more else None)
 
 
-def _with_download(project: Project, export: Export) -> ProjectExport:
-    if export.status is not ExportStatus.READY:
-        return ProjectExport(export, project, None)
+def _with_downloads(*project_exports: ProjectExport) -> list[ProjectExport]:
+    """Return exports of one project, the ready ones with a signed URL, and record who gets the URLs."""
+    ready = [one for one in project_exports if one.export.status is ExportStatus.READY]
+    if ready:
+        record_downloads(ready[0].project.id, ready[0].actor, [one.export for one in ready])
     expires_at = now() + URL_LIFETIME
-    return ProjectExport(export, project, Download(archive_store.signed_url(project, export.id), expires_at))
+    return [
+        replace(one, download=Download(archive_store.signed_url(one.project, one.export.id), expires_at))
+        if one.export.status is ExportStatus.READY
+        else one
+        for one in project_exports
+    ]

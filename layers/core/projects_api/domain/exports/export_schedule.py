@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from projects_api.domain.exports.export_requests import join_or_start
 from projects_api.domain.optimistic_locking import retry_on_conflict
+from projects_api.entities.activity import SCHEDULE
 from projects_api.entities.clock import now
 from projects_api.entities.export import ExportStatus, Trigger
 from projects_api.entities.ids import ProjectId
@@ -21,7 +22,7 @@ def start_scheduled(project_id: ProjectId) -> bool:
         project = project_store.get(project_id)
         if project is None or project.deleted_at:
             return False
-        export = join_or_start(project, Trigger.SCHEDULE)
+        export = join_or_start(project, Trigger.SCHEDULE, SCHEDULE)
         project_store.clear_due(project)
         current = export_store.get(project_id, export.id)
         if current and current.status is ExportStatus.FAILED:  # clear_due removed the mark of finalize_export

@@ -1,16 +1,29 @@
 """Exports in the table: their items, leases and progress."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING, Any
 
+from projects_api.entities.activity import UNKNOWN, ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.clock import now, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress
 from projects_api.entities.ids import ExportId, ProjectId, UserId
 from projects_api.entities.project import Membership, Project
-from projects_api.storage.dynamodb import keys, project_store, table
-from projects_api.storage.dynamodb.item_mapping import PROGRESS, export_from_item, export_to_item
-from projects_api.storage.dynamodb.keys import Item, number, text
+from projects_api.storage.dynamodb import activity_store, keys, project_store, table
+from projects_api.storage.dynamodb.item_mapping import (
+    PROGRESS,
+    actor_from_json,
+    actor_to_json,
+    export_from_item,
+    export_to_item,
+)
+from projects_api.storage.dynamodb.keys import ACTIVE, Item, number, text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 def get(project_id: ProjectId, export_id: ExportId) -> Export | None:
@@ -50,25 +63,44 @@ def list_page(project_id: ProjectId, *, after: ExportId | None, limit: int) -> t
     return exports[:limit], len(exports) > limit
 
 
-def insert(project: Project, export: Export) -> None:
-    """Store a new export and make it the project's latest.
+def insert(project: Project, export: Export, actor: Actor) -> None:
+    """Store a new export and make it the project's latest, with the entry of the activity.
+
+    Args:
+        project: The project as it was read.
+        export: The export.
+        actor: The user who requested the export, or the schedule.
 
     Raises:
         ConditionFailedError: Another export was started since ``project`` was read, or the project is deleted.
     """
     condition, values = (
-        f"{project_store.ACTIVE} AND attribute_not_exists(latest_export_id)",
+        f"{ACTIVE} AND attribute_not_exists(latest_export_id)",
         {":export": text(export.id)},
     )
     if project.latest_export_id:
-        condition = f"{project_store.ACTIVE} AND latest_export_id = :before"
+        condition = f"{ACTIVE} AND latest_export_id = :before"
         values[":before"] = text(project.latest_export_id)
     table.transact(
         table.build_update(
             keys.project(project.id), "SET latest_export_id = :export", condition=condition, values=values
         ),
-        table.build_put(export_to_item(export), condition="attribute_not_exists(PK)"),
+        table.build_put(
+            export_to_item(export) | {"started_by": text(actor_to_json(actor))}, condition="attribute_not_exists(PK)"
+        ),
+        _build_entry(export.project_id, export.id, actor, ActivityAction.EXPORT_STARTED),
     )
+
+
+def _build_entry(
+    project_id: ProjectId,
+    export_id: ExportId,
+    actor: Actor,
+    action: ActivityAction,
+    values: dict[str, Any] | None = None,
+) -> TransactWriteItemTypeDef:
+    object_ = ActivityObject("export", export_id)
+    return activity_store.build_entry(new_entry(project_id, actor, action, object_, after=values))
 
 
 def postpone_recovery(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
@@ -215,7 +247,7 @@ class Lease:
         """
         values = {":size": number(progress.bytes_total), ":expires_at": number(int(expires_at.timestamp()))}
         sets = "size_bytes = :size, expires_at = :expires_at, " + _set_progress(progress, values)
-        self._finish(ExportStatus.READY, sets, finished_at, values)
+        self._finish(ExportStatus.READY, sets, finished_at, values, outcome={"size_bytes": progress.bytes_total})
 
     def mark_failed(self, *, error: str, finished_at: datetime) -> None:
         """Set the status to failed and release the lease.
@@ -227,7 +259,9 @@ class Lease:
         Raises:
             ConditionFailedError: The lease was lost, or the project is deleted.
         """
-        self._finish(ExportStatus.FAILED, "#error = :error", finished_at, {":error": text(error)}, {"#error": "error"})
+        values: Item = {":error": text(error)}
+        names, outcome = {"#error": "error"}, {"error": error}
+        self._finish(ExportStatus.FAILED, "#error = :error", finished_at, values, names, outcome=outcome)
 
     def _finish(
         self,
@@ -236,19 +270,29 @@ class Lease:
         finished_at: datetime,
         values: Item,
         names: dict[str, str] | None = None,
+        *,
+        outcome: dict[str, Any],
     ) -> None:
+        item = table.get_item(keys.export(self.project_id, self.export_id))
+        starter = actor_from_json(item["started_by"]["S"]) if item else UNKNOWN
         self._update(
             f"SET #status = :status, finished_at = :finished_at, {sets} REMOVE lease_holder, lease_until",
             values | {":status": text(status), ":finished_at": text(sortable(finished_at))},
+            _build_entry(self.project_id, self.export_id, starter, _OUTCOMES[status], outcome),
             names={"#status": "status", **(names or {})},
         )
 
     def _update(
-        self, expression: str, values: Item, *, condition: str = "", names: dict[str, str] | None = None
+        self,
+        expression: str,
+        values: Item,
+        *writes: TransactWriteItemTypeDef,
+        condition: str = "",
+        names: dict[str, str] | None = None,
     ) -> None:
         """Update the export on the condition that this worker holds the lease and the project is not deleted."""
         table.transact(
-            table.build_condition_check(keys.project(self.project_id), condition=project_store.ACTIVE),
+            table.build_condition_check(keys.project(self.project_id), condition=ACTIVE),
             table.build_update(
                 keys.export(self.project_id, self.export_id),
                 expression,
@@ -256,7 +300,15 @@ class Lease:
                 names=names,
                 values=values | {":me": text(self.holder)},
             ),
+            *writes,
         )
+
+
+#: The action that the activity shows for each outcome of an export.
+_OUTCOMES = {
+    ExportStatus.READY: ActivityAction.EXPORT_READY,
+    ExportStatus.FAILED: ActivityAction.EXPORT_FAILED,
+}
 
 
 def _set_progress(progress: Progress, values: Item) -> str:

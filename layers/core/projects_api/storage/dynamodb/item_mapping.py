@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from projects_api.entities.activity import ActivityAction, ActivityEntry, ActivityObject, Actor
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
@@ -223,6 +224,45 @@ def announcement_from_item(item: Item) -> Announcement:
         detail=json.loads(item["detail"]["S"]),
         created_at=parse(item["created_at"]["S"]),
     )
+
+
+def activity_to_item(entry: ActivityEntry) -> Item:
+    """Return the item of an entry of the activity."""
+    item = keys.activity(entry.project_id, entry.at, entry.id) | {
+        "id": text(entry.id),
+        "at": text(sortable(entry.at)),
+        "actor": text(actor_to_json(entry.actor)),
+        "action": text(entry.action),
+        "object": text(json.dumps([entry.object.type, entry.object.id, entry.object.name], ensure_ascii=False)),
+    }
+    for name, values in (("before", entry.before), ("after", entry.after)):
+        if values is not None:
+            item[name] = text(json.dumps(values, ensure_ascii=False))
+    return item
+
+
+def activity_from_item(project_id: ProjectId, item: Item) -> ActivityEntry:
+    """Return the entry of an item."""
+    return ActivityEntry(
+        id=item["id"]["S"],
+        at=parse(item["at"]["S"]),
+        project_id=project_id,
+        actor=actor_from_json(item["actor"]["S"]),
+        action=ActivityAction(item["action"]["S"]),
+        object=ActivityObject(*json.loads(item["object"]["S"])),
+        before=json.loads(item["before"]["S"]) if "before" in item else None,
+        after=json.loads(item["after"]["S"]) if "after" in item else None,
+    )
+
+
+def actor_to_json(actor: Actor) -> str:
+    """Return an actor as JSON."""
+    return json.dumps([actor.user_id, actor.name, actor.service], ensure_ascii=False)
+
+
+def actor_from_json(content: str) -> Actor:
+    """Return the actor of a JSON text."""
+    return Actor(*json.loads(content))
 
 
 def user_to_item(user: User) -> Item:

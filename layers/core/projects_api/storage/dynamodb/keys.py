@@ -14,6 +14,8 @@ client always finds the project that it has just created.
 | membership | USER#id | PROJECT#created_at#project_id | | |
 | resource | PROJECT#id | RESOURCE#type#id | RESOURCE#timestamp#type#id | RESOURCE#type#timestamp#id |
 | export | PROJECT#id | EXPORT#id | | |
+| entry of the activity | ACTIVITY#project_id#month | time#id | | |
+| marker of a user's first download | ACTIVITY#project_id#DOWNLOADS | export_id#user_id | | |
 | first result of an Idempotency-Key | USER#id or PROJECT#id | IDEMPOTENCY#sha256 | | |
 | announcement | ANNOUNCEMENT#id | ANNOUNCEMENT | | |
 
@@ -70,6 +72,9 @@ IDEMPOTENCY = "IDEMPOTENCY#"
 
 #: The sort key of a project's own item.
 PROJECT = "PROJECT"
+
+#: The condition that a project's item exists and the project is not deleted.
+ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
 
 
 def text(value: str) -> AttributeValueTypeDef:
@@ -144,6 +149,26 @@ def idempotency(partition: str, digest: str) -> Item:
 def announcement(announcement_id: AnnouncementId) -> Item:
     """Return the key of an announcement. Each has a partition of its own, because none belongs together."""
     return _key(f"ANNOUNCEMENT#{announcement_id}", "ANNOUNCEMENT")
+
+
+def activity_partition(project_id: ProjectId, month: datetime) -> str:
+    """Return the partition key of a project's activity in the month of a time."""
+    return f"ACTIVITY#{project_id}#{month:%Y-%m}"
+
+
+def activity(project_id: ProjectId, at: datetime, entry_id: str) -> Item:
+    """Return the key of an entry of the activity."""
+    return _key(activity_partition(project_id, at), f"{sortable(at)}#{entry_id}")
+
+
+def downloads_partition(project_id: ProjectId) -> str:
+    """Return the partition key of the markers of a project's downloads."""
+    return f"ACTIVITY#{project_id}#DOWNLOADS"
+
+
+def download(project_id: ProjectId, export_id: ExportId, user_id: UserId) -> Item:
+    """Return the key of the marker of a user's first download of an export."""
+    return _key(downloads_partition(project_id), f"{export_id}#{user_id}")
 
 
 def member_time_key(role: Role, created_at: datetime, user_id: UserId) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from projects_api.entities.activity import ActivityEntry
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import sortable
 from projects_api.entities.idempotency import IdempotentRequest
@@ -15,7 +16,7 @@ from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Member, Membership, Project, Role
 from projects_api.entities.user import Email, User
 from projects_api.storage.aws_errors import ConditionFailedError
-from projects_api.storage.dynamodb import announcement_store, idempotency_store, keys, project_store, table
+from projects_api.storage.dynamodb import announcement_store, keys, project_store, table
 from projects_api.storage.dynamodb.item_mapping import (
     member_from_item,
     member_to_item,
@@ -23,8 +24,8 @@ from projects_api.storage.dynamodb.item_mapping import (
     membership_to_item,
     user_from_item,
 )
-from projects_api.storage.dynamodb.keys import number, text
-from projects_api.storage.dynamodb.project_store import ACTIVE, build_content_update, build_project_count_update
+from projects_api.storage.dynamodb.keys import ACTIVE, number, text
+from projects_api.storage.dynamodb.project_store import build_project_count_update, change_content
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -63,35 +64,41 @@ def list_page(project_id: ProjectId, *, limit: int | None, offset: int) -> list[
     return [member_from_item(item) for item in items][offset:]
 
 
-def insert(project: Project, member: Member, *, request: IdempotentRequest | None = None) -> None:
+def insert(project: Project, member: Member, entry: ActivityEntry, *, request: IdempotentRequest | None = None) -> None:
     """Add a member to the project.
 
     Args:
         project: The project.
         member: The new member.
+        entry: The entry of the activity.
         request: The request, if it has an Idempotency-Key.
 
     Raises:
         ConditionFailedError: The user is a member already, or the project is deleted.
         RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
     """
-    idempotency_store.transact(
-        request,
-        member_to_result(member, added=True),
-        build_content_update(project.id, counters={"member_count": 1}),
+    change_content(
+        project,
         table.build_put(member_to_item(project.id, member), condition="attribute_not_exists(PK)"),
         table.build_put(membership_to_item(project, member)),
         build_project_count_update(member.user_id, 1),
+        entries=[entry],
+        counters={"member_count": 1},
+        request=request,
+        result=member_to_result(member, added=True),
     )
 
 
-def change_role(project: Project, member: Member, role: Role, *, request: IdempotentRequest | None = None) -> None:
+def change_role(
+    project: Project, member: Member, role: Role, entry: ActivityEntry, *, request: IdempotentRequest | None = None
+) -> None:
     """Change the role of ``member`` to ``role``.
 
     Args:
         project: The project.
         member: The member as they were read.
         role: The new role.
+        entry: The entry of the activity.
         request: The request, if it has an Idempotency-Key.
 
     Raises:
@@ -99,10 +106,8 @@ def change_role(project: Project, member: Member, role: Role, *, request: Idempo
         RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
     """
     placeholders = {"names": {"#role": "role"}, "values": {":role": text(role), ":before": text(member.role)}}
-    idempotency_store.transact(
-        request,
-        member_to_result(replace(member, role=role), added=False),
-        build_content_update(project.id),
+    change_content(
+        project,
         *(
             table.build_update(key, "SET #role = :role", condition="#role = :before", **placeholders)
             for key in (
@@ -110,16 +115,19 @@ def change_role(project: Project, member: Member, role: Role, *, request: Idempo
                 keys.membership(member.user_id, project.created_at, project.id),
             )
         ),
+        entries=[entry],
+        request=request,
+        result=member_to_result(replace(member, role=role), added=False),
     )
 
 
-def remove(project: Project, user_id: UserId) -> None:
+def remove(project: Project, user_id: UserId, entry: ActivityEntry) -> None:
     """Remove a member from the project.
 
     Raises:
         ConditionFailedError: The user is not a member, or the project is deleted.
     """
-    table.transact(build_content_update(project.id, counters={"member_count": -1}), *_build_removal(project, user_id))
+    change_content(project, *_build_removal(project, user_id), entries=[entry], counters={"member_count": -1})
 
 
 def remove_batch(project: Project) -> bool:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+from projects_api.entities.activity import ActivityEntry, Actor
 from projects_api.entities.announcement import Announcement
-from projects_api.entities.clock import now, sortable
+from projects_api.entities.clock import now, parse, sortable
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Caller, Member, Membership, Project, Role
-from projects_api.storage.dynamodb import announcement_store, idempotency_store, keys, table
+from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.dynamodb import activity_store, announcement_store, idempotency_store, keys, table
 from projects_api.storage.dynamodb.item_mapping import (
     member_to_item,
     membership_to_item,
     project_from_item,
     project_to_item,
 )
-from projects_api.storage.dynamodb.keys import Item, number, text
+from projects_api.storage.dynamodb.keys import ACTIVE, Item, number, text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
-#: Condition: the project exists and is not deleted.
-ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
 
 
 def get_membership(
@@ -48,7 +47,8 @@ def get_membership(
     other_items = [item_at(key) for key in other_keys]
     if project is None or member is None or "deleted_at" in project:
         return None, other_items
-    return Membership(project_from_item(project), Role(member["role"]["S"])), other_items
+    actor = Actor(user_id, member["name"]["S"])
+    return Membership(project_from_item(project), Role(member["role"]["S"]), actor), other_items
 
 
 def get(project_id: ProjectId) -> Project | None:
@@ -57,13 +57,21 @@ def get(project_id: ProjectId) -> Project | None:
     return project_from_item(item) if item else None
 
 
-def insert(project: Project, owner: Caller, announcement: Announcement, *, request: IdempotentRequest | None) -> None:
+def insert(
+    project: Project,
+    owner: Caller,
+    announcement: Announcement,
+    entry: ActivityEntry,
+    *,
+    request: IdempotentRequest | None,
+) -> None:
     """Store a new project with its owner.
 
     Args:
         project: The project.
         owner: The project's owner.
         announcement: The announcement of the new project, stored in the same transaction.
+        entry: The entry of the activity.
         request: The request, if it has an Idempotency-Key.
 
     Raises:
@@ -85,6 +93,7 @@ def insert(project: Project, owner: Caller, announcement: Announcement, *, reque
         table.build_put(membership_to_item(project, member)),
         build_project_count_update(owner.user_id, 1),
         announcement_store.build_put(announcement),
+        activity_store.build_entry(entry),
     )
 
 
@@ -98,34 +107,75 @@ def build_project_count_update(user_id: UserId, difference: int) -> TransactWrit
     )
 
 
-def build_content_update(project_id: ProjectId, *, counters: dict[str, int] | None = None) -> TransactWriteItemTypeDef:
-    """Return the transaction write that every change of a project's content includes.
+def change_content(
+    project: Project,
+    *writes: TransactWriteItemTypeDef,
+    entries: Iterable[ActivityEntry],
+    counters: Mapping[str, int] | None = None,
+    sets: Item | None = None,
+    condition: str = "",
+    condition_values: Item | None = None,
+    request: IdempotentRequest | None = None,
+    result: dict[str, Any] | None = None,
+) -> Project:
+    """Change a project's content in one transaction with its revision, its ``updated_at`` and its activity.
 
-    The write increments the revision, so an export of an earlier revision is out of date, and makes the project due for
-    the export schedule.
+    Every change of the content uses this function. It increments the revision, so an export of an earlier revision is
+    out of date, makes the project due for the export schedule, and moves ``updated_at`` forward. The clocks of two
+    functions differ, so the new time is later than the stored one in any case.
 
     Args:
-        project_id: The project.
-        counters: By attribute, the difference to add.
+        project: The project as it was read.
+        *writes: The other writes of the transaction.
+        entries: The entries of the activity, which get the time of the change.
+        counters: By attribute of the project's item, the difference to add.
+        sets: By attribute of the project's item, the new value.
+        condition: Another condition on the project's item, with the placeholders of ``sets`` and ``condition_values``.
+        condition_values: The values of the placeholders of ``condition``.
+        request: The request, if it has an Idempotency-Key.
+        result: The result of the request, for ``idempotency_store``.
+
+    Returns:
+        The project with its new revision and ``updated_at``.
+
+    Raises:
+        ConditionFailedError: The project is deleted or does not meet ``condition`` (the first write), or the condition
+            of another write did not hold.
+        RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
     """
-    key, expression, condition, names, values = _content_update(project_id, counters=counters)
-    return table.build_update(key, expression, condition=condition, names=names, values=values)
-
-
-def _content_update(
-    project_id: ProjectId, *, counters: dict[str, int] | None = None, sets: str = "", values: Item | None = None
-) -> tuple[Item, str, str, dict[str, str], Item]:
-    """Return key, expression, condition, names and values of the update that every change of the content includes."""
+    entries = list(entries)
     differences = {name: difference for name, difference in (counters or {}).items() if difference}
-    expression = _SET_DUE + sets
+    expression = f"{_SET_DUE}, updated_at = :now" + "".join(f", #{name} = :{name}" for name in sets or {})
     expression += " ADD revision :one" + "".join(f", {name} :{name}" for name in differences)
-    all_values: Item = {
-        **_due_values(project_id),
+    values: Item = {
+        **_due_values(project.id),
         ":one": number(1),
         **{f":{name}": number(difference) for name, difference in differences.items()},
-        **(values or {}),
+        **{f":{name}": value for name, value in (sets or {}).items()},
+        **(condition_values or {}),
     }
-    return keys.project(project_id), expression, ACTIVE, {}, all_values
+    stored = project.updated_at
+    while True:
+        moment = max(now(), stored + timedelta(microseconds=1))
+        update = table.build_update(
+            keys.project(project.id),
+            expression,
+            condition=f"{ACTIVE} AND updated_at < :now" + (f" AND {condition}" if condition else ""),
+            names={f"#{name}": name for name in sets or {}},
+            values=values | {":now": text(sortable(moment))},
+        )
+        activity = [activity_store.build_entry(replace(entry, at=moment)) for entry in entries]
+        try:
+            idempotency_store.transact(request, result or {}, update, *writes, *activity)
+        except ConditionFailedError as error:
+            item = error.items[0]
+            if any(error.failed[1:]) or "updated_at" not in item or "deleted_at" in item:
+                raise
+            stored = parse(item["updated_at"]["S"])
+            if stored < moment:
+                raise
+        else:
+            return replace(project, revision=project.revision + 1, updated_at=moment)
 
 
 #: Makes a project due for the export schedule. A project that is due already keeps its ``due_at``.
@@ -162,37 +212,29 @@ def clear_due(project: Project) -> None:
 
 
 def rename(
-    project: Project, announcement: Announcement, *, name: str, description: str | None, updated_at: datetime
+    project: Project, announcement: Announcement, entry: ActivityEntry, *, name: str, description: str
 ) -> Project:
-    """Change a project's name and, unless ``description`` is None, its description. Return the changed project.
+    """Change a project's name and description, and return the changed project.
 
     Args:
         project: The project as it was read.
         announcement: The announcement of the change, stored in the same transaction.
+        entry: The entry of the activity.
         name: The new name.
-        description: The new description, or None to keep the description.
-        updated_at: The time of the change.
+        description: The new description.
 
     Raises:
-        ConditionFailedError: The project does not exist or is deleted.
+        ConditionFailedError: The project's name or description has changed since it was read, or it is deleted.
     """
-    sets = ", #name = :name, updated_at = :updated_at"
-    new_values = {":name": text(name), ":updated_at": text(sortable(updated_at))}
-    if description is not None:
-        sets += ", description = :description"
-        new_values[":description"] = text(description)
-    key, expression, condition, names, values = _content_update(project.id, sets=sets, values=new_values)
-    table.transact(
-        table.build_update(key, expression, condition=condition, names=names | {"#name": "name"}, values=values),
-        announcement_store.build_put(announcement),
-    )
-    return replace(
+    changed = change_content(
         project,
-        name=name,
-        description=project.description if description is None else description,
-        updated_at=updated_at,
-        revision=project.revision + 1,
+        announcement_store.build_put(announcement),
+        entries=[entry],
+        sets={"name": text(name), "description": text(description)},
+        condition="#name = :old_name AND #description = :old_description",
+        condition_values={":old_name": text(project.name), ":old_description": text(project.description)},
     )
+    return replace(changed, name=name, description=description)
 
 
 def list_page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> tuple[list[Membership], int]:

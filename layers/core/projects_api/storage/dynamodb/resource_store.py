@@ -6,12 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from projects_api.entities.activity import ActivityEntry
 from projects_api.entities.ids import ProjectId, ResourceId
+from projects_api.entities.project import Project
 from projects_api.entities.resource import Resource, ResourceType
 from projects_api.storage.dynamodb import keys, table
-from projects_api.storage.dynamodb.item_mapping import count_attribute, resource_from_item, resource_to_item
+from projects_api.storage.dynamodb.item_mapping import (
+    count_attribute,
+    project_from_item,
+    resource_from_item,
+    resource_to_item,
+)
 from projects_api.storage.dynamodb.keys import Item, text
-from projects_api.storage.dynamodb.project_store import build_content_update
+from projects_api.storage.dynamodb.project_store import change_content
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -20,35 +27,48 @@ type ResourceKey = tuple[ResourceType, ResourceId]
 
 
 #: Maximum number of resources to record in one transaction. A transaction may have 100 items and 4 MB
-#: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), and a resource up to 108 KB.
-RESOURCES_PER_TRANSACTION = 35
+#: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). A resource takes up to 108 KB,
+#: and its entry of the activity up to 10 KB.
+RESOURCES_PER_TRANSACTION = 32
 
 
-def get_many(project_id: ProjectId, resource_keys: Iterable[ResourceKey]) -> dict[ResourceKey, Resource]:
-    """Return the resources with these keys, including deleted ones. The result has no entry for a missing resource."""
-    items = table.get_items([keys.resource(project_id, *key) for key in resource_keys])
-    return {resource.key: resource for resource in map(resource_from_item, items.values())}
+def get_many(
+    project_id: ProjectId, resource_keys: Iterable[ResourceKey]
+) -> tuple[Project | None, dict[ResourceKey, Resource]]:
+    """Return the project and the resources with these keys, in one read.
+
+    Returns:
+        The project, also if it is deleted, or None if it does not exist. Then the resources, including deleted ones,
+        without an entry for a missing resource.
+    """
+    project_key = keys.project(project_id)
+    items = table.get_items([project_key, *(keys.resource(project_id, *key) for key in resource_keys)])
+    project = items.pop((project_key["PK"]["S"], project_key["SK"]["S"]), None)
+    resources = {resource.key: resource for resource in map(resource_from_item, items.values())}
+    return project_from_item(project) if project else None, resources
 
 
-def record(project_id: ProjectId, changes: Sequence[tuple[Resource | None, Resource]]) -> None:
+def record(
+    project: Project, changes: Sequence[tuple[Resource | None, Resource]], entries: Iterable[ActivityEntry]
+) -> None:
     """Store changed resources and update the project's counts, in one transaction.
 
     Args:
-        project_id: The project.
+        project: The project.
         changes: For each resource, its state when it was read, or None for a new one, and its new state. At most
             ``RESOURCES_PER_TRANSACTION``.
+        entries: The entries of the activity, one for each change.
 
     Raises:
-        ConditionFailedError: A resource has changed since it was read, or the project is deleted (the first write).
+        ConditionFailedError: A resource has changed since it was read, or the project is deleted.
         ProjectFullError: The project's partition has reached its size limit.
         TooLargeError: A resource is too large, or all of them are together.
     """
     counters: Counter[str] = Counter()
     for before, after in changes:
         counters[count_attribute(after.type)] += (not after.deleted) - (before is not None and not before.deleted)
-    table.transact(
-        build_content_update(project_id, counters=counters), *(_build_put(project_id, *change) for change in changes)
-    )
+    puts = [_build_put(project.id, *change) for change in changes]
+    change_content(project, *puts, entries=entries, counters=counters)
 
 
 def _build_put(project_id: ProjectId, before: Resource | None, after: Resource) -> TransactWriteItemTypeDef:

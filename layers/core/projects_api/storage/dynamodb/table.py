@@ -97,7 +97,7 @@ def query_page(
 
     Args:
         pk: The partition key.
-        begins_with: The prefix of the sort keys.
+        begins_with: The prefix of the sort keys. Empty for the whole partition.
         index: What to sort by.
         after: The keys of the item to start after.
         limit: Maximum number of items to return.
@@ -121,7 +121,7 @@ def query_all(
 
     Args:
         pk: The partition key.
-        begins_with: The prefix of the sort keys.
+        begins_with: The prefix of the sort keys. Empty for the whole partition.
         index: What to sort by.
         after: The keys of the item to start after.
         limit: Maximum number of items to yield.
@@ -145,12 +145,16 @@ def _query(
     """Return the items of one Query call, and whether the call stopped before the end of the results."""
     request: QueryInputTypeDef = {
         "TableName": settings.table(),
-        "KeyConditionExpression": "#pk = :pk AND begins_with(#sk, :prefix)",
-        "ExpressionAttributeNames": {"#pk": "PK", "#sk": index.sort_key},
-        "ExpressionAttributeValues": {":pk": text(pk), ":prefix": text(begins_with)},
+        "KeyConditionExpression": "#pk = :pk",
+        "ExpressionAttributeNames": {"#pk": "PK"},
+        "ExpressionAttributeValues": {":pk": text(pk)},
         "ConsistentRead": True,
         "ScanIndexForward": not descending,
     }
+    if begins_with:
+        request["KeyConditionExpression"] = "#pk = :pk AND begins_with(#sk, :prefix)"
+        request["ExpressionAttributeNames"] = {"#pk": "PK", "#sk": index.sort_key}
+        request["ExpressionAttributeValues"] = {":pk": text(pk), ":prefix": text(begins_with)}
     if index.name:
         request["IndexName"] = index.name
     if after:
