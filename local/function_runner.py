@@ -156,7 +156,7 @@ class ExecutionEnvironment:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is running."""
+        """Return whether the process is running."""
         return self._process.is_alive()
 
     def kill(self) -> None:

@@ -59,5 +59,5 @@ class Export:
 
     @property
     def finalized(self) -> bool:
-        """Whether the export is finished and its outcome is published on the event bus."""
+        """Return whether the export is finished and its outcome is published on the event bus."""
         return self.stalled_at is None
