@@ -25,6 +25,7 @@ TAGS = [
     Tag(name="Timeline", description="The resources of a project, by time."),
     Tag(name="Activity", description="The audit trail of a project."),
     Tag(name="Exports", description="Archives of a project as ZIP files."),
+    Tag(name="Caller", description="The user and the API key of the request."),
     Tag(name="Documentation", description="This document. It requires no API key."),
 ]
 KEY = HTTPBearer(description="An API key that an operator issued: `prj_…`.", bearerFormat="prj_<id>_<secret>")

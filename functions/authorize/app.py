@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
 from projects_api.domain import users
+from projects_api.entities.clock import sortable
 from projects_api.storage.deadline import deadline
 from projects_api.telemetry import Metric
 
@@ -32,5 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             "name": key.name,
             "key_id": key.id,
             "scopes": " ".join(sorted(key.scopes)),
+            "key_created_at": sortable(key.created_at),
+            "key_expires_at": sortable(key.expires_at) if key.expires_at else "",
         },
     }

@@ -26,7 +26,15 @@ FUNCTIONS = [
 ID = "0a0b0c0d-0000-4000-8000-000000000000"
 
 #: The functions that put events on the bus.
-ANNOUNCERS = {"AssembleExport", "CreateProject", "DeleteProject", "ResumeStalled", "UpdateProject"}
+ANNOUNCERS = {
+    "TransferOwnership",
+    "TransferProject",
+    "AssembleExport",
+    "CreateProject",
+    "DeleteProject",
+    "ResumeStalled",
+    "UpdateProject",
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +143,7 @@ def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]
             if function != worker:
                 for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage"):
                     yield function, IamRequest(action, queue)
-        if function not in {"Authorize", "CreateApiKey", "RevokeApiKey"}:
+        if function not in {"Authorize", "CreateApiKey", "RevokeApiKey", "ListApiKeys", "DeactivateUser"}:
             for action in (*reads, "PutItem", "UpdateItem", "DeleteItem"):
                 yield function, dynamodb_request(action, table, [key])
         if function != "AssembleExport":

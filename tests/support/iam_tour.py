@@ -37,6 +37,7 @@ def use_all_permissions(app: InProcessApp) -> None:
     key = app.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"]})
     app.invoke("RevokeApiKey", {"key_id": key["key_id"]})
     app.invoke("RegisterUser", {"email": alice.email, "name": "Again"})
+    _transfer_projects(app)
     _use_lambda_service_permissions(app)
     app.take_dead_letters()
 
@@ -166,3 +167,18 @@ def _use_lambda_service_permissions(app: InProcessApp) -> None:
     for source in app.stack.event_sources:
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
             assert app.permissions.permits(source.function, IamRequest(action, queue_arn(source.queue_url)))
+
+
+def _transfer_projects(app: InProcessApp) -> None:
+    owner, member, other = (app.create_user(nick) for nick in ("owner", "member", "other"))
+    project_id = owner.create("Transferred")
+    path = f"/api/projects/{project_id}"
+    owner.post(f"{path}/members", {"email": member.email})
+    assert owner.put(f"{path}/owner", {"email": member.email}).status == 200
+    assert owner.get("/api/me").status == 200
+    for email in (owner.email, other.email):
+        app.invoke("TransferProject", {"project_id": project_id, "email": email})
+    app.invoke("ListUsers", {})
+    app.invoke("ListApiKeys", {"email": other.email})
+    app.invoke("DeactivateUser", {"email": other.email})
+    app.invoke("TransferProject", {"project_id": project_id, "email": owner.email})

@@ -24,26 +24,39 @@ def find_broken_invariants(items: Iterable[Item]) -> list[str]:
     partitions: dict[str, Partition] = defaultdict(dict)
     for item in items:
         partitions[item["PK"]["S"]][item["SK"]["S"]] = item
-    problems = []
+    problems: list[str] = []
     for pk, partition in partitions.items():
-        kind, _, id_ = pk.partition("#")
-        match kind:
-            case "PROJECT":
-                problems += [f"project {id_}: {problem}" for problem in _check_project(id_, partition, partitions)]
-            case "USER":
-                problems += [f"user {id_}: {problem}" for problem in _check_user(id_, partition, partitions)]
-            case "EMAIL" | "APIKEY":
-                if f"USER#{_get_user_id(kind, partition)}" not in partitions:
-                    problems.append(f"{pk}: its user does not exist")
-            case "ANNOUNCEMENT":
-                if partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
-                    problems.append(f"{pk}: nobody will send it")
-            case "ACTIVITY":
-                if keys.PROJECT not in partitions.get(f"PROJECT#{id_.partition('#')[0]}", {}):
-                    problems.append(f"{pk}: its project does not exist")
-            case _:
-                problems.append(f"{pk}: unknown kind of partition")
+        problems += _check_partition(pk, partition, partitions)
     return problems
+
+
+def _check_partition(pk: str, partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
+    kind, _, id_ = pk.partition("#")
+    match kind:
+        case "PROJECT":
+            yield from (f"project {id_}: {problem}" for problem in _check_project(id_, partition, partitions))
+        case "USER":
+            yield from (f"user {id_}: {problem}" for problem in _check_user(id_, partition, partitions))
+        case "EMAIL" | "APIKEY":
+            user = partitions.get(f"USER#{_get_user_id(kind, partition)}")
+            if user is None or (kind == "APIKEY" and pk not in user):
+                yield f"{pk}: its user does not exist, or does not list it"
+        case "USERS":
+            yield from _check_list_of_users(partition, partitions)
+        case "ANNOUNCEMENT":
+            if partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
+                yield f"{pk}: nobody will send it"
+        case "ACTIVITY":
+            if keys.PROJECT not in partitions.get(f"PROJECT#{id_.partition('#')[0]}", {}):
+                yield f"{pk}: its project does not exist"
+        case _:
+            yield f"{pk}: unknown kind of partition"
+
+
+def _check_list_of_users(partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
+    difference = partition.keys() ^ {pk for pk in partitions if pk.startswith("USER#")}
+    if difference:
+        yield f"the list of all users differs from the users: {difference}"
 
 
 def _get_user_id(kind: str, partition: Partition) -> str:

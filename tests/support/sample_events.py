@@ -30,6 +30,7 @@ PEOPLE = {"alice": _build_id("a11ce"), "bob": _build_id("b0b"), "carol": _build_
 FRAUD = _build_id("f4a0d")  # Bob is its editor, Carol its viewer; it has a ready export; no event changes it
 CHURN = _build_id("c4094")  # has the same members; events change it
 TEAM = _build_id("7ea0")  # has the same members; events remove them
+HANDED = _id("4a4d")  # with the same members; events transfer it
 ARCHIVED = _build_id("a4c41e")  # has a pending export
 RETIRED = _build_id("4e71")  # an event deletes it
 DELETED = _build_id("de1e7ed")  # deleted, but not purged yet
@@ -123,11 +124,11 @@ def create_sample_data(app: InProcessApp) -> None:
             app.invoke("RegisterUser", {"email": f"{nick}@example.com", "name": f"{nick.title()} {name}"})
         _issue_keys(app)
         for project_id, name in ((FRAUD, "Card fraud"), (CHURN, "Churn"), (TEAM, "Team"), (ARCHIVED, "Storage"),
-                                 (RETIRED, "Retired"), (DELETED, "Deleted")):  # fmt: skip
+                                 (RETIRED, "Retired"), (HANDED, "Handed over"), (DELETED, "Deleted")):  # fmt: skip
             set_next_id(project_id)
             _send_request(app, "CreateProject", "POST", "/api/projects", {"name": name})
             path = f"/api/projects/{project_id}"
-            if project_id in {FRAUD, CHURN, TEAM}:
+            if project_id in {FRAUD, CHURN, TEAM, HANDED}:
                 for member in ({"email": "bob@example.com"}, {"email": "carol@example.com", "role": "viewer"}):
                     _send_request(app, "AddMember", "POST", f"{path}/members", member, project_id=project_id)
             if project_id == FRAUD:

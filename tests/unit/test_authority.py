@@ -34,6 +34,10 @@ DELETE /projects/P/members/MEMBER 200   403   403    403    404      | 401  403 
 DELETE /projects/P/members/SELF   409   200   200    200    404      | 401  403   403     403     | 403   409    409
 DELETE /projects/P/members/OWNER  409   403   403    403    404      | 401  403   403     403     | 403   409    409
 DELETE /projects/P/members/NOBODY 404   403   403    403    404      | 401  403   403     403     | 403   404    404
+PUT    /projects/P/owner MEMBER   200   403   403    403    404      | 401  403   403     403     | 403   200    200
+PUT    /projects/P/owner NOBODY   404   403   403    403    404      | 401  403   403     403     | 403   404    404
+PUT    /projects/P/owner SAME     200   403   403    403    404      | 401  403   403     403     | 403   200    200
+GET    /me                        200   200   200    200    200      | 401  403   403     403     | 200   403    200
 GET    /projects/P/timeline       200   200   200    200    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/activity       200   200   403    403    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/export         200   200   200    200    404      | 401  403   403     403     | 200   403    200
@@ -78,6 +82,9 @@ class Scenario:
             "usurp": {"email": caller.email, "role": "owner"},
             "demote": {"email": self.callers["owner"].email, "role": "viewer"},
             "nobody": {"email": "nobody@example.com"},
+            "MEMBER": {"email": self.member.email},
+            "NOBODY": {"email": self.newcomer.email},
+            "SAME": {"email": self.callers["owner"].email},
         }
         body = bodies.get(rest[0]) or ({"name": "Another"} if method in {"PUT", "POST"} else None)
         return method, f"/api{path}", body

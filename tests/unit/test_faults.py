@@ -131,6 +131,33 @@ def remove_member(scene: Scene) -> Action:
     return lambda: scene.alice.delete(f"{scene.url}/members/{scene.bob.user_id}")
 
 
+def transfer_ownership(scene: Scene) -> Action:
+    return lambda: scene.alice.put(f"{scene.url}/owner", {"email": scene.bob.email})
+
+
+def transfer_project(scene: Scene) -> Action:
+    event = {"project_id": scene.project_id, "email": scene.carol.email}
+    return lambda: scene.app.invoke("TransferProject", event)
+
+
+def transfer_project_of_deactivated_owner(scene: Scene) -> Action:
+    scene.app.invoke("DeactivateUser", {"email": scene.alice.email})
+    return transfer_project(scene)
+
+
+def list_users(scene: Scene) -> Action:
+    return lambda: scene.app.invoke("ListUsers", {})
+
+
+def list_api_keys(scene: Scene) -> Action:
+    return lambda: scene.app.invoke("ListApiKeys", {"email": scene.alice.email})
+
+
+def deactivate_user(scene: Scene) -> Action:
+    scene.app.invoke("CreateApiKey", {"email": scene.alice.email, "scopes": ["read"]})
+    return lambda: scene.app.invoke("DeactivateUser", {"email": scene.alice.email})
+
+
 def get_activity(scene: Scene) -> Action:
     return lambda: scene.alice.get(f"{scene.url}/activity")
 
@@ -259,6 +286,7 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("AddMember", add_member, 200),
     ("AddMember", change_role, 200),
     ("RemoveMember", remove_member, 404),
+    ("TransferOwnership", transfer_ownership, 200),
     ("GetTimeline", get_timeline, 200),
     ("GetActivity", get_activity, 200),
     ("GetArchive", get_archive, 200),
@@ -275,6 +303,11 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("ResumeStalled", resume_stalled, 0),
     ("RegisterUser", register_user, 0),
     ("CreateApiKey", create_api_key, 0),
+    ("ListUsers", list_users, 0),
+    ("ListApiKeys", list_api_keys, 0),
+    ("DeactivateUser", deactivate_user, 0),
+    ("TransferProject", transfer_project, 0),
+    ("TransferProject", transfer_project_of_deactivated_owner, 0),
     ("RevokeApiKey", revoke_api_key, 0),
 ]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain import members, projects, purge, resources, users
+from projects_api.domain import members, ownership, projects, purge, resources, users
 from projects_api.domain.exports import export_requests
 from projects_api.domain.resources import Change, resource_from_event
-from projects_api.entities.errors import ProjectNotFoundError, ProjectsError
+from projects_api.entities.errors import NotAllowedError, ProjectNotFoundError, ProjectsError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller, Role
@@ -78,6 +78,9 @@ class Scene:
     def remove(self, caller: str, member: str) -> None:
         members.remove(self.people[caller].user_id, self.project_id, self.people[member].user_id)
 
+    def transfer(self, nick: str) -> None:
+        ownership.transfer(self.people["alice"].user_id, self.project_id, email=self.people[nick].email)
+
     def record(self, change: Change, second: int, type_: ResourceType = ResourceType.DATASET) -> None:
         event = resource_from_event(
             id=ResourceId("r"),
@@ -116,8 +119,9 @@ class Scene:
     def tear_down(self) -> None:
         """Delete and purge the projects."""
         for project_id in set(self.project_ids):
-            with suppress(ProjectNotFoundError):
-                projects.delete(self.people["alice"].user_id, project_id)
+            for owner in self.people.values():
+                with suppress(ProjectNotFoundError, NotAllowedError):
+                    projects.delete(owner.user_id, project_id)
             purge.purge_project(project_id, should_continue=lambda: True)
 
 
@@ -133,6 +137,10 @@ OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "add carol": lambda scene: scene.add("carol", Role.VIEWER),
     "change bob": lambda scene: scene.add("bob", Role.ADMIN),
     "remove bob": lambda scene: scene.remove("alice", "bob"),
+    "transfer to bob": lambda scene: scene.transfer("bob"),
+    "transfer to carol": lambda scene: ownership.transfer_by_operator(
+        scene.project_id, email=scene.people["carol"].email
+    ),
     "bob leaves": lambda scene: scene.remove("bob", "bob"),
     "record a model": lambda scene: scene.record(Change.CREATED, 20, ResourceType.MODEL),
     "update the dataset": lambda scene: scene.record(Change.UPDATED, 20),
@@ -189,6 +197,14 @@ CONFLICTING_PAIRS = [
     ("add carol", "delete"),
     ("change bob", "remove bob"),
     ("remove bob", "bob leaves"),
+    ("transfer to bob", "remove bob"),
+    ("transfer to bob", "bob leaves"),
+    ("transfer to bob", "change bob"),
+    ("transfer to bob", "delete"),
+    ("transfer to bob", "transfer to bob"),
+    ("transfer to bob", "transfer to carol"),
+    ("transfer to carol", "add carol"),
+    ("transfer to carol", "delete"),
     ("create", "create"),
     ("record a model", "delete"),
     ("record a model", "record a model"),

@@ -66,6 +66,17 @@ class Api(APIGatewayHttpResolver):
         """The scopes of the request's API key."""
         return frozenset(Scope(scope) for scope in self._authorizer_context()["scopes"].split())
 
+    @property
+    def key(self) -> dict[str, Any]:
+        """The request's API key, as ``GET /api/me`` shows it."""
+        context = self._authorizer_context()
+        return {
+            "id": context["key_id"],
+            "scopes": context["scopes"].split(),
+            "created_at": context["key_created_at"],
+            "expires_at": context["key_expires_at"] or None,
+        }
+
     def idempotent_request(
         self, key: str | None, body: BaseModel, *, project_id: ProjectId | None = None
     ) -> IdempotentRequest | None:

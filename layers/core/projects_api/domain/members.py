@@ -69,7 +69,7 @@ def add(
         membership, user = member_store.get_user_with_membership(project_id, user_id, address)
         caller = require_membership(membership, Action.MANAGE_MEMBERS)
         project = caller.project
-        if user is None:
+        if user is None or user.deactivated_at:
             raise UserNotFoundError
         if user.id == project.owner_id:
             raise OwnerRoleError

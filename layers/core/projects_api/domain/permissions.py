@@ -25,6 +25,7 @@ class Action(Enum):
     EXPORT = ("export the project", Role.VIEWER)
     UPDATE = ("change the project", Role.EDITOR)
     READ_ACTIVITY = ("read the activity", Role.ADMIN)
+    TRANSFER = ("transfer the ownership", Role.OWNER)
     MANAGE_MEMBERS = ("add, change or remove members", Role.OWNER)
     DELETE = ("delete the project", Role.OWNER)
 

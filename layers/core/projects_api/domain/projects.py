@@ -12,12 +12,13 @@ from projects_api.domain.permissions import Action, require_membership
 from projects_api.entities.activity import ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, parse
-from projects_api.entities.errors import StorageUnavailableError
+from projects_api.entities.errors import NotAllowedError, StorageUnavailableError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId, new_id
 from projects_api.entities.project import Caller, Membership, Project
 from projects_api.entities.resource import ResourceType
 from projects_api.storage import sqs
+from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import member_store, project_store
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError, claim_name
 
@@ -113,6 +114,7 @@ def create(owner: Caller, *, name: str, description: str, request: IdempotentReq
 
     Raises:
         InvalidInputError: An earlier request with the same Idempotency-Key had another body.
+        NotAllowedError: The caller is deactivated.
     """
     moment = now()
     project = Project(
@@ -134,6 +136,8 @@ def create(owner: Caller, *, name: str, description: str, request: IdempotentReq
     announcement = announce_project(PROJECT_CREATED, project.id, name=name, user_id=owner.user_id, occurred_at=moment)
     try:
         project_store.insert(project, owner, announcement, replace(entry, at=moment), request=request)
+    except ConditionFailedError:
+        raise NotAllowedError("Your user is deactivated. Ask an operator.") from None
     except RepeatedRequestError as repeat:
         created_at = parse(repeat.result["created_at"])
         return Project(

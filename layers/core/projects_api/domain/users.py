@@ -3,15 +3,23 @@
 import hmac
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from uuid import UUID
 
+from aws_lambda_powertools import Logger
+
+from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.entities.clock import now
-from projects_api.entities.errors import ApiKeyNotFoundError, InvalidInputError, UserNotFoundError, redact
+from projects_api.entities.errors import ApiKeyNotFoundError, ConflictError, InvalidInputError, UserNotFoundError
 from projects_api.entities.ids import UserId, new_id
+from projects_api.entities.text import is_blank, to_nfc
 from projects_api.entities.user import ApiKey, Email, Scope, User
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import user_store
+
+logger = Logger(child=True)
 
 #: Maximum length of an email address, in characters (RFC 5321, section 4.5.3.1.3, minus the angle brackets).
 MAX_EMAIL_LENGTH = 254
@@ -25,16 +33,18 @@ _API_KEY = re.compile(r"prj_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
 def normalize_email(address: str) -> Email:
-    """Return ``address`` in the form in which emails are compared: without surrounding space, in lower case.
+    """Return ``address`` in the form in which emails are compared: trimmed, in NFC and lower case.
+
+    A final sigma counts as a sigma. There is no further folding, because it would merge different people's addresses.
 
     Raises:
-        InvalidInputError: ``address`` is not an email address.
+        InvalidInputError: ``address`` is not an email address. The message does not contain it, because Lambda logs
+            the errors of operator functions.
     """
-    email = address.strip().lower()
+    email = to_nfc(to_nfc(address.strip(), MAX_EMAIL_LENGTH).lower().replace("ς", "σ"), MAX_EMAIL_LENGTH)
     if len(email) > MAX_EMAIL_LENGTH or not _EMAIL.fullmatch(email):
         raise InvalidInputError(
-            f"{redact(address)} is not an email address: "
-            f"give it as name@domain, in at most {MAX_EMAIL_LENGTH} characters.",
+            f"This is not an email address: send it as name@domain, in at most {MAX_EMAIL_LENGTH} characters.",
             loc=("body", "email"),
         )
     return Email(email)
@@ -46,10 +56,52 @@ def register(email: str, name: str) -> User:
     Raises:
         InvalidInputError: The name is blank or too long, or the email is not an email address.
     """
-    name = name.strip()
-    if not 0 < len(name) <= MAX_NAME_LENGTH:
+    name = to_nfc(name.strip(), MAX_NAME_LENGTH)
+    if len(name) > MAX_NAME_LENGTH or is_blank(name):
         raise InvalidInputError(f"Give a name of 1 to {MAX_NAME_LENGTH} characters.", loc=("body", "name"))
     return user_store.insert(User(UserId(new_id()), normalize_email(email), name, now()))
+
+
+def get_by_email(email: str) -> User:
+    """Return the user who is registered with ``email``, also if they are deactivated.
+
+    Raises:
+        UserNotFoundError: No user is registered with ``email``.
+        InvalidInputError: ``email`` is not an email address.
+    """
+    user = user_store.get_by_email(normalize_email(email))
+    if user is None:
+        raise UserNotFoundError("No user is registered with this email. Register them first.")
+    return user
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """A page of users, and the cursor of the next page if there is one."""
+
+    users: list[User]
+    next_cursor: str | None
+
+
+def list_page(*, cursor: str | None, limit: int) -> UserPage:
+    """Return a page of all users in the order of registration.
+
+    Raises:
+        InvalidInputError: The cursor does not belong to this list.
+    """
+    after = decode_cursor(["users"], cursor, lambda user_id: UserId(str(UUID(user_id)))) if cursor else None
+    users, has_more = user_store.list_page(after=after, limit=limit)
+    return UserPage(users, encode_cursor(["users"], [users[-1].id]) if has_more else None)
+
+
+def list_api_keys(email: str) -> list[ApiKey]:
+    """Return all API keys of a user, the oldest first.
+
+    Raises:
+        UserNotFoundError: No user is registered with ``email``.
+        InvalidInputError: ``email`` is not an email address.
+    """
+    return user_store.list_api_keys(get_by_email(email).id)
 
 
 def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | None) -> tuple[ApiKey, str]:
@@ -60,6 +112,7 @@ def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | 
 
     Raises:
         UserNotFoundError: No user is registered with ``email``.
+        ConflictError: The user is deactivated.
         InvalidInputError: ``scopes`` is empty, ``expires_at`` has passed, or ``email`` is not an email address.
     """
     if not scopes:
@@ -67,12 +120,15 @@ def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | 
     moment = now()
     if expires_at and expires_at <= moment:
         raise InvalidInputError("expires_at has passed: give a time in the future.", loc=("body", "expires_at"))
-    user = user_store.get_by_email(normalize_email(email))
-    if user is None:
-        raise UserNotFoundError("No user is registered with this email. Register them first.")
+    user = get_by_email(email)
+    if user.deactivated_at:
+        raise ConflictError("This user is deactivated and can't get API keys.")
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     key = ApiKey(key_id, user.id, user.email, user.name, _hash_secret(secret), scopes, moment, expires_at)
-    user_store.insert_api_key(key)
+    try:
+        user_store.insert_api_key(key)
+    except ConditionFailedError:
+        raise ConflictError("This user is deactivated and can't get API keys.") from None
     return key, f"prj_{key_id}_{secret}"
 
 
@@ -91,6 +147,8 @@ def revoke_api_key(key_id: str) -> ApiKey:
 def authenticate(text: str) -> ApiKey | None:
     """Return the API key with this text, or None if it is malformed, unknown, revoked or expired.
 
+    No key of a deactivated user is valid, even one that is not revoked yet. The first use of each day is recorded.
+
     The secret is compared in constant time, also for an unknown key.
     """
     match = _API_KEY.fullmatch(text)
@@ -101,7 +159,23 @@ def authenticate(text: str) -> ApiKey | None:
     same = hmac.compare_digest(_hash_secret(match["secret"]), expected)
     if key is None or not same or key.revoked_at or (key.expires_at and key.expires_at <= now()):
         return None
+    user = user_store.get(key.user_id)
+    if user is None or user.deactivated_at:
+        return None
+    _record_use(key)
     return key
+
+
+def _record_use(key: ApiKey) -> None:
+    """Store the day of the key's last use, once a day. A request is not rejected because this fails."""
+    day = now().date()
+    if key.last_used_on is None or key.last_used_on < day:
+        try:
+            user_store.mark_used(key.id, day)
+        except ConditionFailedError:
+            pass  # a parallel request has stored the day
+        except Exception as error:  # noqa: BLE001 - the request is more important than its record
+            logger.warning("The use of an API key could not be recorded: %s", type(error).__name__)
 
 
 def _hash_secret(secret: str) -> str:

@@ -88,7 +88,14 @@ class OwnerRoleError(ConflictError):
 
 
 class OwnerCannotLeaveError(ConflictError):
-    TEXT = "The owner can't leave or be removed. Delete the project if nobody needs it any more."
+    TEXT = (
+        "The owner can't leave or be removed. Transfer the ownership first (PUT …/owner), or delete the project if "
+        "nobody needs it any more."
+    )
+
+
+class DeactivatedUserError(ConflictError):
+    TEXT = "This member is deactivated and can't own a project. Choose another member."
 
 
 class ProjectFullError(ConflictError):

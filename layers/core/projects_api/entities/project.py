@@ -35,6 +35,7 @@ class Project:
     Attributes:
         counts: The number of resources of each type.
         revision: A number that every change to the exported content increments.
+        previous_owner_id: The user who owned the project before its ownership was transferred.
         latest_export_id: The id of the export that was started last.
         deleted_at: The time of the DELETE request. The purge removes this record last.
         idempotency_claim: The name of the claim on the ``Idempotency-Key`` of the request that created the project.
@@ -52,6 +53,7 @@ class Project:
     latest_export_id: ExportId | None = None
     deleted_at: datetime | None = None
     idempotency_claim: str | None = None
+    previous_owner_id: UserId | None = None
 
 
 @dataclass(frozen=True, slots=True)

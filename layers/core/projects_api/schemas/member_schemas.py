@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -42,7 +43,17 @@ class NewMember(BaseModel):
     role: AssignableRole = Role.EDITOR
 
 
+class NewOwner(BaseModel):
+    email: str = Field(
+        description="The email address of a member, in upper or lower case.",
+        examples=["bob@example.com"],
+        max_length=MAX_EMAIL_LENGTH,
+        json_schema_extra={"pattern": EMAIL_PATTERN},
+    )
+
+
 class Member(BaseModel):
+    id: Id = Field(description="The same value as `user_id`.")
     user_id: Id
     email: str = Field(examples=["bob@example.com"])
     name: str = Field(examples=["Bob Baker"])
@@ -51,7 +62,14 @@ class Member(BaseModel):
 
     @classmethod
     def from_entity(cls, member: project.Member) -> Member:
-        return cls.model_validate(member, from_attributes=True)
+        return cls(
+            id=UUID(member.user_id),
+            user_id=UUID(member.user_id),
+            email=member.email,
+            name=member.name,
+            role=member.role,
+            created_at=member.created_at,
+        )
 
 
 class MemberResponse(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -40,10 +41,33 @@ class User(BaseModel):
     email: str
     name: str
     created_at: Timestamp
+    deactivated_at: Timestamp | None
+    project_count: int
 
     @classmethod
     def from_entity(cls, user: user.User) -> User:
-        return cls(user_id=UUID(user.id), email=user.email, name=user.name, created_at=user.created_at)
+        return cls(
+            user_id=UUID(user.id),
+            email=user.email,
+            name=user.name,
+            created_at=user.created_at,
+            deactivated_at=user.deactivated_at,
+            project_count=user.project_count,
+        )
+
+
+class UserListRequest(OperatorInput):
+    limit: int = Field(100, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=512)
+
+
+class UserSelection(OperatorInput):
+    email: str
+
+
+class ProjectTransfer(OperatorInput):
+    project_id: UUID
+    email: str
 
 
 class NewApiKey(OperatorInput):
@@ -63,6 +87,7 @@ class ApiKey(BaseModel):
     created_at: Timestamp
     expires_at: Timestamp | None
     revoked_at: Timestamp | None
+    last_used_on: date | None
 
     @classmethod
     def from_entity(cls, key: user.ApiKey) -> ApiKey:
@@ -73,4 +98,5 @@ class ApiKey(BaseModel):
             created_at=key.created_at,
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
+            last_used_on=key.last_used_on,
         )

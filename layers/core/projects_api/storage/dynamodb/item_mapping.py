@@ -1,7 +1,7 @@
 """Mapping between entities and items of the table. No other module knows all attributes of an item."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from projects_api.entities.activity import ActivityAction, ActivityEntry, ActivityObject, Actor
@@ -60,6 +60,7 @@ def project_from_item(item: Item) -> Project:
         latest_export_id=ExportId(item["latest_export_id"]["S"]) if "latest_export_id" in item else None,
         deleted_at=parse(item["deleted_at"]["S"]) if "deleted_at" in item else None,
         idempotency_claim=item["idempotency_claim"]["S"] if "idempotency_claim" in item else None,
+        previous_owner_id=UserId(item["previous_owner_id"]["S"]) if "previous_owner_id" in item else None,
     )
 
 
@@ -287,6 +288,8 @@ def user_from_item(item: Item) -> User:
         email=Email(item["email"]["S"]),
         name=item["name"]["S"],
         created_at=parse(item["created_at"]["S"]),
+        deactivated_at=parse(item["deactivated_at"]["S"]) if "deactivated_at" in item else None,
+        project_count=int(item["project_count"]["N"]) if "project_count" in item else 0,
     )
 
 
@@ -318,4 +321,5 @@ def api_key_from_item(item: Item) -> ApiKey:
         created_at=parse(item["created_at"]["S"]),
         expires_at=parse(item["valid_until"]["S"]) if "valid_until" in item else None,
         revoked_at=parse(item["revoked_at"]["S"]) if "revoked_at" in item else None,
+        last_used_on=date.fromisoformat(item["last_used_on"]["S"]) if "last_used_on" in item else None,
     )

@@ -7,8 +7,10 @@ client always finds the project that it has just created.
 | item | PK | SK | time_key (index ``by_time``) | type_time_key (index ``by_type_and_time``) |
 |---|---|---|---|---|
 | user | USER#id | USER | | |
+| entry in the list of all users | USERS | USER#id | | |
 | claim on an email | EMAIL#address | EMAIL | | |
 | API key | APIKEY#id | APIKEY | | |
+| entry in the list of a user's API keys | USER#id | APIKEY#id | | |
 | project | PROJECT#id | PROJECT | | |
 | member | PROJECT#id | MEMBER#user_id | MEMBER#0 or 1#created_at#user_id | |
 | membership | USER#id | PROJECT#created_at#project_id | | |
@@ -69,9 +71,17 @@ MEMBERSHIPS = "PROJECT#"
 RESOURCES = "RESOURCE#"
 EXPORTS = "EXPORT#"
 IDEMPOTENCY = "IDEMPOTENCY#"
+API_KEYS = "APIKEY#"
+USERS = "USER#"
 
 #: The sort key of a project's own item.
 PROJECT = "PROJECT"
+
+#: The partition of the list of all users.
+USERS_PARTITION = "USERS"
+
+#: The condition that a user's item exists and the user is not deactivated.
+ACTIVE_USER = "attribute_exists(PK) AND attribute_not_exists(deactivated_at)"
 
 #: The condition that a project's item exists and the project is not deleted.
 ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
@@ -114,6 +124,16 @@ def email(address: Email) -> Item:
 def api_key(key_id: str) -> Item:
     """Return the key of an API key."""
     return _key(f"APIKEY#{key_id}", "APIKEY")
+
+
+def listed_api_key(user_id: UserId, key_id: str) -> Item:
+    """Return the key of an entry in the list of a user's API keys."""
+    return _key(user_partition(user_id), f"{API_KEYS}{key_id}")
+
+
+def listed_user(user_id: UserId) -> Item:
+    """Return the key of an entry in the list of all users. Users are sorted by registration, because their ids are."""
+    return _key(USERS_PARTITION, f"{USERS}{user_id}")
 
 
 def project(project_id: ProjectId) -> Item:

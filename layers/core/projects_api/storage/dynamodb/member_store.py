@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from projects_api.storage.dynamodb.item_mapping import (
     membership_to_item,
     user_from_item,
 )
-from projects_api.storage.dynamodb.keys import ACTIVE, number, text
+from projects_api.storage.dynamodb.keys import ACTIVE, Item, number, text
 from projects_api.storage.dynamodb.project_store import build_project_count_update, change_content
 
 if TYPE_CHECKING:
@@ -128,6 +128,70 @@ def remove(project: Project, user_id: UserId, entry: ActivityEntry) -> None:
         ConditionFailedError: The user is not a member, or the project is deleted.
     """
     change_content(project, *_build_removal(project, user_id), entries=[entry], counters={"member_count": -1})
+
+
+def transfer(
+    project: Project,
+    previous: Member,
+    owner: Member,
+    announcement: Announcement,
+    entries: Iterable[ActivityEntry],
+    *,
+    is_member: bool,
+    remove_previous: bool = False,
+) -> Project:
+    """Make a user the owner of a project, in one transaction.
+
+    Args:
+        project: The project as it was read.
+        previous: The owner as they were read.
+        owner: The new owner, with the role that they have now.
+        announcement: The announcement of the change, stored in the same transaction.
+        entries: The entries of the activity.
+        is_member: Whether the new owner is a member.
+        remove_previous: Whether to remove the previous owner, who otherwise becomes an admin.
+
+    Returns:
+        The changed project.
+
+    Raises:
+        ConditionFailedError: The owner has changed, the new owner has joined, left, got another role or is deactivated,
+            or the project is deleted.
+    """
+    writes = [table.build_put(membership_to_item(project, replace(owner, role=Role.OWNER)))]
+    new_item = member_to_item(project.id, replace(owner, role=Role.OWNER))
+    if is_member:
+        writes += [
+            _build_role_put(new_item, before=owner.role),
+            table.build_condition_check(keys.user(owner.user_id), condition=keys.ACTIVE_USER),
+        ]
+    else:
+        writes += [
+            table.build_put(new_item, condition="attribute_not_exists(PK)"),
+            build_project_count_update(owner.user_id, 1),
+        ]
+    if remove_previous:
+        writes += _build_removal(project, previous.user_id)
+    else:
+        admin = replace(previous, role=Role.ADMIN)
+        writes += [
+            _build_role_put(member_to_item(project.id, admin), before=Role.OWNER),
+            table.build_put(membership_to_item(project, admin)),
+        ]
+    return change_content(
+        project,
+        announcement_store.build_put(announcement),
+        *writes,
+        entries=entries,
+        counters={"member_count": (not is_member) - remove_previous},
+        sets={"owner_id": text(owner.user_id), "previous_owner_id": text(previous.user_id)},
+        condition="#owner_id = :old_owner_id",
+        condition_values={":old_owner_id": text(previous.user_id)},
+    )
+
+
+def _build_role_put(item: Item, *, before: Role) -> TransactWriteItemTypeDef:
+    return table.build_put(item, condition="#role = :before", names={"#role": "role"}, values={":before": text(before)})
 
 
 def remove_batch(project: Project) -> bool:

@@ -21,7 +21,7 @@ from projects_api.storage.dynamodb.item_mapping import (
     project_from_item,
     project_to_item,
 )
-from projects_api.storage.dynamodb.keys import ACTIVE, Item, number, text
+from projects_api.storage.dynamodb.keys import ACTIVE, ACTIVE_USER, Item, number, text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -76,6 +76,7 @@ def insert(
 
     Raises:
         RepeatedRequestError: An earlier request with the same Idempotency-Key created a project.
+        ConditionFailedError: The owner is deactivated.
         InvalidInputError: An earlier request with the same Idempotency-Key had another body.
     """
     member = Member(owner.user_id, owner.email, owner.name, Role.OWNER, project.created_at)
@@ -98,11 +99,14 @@ def insert(
 
 
 def build_project_count_update(user_id: UserId, difference: int) -> TransactWriteItemTypeDef:
-    """Return a transaction write that changes the number of a user's projects, which is the total of their list."""
+    """Return a transaction write that changes the number of a user's projects, which is the total of their list.
+
+    The write fails if a deactivated user would get another project.
+    """
     return table.build_update(
         keys.user(user_id),
         "ADD project_count :difference",
-        condition="attribute_exists(PK)",
+        condition=ACTIVE_USER if difference > 0 else "attribute_exists(PK)",
         values={":difference": number(difference)},
     )
 
