@@ -11,8 +11,9 @@ import pytest
 
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.paths import unique_paths
-from projects_api.archive.plan import CopiedPart, Directory, Header, build_directory, plan
+from projects_api.archive.plan import Directory, Header, Range, build_directory, plan
 from projects_api.archive.zip_writer import Entry, local_header
+from tests.support.archives import list_segments
 
 MODIFIED = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 GIB = 1 << 30
@@ -46,15 +47,16 @@ def write_archive(entries: list[Entry], contents: Callable[[int], bytes | None],
     """
     with archive.open("wb") as file:
         for part in plan(entries).parts:
-            for segment in [part.range] if isinstance(part, CopiedPart) else part.segments:
+            for segment in list_segments(part):
                 if isinstance(segment, Header):
                     file.write(local_header(entries[segment.index]))
                 elif isinstance(segment, Directory):
                     file.write(build_directory(entries)[segment.start : segment.start + segment.size])
-                elif (content := contents(segment.index)) is None:
-                    file.seek(segment.size, os.SEEK_CUR)
-                else:
-                    file.write(content[segment.start : segment.start + segment.size])
+                elif isinstance(segment, Range):
+                    if (content := contents(segment.index)) is None:
+                        file.seek(segment.size, os.SEEK_CUR)
+                    else:
+                        file.write(content[segment.start : segment.start + segment.size])
     return archive
 
 
@@ -140,3 +142,13 @@ def test_unpack_names(archive_of_names: Path, reader: str, tmp_path: Path) -> No
     unpacked = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert unpacked == expected
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "Asia/Tokyo", "America/St_Johns"])
+@pytest.mark.parametrize("reader", ["unzip", "7z", "bsdtar", "jar"])
+def test_file_times_in_every_time_zone(
+    archive_of_names: Path, reader: str, time_zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", time_zone)
+    run_command([*UNPACKERS[reader], str(archive_of_names)], tmp_path)
+    assert (tmp_path / "A.txt").stat().st_mtime == MODIFIED.timestamp()

@@ -12,6 +12,7 @@ from projects_api.domain.exports import export_worker
 from projects_api.domain.exports.export_worker import OutOfTimeError
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.storage.dynamodb import keys
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
@@ -30,11 +31,30 @@ class ExportRunner:
     alice: Client
     project_id: str
 
-    def start_export(self) -> str:
+    def add_file(self, name: str, body: bytes, **options: str) -> None:
+        """Store an artifact and record a model that refers to it, or replace both."""
+        artifact = self.app.store_artifact(self.project_id, name, body, **options)
+        resource = {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "name": name, "artifact": artifact}
+        self.app.publish_event("Model Created", self.project_id, resource, "2026-02-12T08:00:00Z")
+        self.app.process_queues()
+
+    def start_export(self, *, previous: str | None = None) -> str:
         """Start a new export of the unchanged project, and return its id.
 
         The items of earlier exports are deleted first: an unchanged project is not exported again otherwise.
+
+        Args:
+            previous: The export whose archive unchanged files are copied from.
         """
+        change: dict[str, Any] = {"UpdateExpression": "REMOVE archive_export_id"}
+        if previous:
+            change = {
+                "UpdateExpression": "SET archive_export_id = :id",
+                "ExpressionAttributeValues": {":id": {"S": previous}},
+            }
+        boto3.client("dynamodb").update_item(
+            TableName=self.app.stack.table, Key=keys.project(ProjectId(self.project_id)), **change
+        )
         for item in self.app.find_items(self.project_id):
             if item["SK"]["S"].startswith("EXPORT#"):
                 key = {name: item[name] for name in ("PK", "SK")}
@@ -76,7 +96,8 @@ class ExportRunner:
         s3, bucket = boto3.client("s3"), self.app.stack.exports
         key = f"{self.project_id}/{export_id}.zip"
         stem = f"{self.project_id}/{export_id}"
-        assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=stem)["Contents"]] == [key]
+        objects = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=stem)["Contents"]]
+        assert objects == [f"{stem}.index.gz", key]
         assert not s3.list_multipart_uploads(Bucket=bucket, Prefix=stem).get("Uploads")
         assert all(
             "pending_work" not in item

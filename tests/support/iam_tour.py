@@ -67,8 +67,8 @@ def _record_artifacts(app: InProcessApp, project_id: str) -> None:
     app.publish_event("Dataset Created", str(uuid.uuid4()), {"id": dataset_id, "name": "d"})
     app.process_queues()
     with app.permissions.acting_as("AssembleExport"):  # moto does not return the checksums of parts
-        pin = next(artifact_store.list_pins(ProjectId(project_id)))
-        artifact_store.list_part_checksums(pin)
+        listed = next(artifact_store.list_all(ProjectId(project_id)))
+        artifact_store.list_part_checksums(listed.pin)
 
 
 def _export_projects(app: InProcessApp, alice: Client, project_id: str) -> None:

@@ -49,4 +49,5 @@ def unit(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 5 << 10)
     monkeypatch.setattr(planning, "MIN_PART_SIZE", 5 << 10)
     monkeypatch.setattr(planning, "BUFFERED_PART_SIZE", 8 << 10)
+    monkeypatch.setattr(planning, "MAX_GATHERED_SIZE", 1 << 10)
     return 1 << 10

@@ -1,18 +1,26 @@
 """The ZIP format of archives and their paths."""
 
 import re
+import time
 import unicodedata
 import zlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from projects_api.archive.crc32 import combine_crc32
+from projects_api.archive.manifest import encode_manifest
 from projects_api.archive.paths import safe_path, unique_paths
 from projects_api.archive.plan import GIB
 from projects_api.archive.zip_writer import Entry, central_header, end_of_central_directory, local_header
+from projects_api.entities.ids import ProjectId, ResourceId, UserId
+from projects_api.entities.project import Member, Project, Role
+from projects_api.entities.resource import Resource, ResourceType
+from projects_api.entities.snapshot import Content
+from projects_api.entities.user import Email
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 
@@ -107,3 +115,74 @@ def test_unique_paths(names: list[str]) -> None:
     for path in folded:
         assert not any(other.startswith(f"{path}/") for other in folded)
     assert paths == unique_paths(names, taken=["manifest.json"])
+
+
+@pytest.mark.parametrize(
+    ("names", "paths"),
+    [
+        (["datasets/7", "datasets/7/inner.csv"], ["datasets/7", "datasets/7 (2)/inner.csv"]),
+        (["a/b/c", "a/b/c/d/e", "a/b/c/f"], ["a/b/c", "a/b/c (2)/d/e", "a/b/c (2)/f"]),
+        (["a/b/c", "a/B"], ["a/b/c", "a/B (2)"]),
+        (["x", "X/y", "x (2)"], ["x", "X (2)/y", "x (2) (2)"]),
+        (["a.tar.gz", "A.tar.gz"], ["a.tar.gz", "A.tar (2).gz"]),
+    ],
+)
+def test_only_the_clashing_name_changes(names: list[str], paths: list[str]) -> None:
+    assert unique_paths(names) == paths
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["d/{}.csv", "{}", ("f" * 250 + "/") * 3 + "e" * 200 + "/{}", "y" * 240 + "{}.csv", "{}/" + "z" * 250 + ".parquet"],
+    ids=["in a folder", "alone", "in a long path", "long", "as a folder"],
+)
+def test_many_case_variants(name: str) -> None:
+    """The time is linear, and numbered names keep to the limits of names and paths."""
+    letters = "abcdefghijkl"
+    variants = [
+        "".join(letter.upper() if number >> bit & 1 else letter for bit, letter in enumerate(letters))
+        for number in range(1 << len(letters))
+    ]
+    started = time.process_time()
+    paths = unique_paths(name.format(variant) for variant in variants)
+    assert time.process_time() - started < 4
+    assert len({path.casefold() for path in paths}) == len(variants) == 4096
+    assert max(len(path.encode()) for path in paths) <= 1024
+    assert max(len(part.encode()) for path in paths for part in path.split("/")) <= 255
+    assert all(path.endswith(Path(name).suffix) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("modified", "seconds"),
+    [
+        (NOW, 1770714002),
+        (datetime(1970, 1, 1, tzinfo=UTC), 0),
+        (datetime(2038, 1, 19, 3, 14, 7, 999_999, tzinfo=UTC), 0x7FFFFFFF),
+        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), None),
+        (datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC), None),
+        (datetime(9999, 12, 31, tzinfo=UTC), None),
+    ],
+)
+def test_extended_timestamp(modified: datetime, seconds: int | None) -> None:
+    """Both headers have the time in UTC, to the second, if it fits into 31 bits."""
+    entry = Entry("a", 1, 0, modified)
+    field = b"" if seconds is None else b"UT\x05\x00\x01" + seconds.to_bytes(4, "little")
+    assert local_header(entry) == local_header(entry)[:30] + b"a" + field
+    assert central_header(entry, 0) == central_header(entry, 0)[:46] + b"a" + field
+
+
+def test_times_of_the_manifest_have_six_digits() -> None:
+    times = [NOW, NOW.replace(microsecond=500_000), NOW.replace(microsecond=7)]
+    user, project_id = UserId("u"), ProjectId("p")
+    resources = [
+        Resource(ResourceId(f"r{time.microsecond}"), ResourceType.DEPLOYMENT, "d", time, "", {}) for time in times
+    ]
+    content = Content(
+        Project(project_id, "p", "", user, times[0], times[1]),
+        [Member(user, Email("a@example.com"), "A", Role.OWNER, times[2])],
+        resources,
+    )
+    manifest = b"".join(encode_manifest(content, [], [], []))
+    found = re.findall(rb'"20[^"]*"', manifest)
+    assert len(found) == 6
+    assert all(re.fullmatch(rb'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"', text) for text in found)

@@ -1,8 +1,9 @@
 """The assembly of an archive by a worker, in spite of crashes, timeouts and changes."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -20,6 +21,7 @@ from tests.support.archives import unpack_archive
 from tests.support.export_runs import ExportRunner, create_export_runner
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError
+from tests.support.moto_checksums import checksums_of_copied_parts
 
 pytestmark = pytest.mark.usefixtures("expired_leases")
 
@@ -32,6 +34,7 @@ class Calls:
         crash_at: The number of the call to crash at, counted from 1, or 0 for none.
         before: Whether the process crashes before the call takes effect, or after it.
         on_call: Called before each call with the name of the operation.
+        on_parameters: Called before each call of a botocore client with the name of the operation and its parameters.
         count: The number of calls so far.
         crashed: Whether the process has crashed. Every further call fails.
     """
@@ -39,6 +42,7 @@ class Calls:
     crash_at: int = 0
     before: bool = True
     on_call: Callable[[str], None] = lambda _: None
+    on_parameters: Callable[[str, Any], None] = lambda _, __: None
     count: int = 0
     crashed: bool = False
 
@@ -57,12 +61,15 @@ class Calls:
 
 
 @pytest.fixture
-def use_calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
+def use_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
     """Return a function that directs all following calls through a `Calls`."""
+    if "copied_parts" in request.fixturenames:
+        request.getfixturevalue("copied_parts")  # which also directs calls
     active: list[Calls] = []
     make_api_call, send = BaseClient._make_api_call, fast_get._send  # type: ignore[attr-defined]  # in no stub
 
     def make_counted_call(client: BaseClient, name: str, parameters: Any) -> Any:
+        active[-1].on_parameters(name, parameters)
         return active[-1](name, lambda: make_api_call(client, name, parameters))
 
     def send_counted(request: Any) -> Any:
@@ -85,48 +92,78 @@ def runner(app: InProcessApp, alice: Client, unit: int) -> ExportRunner:
     return create_export_runner(app, alice, build_files(unit))
 
 
-def test_crash_at_every_call(runner: ExportRunner, unit: int, use_calls: Callable[[Calls], None]) -> None:
+@pytest.fixture(params=["without checksums", "with checksums"])
+def copied_parts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have S3 return the checksums of copied parts, or return none, as some servers do."""
+    with checksums_of_copied_parts() if request.param == "with checksums" else contextlib.nullcontext():
+        yield
+
+
+@pytest.mark.memory
+@pytest.mark.usefixtures("copied_parts")
+@pytest.mark.parametrize(
+    ("copied_parts", "use_previous"),
+    [("without checksums", False), ("with checksums", True)],
+    indirect=["copied_parts"],
+    ids=["first export", "with checksums and a previous archive"],
+)
+def test_crash_at_every_call(
+    runner: ExportRunner, unit: int, use_calls: Callable[[Calls], None], *, use_previous: bool
+) -> None:
     """After a crash at any call, the export resumes, and the archive has the same bytes."""
-    uninterrupted = Calls()
+    files, previous = build_files(unit), None
+    if use_previous:
+        files |= {"models/0.bin": b"old" * unit, "reports/new.md": b"# New"}
+        runner.add_file("models/0.bin", files["models/0.bin"])
+        previous = runner.start_export()
+        runner.deliver(previous)
+        runner.add_file("reports/new.md", files["reports/new.md"])
     export_id = runner.start_export()
-    use_calls(uninterrupted)
     runner.deliver(export_id)
-    use_calls(Calls())
     expected = runner.read_archive(export_id)
-    assert unpack_archive(expected)[1] == build_files(unit)
-    crashes = 0
-    for crash_at in range(1, uninterrupted.count + 1):
+    assert unpack_archive(expected)[1] == files
+    uninterrupted = Calls()
+    for crash_at in range(10_000):
         for before in (True, False):
-            export_id = runner.start_export()
-            use_calls(Calls(crash_at, before))
-            try:
+            export_id = runner.start_export(previous=previous)
+            calls = Calls(crash_at, before)
+            use_calls(calls)
+            with contextlib.suppress(CrashError):
                 runner.deliver(export_id)
-            except CrashError:
-                crashes += 1
             use_calls(Calls())
             runner.deliver(export_id)
             assert runner.read_archive(export_id) == expected, (crash_at, before)
-    assert crashes > uninterrupted.count
+            if not crash_at:
+                uninterrupted = calls
+        if crash_at == uninterrupted.count:
+            break
+    print(f"\n{2 * uninterrupted.count} crashes")
 
 
-def test_timeouts(runner: ExportRunner, unit: int, use_calls: Callable[[Calls], None]) -> None:
-    """A worker that runs out of time is resumed by the next one, and no part is uploaded twice."""
-    parts = 0
+@pytest.mark.memory
+@pytest.mark.usefixtures("copied_parts")
+def test_timeouts(app: InProcessApp, alice: Client, unit: int, use_calls: Callable[[Calls], None]) -> None:
+    """A worker that runs out of time is resumed by the next one, and no part of the archive is made twice."""
+    runner = create_export_runner(app, alice, build_files(unit, large=4))
+    made: list[Any] = []
 
-    def count_parts(name: str) -> None:
-        nonlocal parts
-        parts += name in {"UploadPart", "UploadPartCopy"}
-
-    def allow_five_steps() -> Callable[[], bool]:
-        steps = iter(range(5))
+    def allow_few_steps() -> Callable[[], bool]:
+        steps = iter(range(18))
         return lambda: next(steps, None) is not None
 
-    use_calls(Calls(on_call=count_parts))
     export_id = runner.start_export()
-    runs = runner.run_until_done(export_id, allow_five_steps)
+    calls = Calls()
+    calls.on_parameters = lambda name, parameters: made.append(
+        (name, parameters["PartNumber"])
+        if name in {"UploadPart", "UploadPartCopy"} and parameters["Key"].endswith(".zip")
+        else None
+    )
+    use_calls(calls)
+    runs = runner.run_until_done(export_id, allow_few_steps)
     assert runs > 1
-    assert parts == 3
-    assert unpack_archive(runner.read_archive(export_id))[1] == build_files(unit)
+    parts = sorted(number for _, number in filter(None, made))
+    assert parts == list(range(1, len(parts) + 1))
+    assert unpack_archive(runner.read_archive(export_id))[1] == build_files(unit, large=4)
 
 
 def test_parallel_workers(runner: ExportRunner) -> None:

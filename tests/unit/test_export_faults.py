@@ -105,6 +105,7 @@ def export(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pendi
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 5 << 10)
     monkeypatch.setattr(planning, "MIN_PART_SIZE", 5 << 10)
     monkeypatch.setattr(planning, "BUFFERED_PART_SIZE", 8 << 10)
+    monkeypatch.setattr(planning, "MAX_GATHERED_SIZE", 1 << 10)
     monkeypatch.setattr("time.sleep", lambda _: None)
     alice = app.create_user("alice")
     project_id = alice.create("Project")

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from projects_api.archive.paths import unique_paths
-from projects_api.entities.clock import rfc3339
+from projects_api.entities.clock import sortable
 from projects_api.entities.resource import Artifact, Resource, artifacts_prefix
 from projects_api.entities.snapshot import Content
 
@@ -72,7 +73,7 @@ def encode_manifest(
                 "email": member.email,
                 "name": member.name,
                 "role": member.role,
-                "created_at": rfc3339(member.created_at),
+                "created_at": _time(member.created_at),
             }
             for member in content.members
         ),
@@ -95,8 +96,8 @@ def encode_manifest(
         "status": "active",
         "owner_id": project.owner_id,
         **{f"{type_}_count": count for type_, count in project.counts.items()},
-        "created_at": rfc3339(project.created_at),
-        "updated_at": rfc3339(project.updated_at),
+        "created_at": _time(project.created_at),
+        "updated_at": _time(project.updated_at),
     }
     yield f'{{\n"format": {_json(FORMAT)},\n"project": {_json(project_row)}'.encode()
     for name, rows in lists.items():
@@ -105,6 +106,11 @@ def encode_manifest(
             yield f"{',' if number else ''}\n{_json(row)}".encode()
         yield b"]"
     yield b"\n}\n"
+
+
+def _time(moment: datetime) -> str:
+    """Return a time with six digits of a second, always: an import restores times exactly."""
+    return sortable(moment)
 
 
 def _json(value: object) -> str:
@@ -120,7 +126,7 @@ def _resource_row(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:
         "id": resource.id,
         "type": resource.type,
         "name": resource.name,
-        "timestamp": rfc3339(resource.timestamp),
+        "timestamp": _time(resource.timestamp),
         "path": paths[resource.artifact.key] if resource.artifact else None,
     }
     hidden = {name: value for name, value in resource.fields.items() if name in {*common, "fields"}}

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 #: Longest file name on common file systems, in bytes.
 NAME_BYTES = 255
@@ -12,6 +13,12 @@ PATH_BYTES = 1024
 
 #: Longest extension that is kept when a name is shortened or numbered, in bytes.
 EXTENSION_BYTES = 64
+
+#: Bytes that a number takes in a name at most, with its parentheses and a space.
+NUMBER_BYTES = 12
+
+#: Shortest room for a name with a number, in bytes: a few characters, the number and the extension.
+NUMBERED_NAME_BYTES = 2 * NUMBER_BYTES + EXTENSION_BYTES
 
 #: Characters that are not allowed in file names on Windows, and control characters.
 #: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -39,8 +46,13 @@ def _shorten(name: str, limit: int) -> str:
     if len(name.encode()) <= limit:
         return name
     stem, extension = _split_extension(name)
-    stem_bytes = limit - len(extension.encode())
-    return stem.encode()[:stem_bytes].decode(errors="ignore").rstrip(". ") + extension
+    return _cut(stem, limit - len(extension.encode())) + extension
+
+
+def _cut(name: str, limit: int) -> str:
+    """Return the first characters of ``name``, at most ``limit`` bytes of UTF-8."""
+    data = name.encode()
+    return name if len(data) <= limit else data[:limit].decode(errors="ignore").rstrip(". ")
 
 
 def _split_extension(name: str) -> tuple[str, str]:
@@ -52,53 +64,83 @@ def _split_extension(name: str) -> tuple[str, str]:
 def unique_paths(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str]:
     """Return a safe path for each of ``names``, in the same order.
 
-    No two paths are equal on a file system that ignores case, and no path is a folder of another one. The result
-    depends on the arguments only.
+    No two paths are equal on a file system that ignores case, and no path is a folder of another one. Of names that
+    clash, the later one gets a number in the component that clashes. All other components stay as they are. The result
+    depends on the arguments only. The time is linear in the number of names.
 
     Args:
         names: The names to turn into paths.
         taken: Paths that are already in use.
     """
-    files = {_fold_case(path) for path in taken}
-    folders: set[str] = set()
-    last_numbers: dict[str, int] = {}
-    paths = []
-    for name in names:
-        base = path = safe_path(name)
-        number = last_numbers.get(base, 1)
-        folder_is_file = not files.isdisjoint(_parent_folders(_fold_case(base)))
-        while (
-            (folded := _fold_case(path)) in files or folded in folders or not files.isdisjoint(_parent_folders(folded))
-        ):
-            number += 1
-            path = _number_path(base, number, with_folders=folder_is_file)
-        last_numbers[base] = number
-        files.add(folded)
-        folders.update(_parent_folders(folded))
-        paths.append(path)
-    return paths
+    root = _Folder()
+    for path in taken:
+        _place(root, path.split("/"))
+    return [_place(root, safe_path(name).split("/")) for name in names]
 
 
-def _fold_case(path: str) -> str:
-    return unicodedata.normalize("NFC", path.casefold())
+@dataclass(slots=True)
+class _Folder:
+    """A folder of the archive. All keys are names with their case folded.
+
+    Attributes:
+        files: The names of the files in the folder.
+        folders: The folders in it.
+        numbered_folders: The names, with a number, of the folders whose own name is that of a file.
+        numbers: The last number of each name that was numbered.
+    """
+
+    files: set[str] = field(default_factory=set)
+    folders: dict[str, "_Folder"] = field(default_factory=dict)
+    numbered_folders: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def enter(self, name: str) -> "tuple[_Folder, str]":
+        """Return the folder for the files of the folder ``name``, and the folder's name in the archive."""
+        folded = _fold_case(name)
+        if folded in self.files:
+            if folded not in self.numbered_folders:
+                self.numbered_folders[folded] = self._number(name, NAME_BYTES)
+            name = self.numbered_folders[folded]
+        return self.folders.setdefault(_fold_case(name), _Folder()), name
+
+    def add_file(self, name: str, max_bytes: int) -> str:
+        """Add a file and return its name in the archive, which has at most ``max_bytes`` bytes if it needs a number."""
+        if self.is_taken(name):
+            name = self._number(name, max_bytes)
+        self.files.add(_fold_case(name))
+        return name
+
+    def is_taken(self, name: str) -> bool:
+        """Return whether a file or folder has the name."""
+        folded = _fold_case(name)
+        return folded in self.files or folded in self.folders
+
+    def _number(self, name: str, max_bytes: int) -> str:
+        """Return ``name`` with the lowest free number before its extension."""
+        stem, extension = _split_extension(name)
+        stem = _cut(stem, max_bytes - len(extension.encode()) - NUMBER_BYTES)
+        base = _fold_case(stem + extension)
+        while True:
+            number = self.numbers[base] = self.numbers.get(base, 1) + 1
+            numbered = f"{stem} ({number}){extension}"
+            if not self.is_taken(numbered):
+                return numbered
 
 
-def _parent_folders(path: str) -> list[str]:
-    """Return the folders that contain a path, the outermost first."""
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+def _place(root: _Folder, parts: list[str]) -> str:
+    """Add a file to the archive and return its path.
+
+    A number can make the path too long. The path then loses its innermost folder, as in ``safe_path``.
+    """
+    folder, prefix, name = root, "", parts[-1]
+    for part in parts[:-1]:
+        folder, folder_name = folder.enter(part)
+        prefix += f"{folder_name}/"
+    room = PATH_BYTES - len(prefix.encode())
+    if len(parts) > 1 and room < (NUMBERED_NAME_BYTES if folder.is_taken(name) else len(name.encode())):
+        return _place(root, [*parts[:-2], name])
+    return prefix + folder.add_file(name, min(room, NAME_BYTES))
 
 
-def _number_path(path: str, number: int, *, with_folders: bool) -> str:
-    """Return ``path`` with a number in its file name and, if ``with_folders``, in the names of its folders."""
-    *folders, name = path.split("/")
-    if with_folders:
-        folders = [_number_name(folder, number) for folder in folders]
-    return "/".join([*folders, _number_name(name, number)])
-
-
-def _number_name(name: str, number: int) -> str:
-    """Return ``name`` with a number before its extension."""
-    stem, extension = _split_extension(name)
-    suffix = f" ({number}){extension}"
-    return _shorten(stem, NAME_BYTES - len(suffix.encode())) + suffix
+def _fold_case(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())

@@ -8,15 +8,18 @@ descriptors (4.3.9) unnecessary. ZIP64 is used only for values that do not fit o
 
 import struct
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 LOCAL_HEADER = 0x04034B50  # 4.3.7
 CENTRAL_HEADER = 0x02014B50  # 4.3.12
+CENTRAL_HEADER_SIZE = 46  # without name and extra fields
 ZIP64_END = 0x06064B50  # 4.3.14
 ZIP64_END_LOCATOR = 0x07064B50  # 4.3.15
 END = 0x06054B50  # 4.3.16
 
 ZIP64_EXTRA = 0x0001  # 4.5.3
+TIMESTAMP_EXTRA = 0x5455  # 4.6.1, and the specification of Info-ZIP, which ``unzip`` contains as proginfo/extrafld.txt
+MODIFICATION_TIME = 1  # the only time in our timestamp extras
 UTF8_NAMES = 1 << 11  # 4.4.4, bit 11
 STORED = 0  # 4.4.5
 VERSION_PLAIN = 20  # 4.4.3
@@ -27,9 +30,18 @@ REGULAR_FILE = 0o100644 << 16  # 4.4.15: the high 16 bits are the Unix mode
 MAX_16 = 0xFFFF
 MAX_32 = 0xFFFFFFFF
 
+#: Name of the layout that this module gives to headers. Headers of another layout differ in their bytes.
+HEADER_LAYOUT = "stored, 0x5455"
+
+#: Latest time of a timestamp extra, in seconds since 1970. Some readers take the time as a signed number.
+MAX_TIMESTAMP = 0x7FFFFFFF
+
 #: Earliest and latest time that DOS date and time can represent (4.4.6).
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 LATEST = datetime(2107, 12, 31, 23, 59, 58, tzinfo=UTC)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ class Entry:
         path: The path in the archive, with ``/`` between folders.
         size: The size in bytes.
         crc32: The CRC-32 of the bytes, unsigned.
-        modified: The time of the last change. The archive stores it in UTC, to an even number of seconds.
+        modified: The time of the last change. The archive stores it to the second.
     """
 
     path: str
@@ -54,7 +66,7 @@ def local_header(entry: Entry) -> bytes:
     name = entry.path.encode()
     large = entry.size >= MAX_32
     size = MAX_32 if large else entry.size
-    extra = _zip64_extra(entry.size, entry.size) if large else b""
+    extra = _timestamp_extra(entry.modified) + (_zip64_extra(entry.size, entry.size) if large else b"")
     return (
         struct.pack(
             "<IHHHHHIIIHH",
@@ -84,8 +96,9 @@ def central_header(entry: Entry, offset: int) -> bytes:
     name = entry.path.encode()
     large_size, large_offset = entry.size >= MAX_32, offset >= MAX_32
     size = MAX_32 if large_size else entry.size
-    extra = _zip64_extra(*([entry.size] * 2 if large_size else []), *([offset] if large_offset else []))
-    version = VERSION_ZIP64 if extra else VERSION_PLAIN
+    zip64 = _zip64_extra(*([entry.size] * 2 if large_size else []), *([offset] if large_offset else []))
+    extra = _timestamp_extra(entry.modified) + zip64
+    version = VERSION_ZIP64 if zip64 else VERSION_PLAIN
     return (
         struct.pack(
             "<IHHHHHHIIIHHHHHII",
@@ -147,9 +160,37 @@ def end_of_central_directory(*, entries: int, size: int, offset: int) -> bytes:
     )
 
 
+def read_crc32s(directory: bytes, count: int) -> list[int]:
+    """Return the CRC-32s of the first ``count`` entries in a central directory that this module has written."""
+    position, crc32s = 0, []
+    for _ in range(count):
+        (crc32,) = struct.unpack_from("<I", directory, position + 16)
+        name_size, extra_size = struct.unpack_from("<HH", directory, position + 28)
+        crc32s.append(crc32)
+        position += CENTRAL_HEADER_SIZE + name_size + extra_size
+    return crc32s
+
+
 def _zip64_extra(*values: int) -> bytes:
     """Return the ZIP64 extended information (4.5.3) for the values that do not fit, or no bytes if all fit."""
     return struct.pack(f"<HH{len(values)}Q", ZIP64_EXTRA, 8 * len(values), *values) if values else b""
+
+
+def unix_time(moment: datetime) -> int:
+    """Return a moment as whole seconds since 1970."""
+    return (moment - EPOCH) // SECOND
+
+
+def _timestamp_extra(moment: datetime) -> bytes:
+    """Return the extended timestamp of a moment, or no bytes if the moment does not fit.
+
+    DOS times have no time zone, and readers take them as local times. This time is in UTC, and so right everywhere. The
+    field is the same in a local header and in the central directory, because the modification time is the only one.
+    """
+    seconds = unix_time(moment)
+    if not 0 <= seconds <= MAX_TIMESTAMP:
+        return b""
+    return struct.pack("<HHBI", TIMESTAMP_EXTRA, 5, MODIFICATION_TIME, seconds)
 
 
 def _dos_time(moment: datetime) -> tuple[int, int]:

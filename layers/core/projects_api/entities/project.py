@@ -37,6 +37,7 @@ class Project:
         revision: A number that every change to the exported content increments.
         previous_owner_id: The user who owned the project before its ownership was transferred.
         latest_export_id: The id of the export that was started last.
+        archive_export_id: The id of the export whose archive was finished last.
         deleted_at: The time of the DELETE request. The purge removes this record last.
         idempotency_claim: The name of the claim on the ``Idempotency-Key`` of the request that created the project.
     """
@@ -51,6 +52,7 @@ class Project:
     member_count: int = 1
     revision: int = 1
     latest_export_id: ExportId | None = None
+    archive_export_id: ExportId | None = None
     deleted_at: datetime | None = None
     idempotency_claim: str | None = None
     previous_owner_id: UserId | None = None

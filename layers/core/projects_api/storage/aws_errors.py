@@ -36,6 +36,36 @@ TRANSIENT_CODES = frozenset(
     }
 )
 
+#: Requests to send fewer requests. Another attempt succeeds only after a while.
+THROTTLING_CODES = frozenset(
+    {
+        "KMSThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "503",
+    }
+)
+
+#: Errors that concern the credentials or the clock of this process, although S3 reports them for one object.
+CREDENTIAL_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
+
 #: Conflicts with another transaction, or with an earlier attempt of the same one that is still in progress.
 CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 
@@ -48,6 +78,7 @@ TRANSIENT_CANCELLATIONS = frozenset({"TransactionConflict", "ThrottlingError", "
 #: DynamoDB's messages for an item or a transaction that is too large. There is no error code for this.
 TOO_LARGE_MESSAGE = re.compile(r"size.* exceed|exceed.* size", re.IGNORECASE)
 
+CLIENT_ERRORS = range(400, 500)
 SERVER_ERRORS = range(500, 600)
 
 
@@ -69,8 +100,27 @@ class ContentionError(StorageUnavailableError):
     """Another write was in progress, or a batch was only partly processed. botocore retries neither."""
 
 
+class ThrottledError(StorageUnavailableError):
+    """AWS requests a lower rate of requests."""
+
+
 class ObjectMissingError(Exception):
     """The object is not in the bucket, or not in the requested version."""
+
+
+class ObjectRefusedError(Exception):
+    """S3 refuses access to an object, and will refuse it again.
+
+    Attributes:
+        code: S3's error code (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). The status code of
+            a response without a body, such as of HeadObject.
+        message: S3's message, which can contain ARNs.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
 
 
 @contextmanager
@@ -97,9 +147,32 @@ def translate_aws_errors() -> Iterator[None]:
         raise StorageUnavailableError from error
 
 
+@contextmanager
+def translate_object_errors() -> Iterator[None]:
+    """Translate the errors of AWS calls that read an object. Each error is that of the object or of AWS.
+
+    Raises:
+        ObjectMissingError: S3 has no such object, or the object changed.
+        ObjectRefusedError: S3 refuses access to the object.
+        StorageUnavailableError: A timeout, a throttled request or an AWS fault, after the client's own retries.
+    """
+    try:
+        with translate_aws_errors():
+            yield
+    except ClientError as error:
+        code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status not in CLIENT_ERRORS or code in CREDENTIAL_CODES:
+            raise
+        raise ObjectRefusedError(code, error.response.get("Error", {}).get("Message", "")) from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def _translate(error: ClientError) -> Exception | None:
     """Return the service's own error, or None if only a bug can cause this error."""
-    code = error.response.get("Error", {}).get("Code", "")
+    code = _code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "TransactionCanceledException":
         return _translate_cancellation(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]  # stubs know no such key
@@ -111,7 +184,7 @@ def _translate(error: ClientError) -> Exception | None:
         return ObjectMissingError(code)
     if code in TRANSIENT_CODES or status in SERVER_ERRORS:
         logger.warning("AWS returned a transient error: %s", code)
-        return StorageUnavailableError()
+        return ThrottledError() if code in THROTTLING_CODES else StorageUnavailableError()
     return _translate_size_error(code.removesuffix("Exception"), error.response.get("Error", {}).get("Message", ""))
 
 

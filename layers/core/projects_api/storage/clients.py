@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, cast
 
+from botocore import httpsession
 from botocore.config import Config
 from botocore.session import Session, get_session
 
@@ -25,9 +27,42 @@ logging.getLogger("botocore").setLevel(logging.WARNING)
 #: Size of each client's connection pool. This is also the number of calls that a client can make in parallel.
 MAX_CONNECTIONS = 48
 
-#: Read timeout for S3 in the workers that copy artifacts, in seconds. A large copy takes longer than ``READ_TIMEOUT``,
-#: and no request waits for a worker.
-COPY_TIMEOUT = 60.0
+#: Read timeout for S3 in the workers, in seconds. No request waits for a worker.
+WORKER_TIMEOUT = 60.0
+
+#: Largest copy for which ``WORKER_TIMEOUT`` is enough, in bytes: S3 would have to copy less than 4 MiB per second.
+MAX_QUICK_COPY = 256 << 20
+
+#: Read timeout for larger copies, in seconds. It is enough for 5 GiB at 16 MiB per second.
+LARGE_COPY_TIMEOUT = 320.0
+
+
+class SharedSslContext(SSLContext):
+    """An SSL context that parses a bundle of certificates once, and not for each connection.
+
+    urllib3 adds the bundle to the context before each handshake, and parsing takes longer than the handshake
+    (https://github.com/urllib3/urllib3/issues/3623).
+    """
+
+    def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        """Trust the authorities of a bundle, unless the context does already."""
+        bundles, bundle = self.__dict__.setdefault("_bundles", set()), (cafile, capath, cadata)
+        if bundle not in bundles:
+            super().load_verify_locations(cafile, capath, cadata)
+            bundles.add(bundle)
+
+
+@cache
+def ssl_context() -> SharedSslContext:
+    """Return the SSL context of all connections to AWS, with botocore's settings and certificate authorities."""
+    context = httpsession.create_urllib3_context()
+    context.__class__ = SharedSslContext  # botocore has no parameter for the class
+    context.load_verify_locations(httpsession.get_cert_path(session().get_config_variable("ca_bundle") or True))
+    return cast("SharedSslContext", context)
+
+
+# botocore has no parameter for the SSL context either
+httpsession.URLLib3Session._get_ssl_context = lambda _: ssl_context()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @cache
@@ -61,12 +96,19 @@ def s3() -> S3Client:
     """Return the S3 client. With a custom endpoint, the bucket is in the path: it has no host name of its own."""
     has_custom_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = _config(
-        read_timeout=COPY_TIMEOUT if "ARTIFACTS_BUCKET" in os.environ else READ_TIMEOUT,
+        read_timeout=WORKER_TIMEOUT if "ARTIFACTS_BUCKET" in os.environ else READ_TIMEOUT,
         signature_version="s3v4",
         s3={"addressing_style": "path" if has_custom_endpoint else "virtual"},
         response_checksum_validation="when_required",  # else the signature of a presigned URL requires an extra header
     )
     return cast("S3Client", session().create_client("s3", config=config))
+
+
+@cache
+def s3_for_large_copies() -> S3Client:
+    """Return an S3 client for copies of more than ``MAX_QUICK_COPY`` bytes. A copy that timed out is not repeated."""
+    config = Config(read_timeout=LARGE_COPY_TIMEOUT, retries={"mode": "standard", "total_max_attempts": 1})
+    return cast("S3Client", session().create_client("s3", config=s3().meta.config.merge(config)))
 
 
 @cache

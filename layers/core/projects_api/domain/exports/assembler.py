@@ -1,38 +1,51 @@
-"""Assembly of an archive according to its plan, from copied and buffered parts."""
+"""Assembly of an archive according to its plan, from copies of S3 and bytes of the worker."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
-from types import MappingProxyType
 from zlib import crc32
 
 from projects_api.archive import zip_writer
+from projects_api.archive.archive_index import encode_index, index_entries
 from projects_api.archive.manifest import MANIFEST_PATH, encode_manifest
 from projects_api.archive.plan import (
     MANIFEST,
+    MAX_ARCHIVE_SIZE,
     BufferedPart,
     CopiedPart,
     Directory,
     Header,
     Part,
+    PreviousRange,
     Range,
+    Seam,
+    Segment,
+    Source,
     build_directory,
-    count_completed_files,
+    is_read,
+    list_headers,
+    needs_all_checksums,
     plan,
 )
 from projects_api.archive.zip_writer import Entry
-from projects_api.domain.exports.checksums import ArtifactChecksums, PartialChecksum
-from projects_api.domain.exports.snapshot import ArtifactError, Snapshot
+from projects_api.domain.exports.artifact_errors import ArtifactError, changed_error, find_cause
+from projects_api.domain.exports.checksums import ArtifactChecksums, SavedChecksums
+from projects_api.domain.exports.previous_archive import PreviousArchiveLostError
+from projects_api.domain.exports.snapshot import Snapshot
 from projects_api.domain.exports.task_group import TaskGroup
 from projects_api.entities.export import Progress
-from projects_api.storage.aws_errors import ObjectMissingError
+from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
 from projects_api.storage.s3 import archive_store, artifact_store
-from projects_api.storage.s3.multipart_upload import MultipartUpload
+from projects_api.storage.s3.archive_store import StoredObject
+from projects_api.storage.s3.multipart_upload import ExportsObject, MultipartUpload
 
 #: Number of buffered parts in progress. Each is in memory as a whole (``plan.BUFFERED_PART_SIZE``).
 UPLOAD_THREADS = 3
+
+#: Number of seams in progress. The run of each, of less than ``plan.MIN_PART_SIZE``, is in memory.
+SEAM_THREADS = 8
 
 #: Number of parts that S3 copies in parallel.
 COPY_THREADS = 16
@@ -44,11 +57,15 @@ READ_THREADS = 24
 class ArchiveAssembler:
     """Assembler of the archive of a snapshot.
 
+    Every part is independent of the others, with two exceptions. A header contains the checksum of its file, and for a
+    file that S3 copies, the copies return the checksum. The manifest and the directory contain all checksums. A part
+    with a header therefore follows the copies of its file, and the parts with the manifest and the directory come last.
+
     Args:
         snapshot: The snapshot.
         resumed: Whether an earlier run may have assembled some of the archive.
         should_continue: Called before each piece of work. Returns False to stop the work.
-        partial_checksums: The value of ``checksums.partial`` at the end of an earlier run.
+        saved_checksums: The value of ``checksums.save()`` at the end of an earlier run.
 
     Attributes:
         snapshot: The snapshot.
@@ -64,12 +81,13 @@ class ArchiveAssembler:
         *,
         resumed: bool,
         should_continue: Callable[[], bool],
-        partial_checksums: Mapping[int, PartialChecksum] = MappingProxyType({}),
+        saved_checksums: SavedChecksums | None = None,
     ) -> None:
         self.snapshot = snapshot
         self._resumed = resumed
         self._task_group = TaskGroup(
-            should_continue, {"read": READ_THREADS, "upload": UPLOAD_THREADS, "copy": COPY_THREADS}
+            should_continue,
+            {"read": READ_THREADS, "upload": UPLOAD_THREADS, "seam": SEAM_THREADS, "copy": COPY_THREADS},
         )
         self._lock = threading.Lock()
         self._manifest = bytearray()
@@ -84,126 +102,268 @@ class ArchiveAssembler:
         ]
         #: The pins of the artifacts, by the index of their entry.
         self._pins = dict(enumerate(snapshot.pins, MANIFEST + 1))
-        self.checksums = ArtifactChecksums(self._pins, check=self._task_group.check, partial=partial_checksums)
-        self.plan = plan(self._entries)
+        unchanged = (
+            snapshot.previous.index.find_unchanged(
+                (index, self._entries[index], pin) for index, pin in self._pins.items()
+            )
+            if snapshot.previous
+            else {}
+        )
+        self.checksums = ArtifactChecksums(
+            self._pins,
+            known={index: entry.crc32 for index, entry in unchanged.items()},
+            check=self._task_group.check,
+            saved=saved_checksums,
+            copy=self._copy_for_checksum,
+        )
+        self.plan = plan(self._entries, {index: entry.offset for index, entry in unchanged.items()})
+        if self.plan.size > MAX_ARCHIVE_SIZE:
+            raise ArtifactError(
+                f"The files of the project have {self.plan.size:,} bytes, and an archive can have {MAX_ARCHIVE_SIZE:,}."
+                " Delete resources, then start a new export."
+            )
         self.progress = Progress(bytes_total=self.plan.size, files_total=len(snapshot.pins))
         self.bytes_written = 0
+        self._work_key: Callable[[str], str] = str
+        self._uploads: dict[int, MultipartUpload] = {}
+        self._part_numbers: dict[int, int] = {}
+        #: The bytes of the files in parts that come last, by the index of the part.
+        self._data: dict[int, bytearray] = {}
+        self._helpers: dict[int, MultipartUpload] = {}
+        #: The number of copies that each file still lacks, and the parts that wait for them.
+        self._copies_left: dict[int, int] = {}
+        self._waiting: dict[int, list[int]] = {}
+        #: The number of conditions that each waiting part still lacks.
+        self._conditions: dict[int, int] = {}
 
-    def assemble(self, key: str, volume_key: Callable[[int], str]) -> None:
+    def assemble(self, key: str, work_key: Callable[[str], str]) -> None:
         """Assemble the archive, by way of volumes if it has more parts than a multipart upload allows.
 
         Args:
             key: The key of the archive in the exports bucket.
-            volume_key: A function that returns the key of a volume, given its index.
+            work_key: A function that returns the key of a work file, given its name.
 
         Raises:
-            ArtifactError: An artifact was deleted or has changed.
+            ArtifactError: An artifact was deleted, has changed, or cannot be read.
+            PreviousArchiveLostError: The previous archive was deleted or has changed.
             CancelledError: ``should_continue`` returned False.
             StorageUnavailableError: S3 did not respond correctly.
         """
-        volumes = self.plan.volumes
+        self._work_key = work_key
+        parts, volumes = self.plan.parts, self.plan.volumes
         with self._task_group:
-            if len(volumes) == 1:
-                self._assemble_object(key, volumes[0])
+            if len(parts) == 1 and isinstance(parts[0], BufferedPart):
+                data = self._read_files(parts[0].segments)
+                self._collect_checksums()
+                self._task_group.call(archive_store.write, key, self._fill_in_metadata(parts[0].segments, data))
+                self._add_progress(0, written=True)
+            elif len(volumes) == 1:
+                self._assemble_volumes([key])
             else:
-                self._assemble_volumes(volumes, volume_key)
-                self._join_volumes(key, volume_key)
+                keys = [work_key(f"volume-{number:04}") for number in range(len(volumes))]
+                self._assemble_volumes(keys)
+                self._join_volumes(key, keys)
 
-    def _assemble_volumes(self, volumes: tuple[tuple[Part, ...], ...], volume_key: Callable[[int], str]) -> None:
-        # the first volume begins with the manifest, which needs the checksums of all files, and therefore comes last
-        for number in [*range(1, len(volumes)), 0]:
-            parts = volumes[number]
-            if self._resumed and archive_store.object_size(volume_key(number)) == sum(part.size for part in parts):
-                self._add_progress(*parts)
-            else:
-                self._assemble_object(volume_key(number), parts)
+    def index(self, key: str, archive: StoredObject) -> bytes:
+        """Return the index of the archive, which exists, as a file.
 
-    def _join_volumes(self, key: str, volume_key: Callable[[int], str]) -> None:
-        upload = MultipartUpload(key, resumed=self._resumed)
-        self._task_group.wait_for(
-            self._task_group.submit(
-                "copy", upload.copy_from_exports, number, volume_key(join.index), join.start, join.size
-            )
-            for number, join in enumerate(self.plan.joins, 1)
-            if upload.existing_parts.get(number) != join.size
-        )
-        upload.complete()
+        Raises:
+            ObjectMissingError: The archive was deleted or has changed.
+            StorageUnavailableError: S3 did not respond correctly.
+        """
+        if self.checksums.list_missing():  # an earlier run has assembled the archive
+            start = self.plan.offsets[-1]
+            directory = archive_store.read_range(key, archive.etag, start=start, size=archive.size - start)
+            crc32s = zip_writer.read_crc32s(directory, len(self._entries))
+        else:
+            crc32s = [self._crc32(index) for index in range(len(self._entries))]
+        entries = [replace(entry, crc32=crc32) for entry, crc32 in zip(self._entries, crc32s, strict=True)]
+        return encode_index(archive.etag, archive.size, index_entries(entries, self.plan.offsets, self.snapshot.pins))
 
-    def _assemble_object(self, key: str, parts: tuple[Part, ...]) -> None:
-        """Assemble one object from the parts that S3 does not have yet. Parts that need all checksums come last."""
-        if len(parts) == 1 and isinstance(parts[0], BufferedPart):
-            data = self._read_files(parts[0])
-            self._collect_checksums()
-            archive_store.write(key, self._fill_in_metadata(parts[0], data))
-            self._add_progress(*parts, written=True)
-            return
-        upload = MultipartUpload(key, resumed=self._resumed)
-        first_parts: list[tuple[int, Part]] = []
-        last_parts: list[tuple[int, BufferedPart]] = []
-        for number, part in enumerate(parts, 1):
-            if upload.existing_parts.get(number) == part.size:
-                self._add_progress(part)
-            elif isinstance(part, BufferedPart) and part.needs_all_checksums:
-                last_parts.append((number, part))
-            else:
-                first_parts.append((number, part))
-        self._task_group.wait_for(
-            self._task_group.submit("copy", self._copy_part, upload, number, part)
-            if isinstance(part, CopiedPart)
-            else self._task_group.submit("upload", self._upload_part, upload, number, part)
-            for number, part in first_parts
-        )
-        if last_parts:
-            # reading the files of these parts first gives their checksums
-            data_by_number = {number: self._read_files(part) for number, part in last_parts if part.has_files}
-            self._collect_checksums()
-            self._task_group.wait_for(
+    # ----------------------------------------------------------------------------------------------------- volumes
+
+    def _assemble_volumes(self, keys: list[str]) -> None:
+        """Assemble the objects of all volumes. None is completed before all have their parts and all checksums."""
+        volumes = list(zip(self.plan.volumes, keys, strict=True))
+        missing: list[int] = []
+        uploads: list[MultipartUpload] = []
+        for volume, key in volumes:
+            if self._resumed and len(volumes) > 1 and archive_store.object_size(key) == self.plan.volume_size(volume):
+                for number in volume:
+                    self._add_progress(number)
+                continue
+            upload = self._task_group.call(lambda key=key: MultipartUpload(key, resumed=self._resumed))
+            uploads.append(upload)
+            for part_number, number in enumerate(volume, 1):
+                self._uploads[number], self._part_numbers[number] = upload, part_number
+                part, existing = self.plan.parts[number], upload.existing_parts.get(part_number)
+                if existing is None or existing.size != part.size:
+                    missing.append(number)
+                    continue
+                self._add_progress(number)
+                if isinstance(part, CopiedPart) and isinstance(part.source, Range):
+                    self.checksums.record(part.source.index, part.source.start, part.source.size, existing.crc32)
+        self._assemble_parts(missing)
+        for upload in uploads:
+            self._task_group.call(upload.complete)
+
+    def _join_volumes(self, key: str, volume_keys: list[str]) -> None:
+        upload = self._task_group.call(lambda: MultipartUpload(key, resumed=self._resumed))
+        sources = [
+            ExportsObject(volume_key, self.plan.volume_size(volume))
+            for volume_key, volume in zip(volume_keys, self.plan.volumes, strict=True)
+        ]
+        for number, join in enumerate(self.plan.joins, 1):
+            existing = upload.existing_parts.get(number)
+            if existing is None or existing.size != join.size:
                 self._task_group.submit(
-                    "upload", self._upload_part, upload, number, part, data_by_number.pop(number, None)
+                    "copy", upload.copy_from_exports, number, sources[join.index], join.start, join.size
                 )
-                for number, part in last_parts
-            )
-        upload.complete()
+        self._task_group.join()
+        self._task_group.call(upload.complete)
 
-    # ---------------------------------------------------------------------------------------------------- one part
+    # ------------------------------------------------------------------------------------------------------- parts
 
-    def _copy_part(self, upload: MultipartUpload, number: int, part: CopiedPart) -> None:
-        index = part.range.index
-        with self._translate_missing_artifact(index):
-            upload.copy_artifact(number, self._pins[index], start=part.range.start, size=part.range.size)
-        self._add_progress(part, written=True)
+    def _assemble_parts(self, numbers: list[int]) -> None:
+        """Assemble the parts at some indexes of the plan."""
+        self._list_conditions(numbers)
+        last_parts = [number for number in numbers if needs_all_checksums(self.plan.parts[number])]
+        for number in numbers:
+            part = self.plan.parts[number]
+            match part:
+                case CopiedPart():
+                    self._task_group.submit("copy", self._copy_part, number, part)
+                case Seam():
+                    self._task_group.submit("copy", self._prepare_seam, number, part)
+                case BufferedPart() if not needs_all_checksums(part):
+                    self._finish_if_possible(number)
+        for number in last_parts:
+            part = self.plan.parts[number]
+            if any(map(is_read, part.segments)):  # reading the files also gives their checksums
+                self._task_group.submit("upload", self._read_files_of_last_part, number, part)
+        self._task_group.join()
+        if last_parts:
+            self._collect_checksums()
+            for number in last_parts:
+                self._task_group.submit("upload", self._finish_part, number)
+            self._task_group.join()
 
-    def _upload_part(
-        self, upload: MultipartUpload, number: int, part: BufferedPart, data: bytearray | None = None
-    ) -> None:
-        upload.put_part(number, self._fill_in_metadata(part, self._read_files(part) if data is None else data))
-        self._add_progress(part, written=True)
+    def _list_conditions(self, numbers: list[int]) -> None:
+        """Count the copies of each file, and what each part awaits that does not come last."""
+        parts = [(number, self.plan.parts[number]) for number in numbers]
+        for _, part in parts:
+            if isinstance(part, CopiedPart | Seam) and isinstance(part.source, Range):
+                self._copies_left[part.source.index] = self._copies_left.get(part.source.index, 0) + 1
+        for number, part in parts:
+            if isinstance(part, CopiedPart) or needs_all_checksums(part):
+                continue
+            awaited = {index for index in list_headers(part) if index in self._copies_left}
+            self._conditions[number] = len(awaited) + isinstance(part, Seam)
+            for index in awaited:
+                self._waiting.setdefault(index, []).append(number)
 
-    def _read_files(self, part: BufferedPart) -> bytearray:
-        """Return a buffer for a part that contains the bytes of its files. All other bytes are still 0."""
-        data = bytearray(part.size)
+    def _finish_if_possible(self, number: int, conditions_met: int = 0) -> None:
+        """Submit the last step of a part unless conditions for it are still lacking."""
+        with self._lock:
+            if number not in self._conditions:
+                return
+            self._conditions[number] -= conditions_met
+            if self._conditions[number]:
+                return
+            del self._conditions[number]
+        is_seam = isinstance(self.plan.parts[number], Seam)
+        self._task_group.submit("seam" if is_seam else "upload", self._finish_part, number)
+
+    def _on_copy(self, source: Source, checksum: int | None) -> None:
+        """Record the checksum of a copy, and finish the parts that waited for it."""
+        if isinstance(source, PreviousRange):
+            return
+        self.checksums.record(source.index, source.start, source.size, checksum)
+        with self._lock:
+            self._copies_left[source.index] -= 1
+            waiting = [] if self._copies_left[source.index] else self._waiting.pop(source.index, [])
+        for number in waiting:
+            self._finish_if_possible(number, conditions_met=1)
+
+    def _copy_part(self, number: int, part: CopiedPart) -> None:
+        checksum = self._copy(self._uploads[number], self._part_numbers[number], part.source)
+        self._add_progress(number, written=True)
+        self._on_copy(part.source, checksum)
+
+    def _prepare_seam(self, number: int, part: Seam) -> None:
+        """Copy the source of a seam into the helper object."""
+        helper = MultipartUpload(self._helper_key(number), resumed=False)
+        checksum = self._copy(helper, 2 if part.before else 1, part.source)
+        self._helpers[number] = helper
+        self._on_copy(part.source, checksum)
+        self._finish_if_possible(number, conditions_met=1)
+
+    def _finish_part(self, number: int) -> None:
+        part, data = self.plan.parts[number], self._data.get(number)
+        data = self._fill_in_metadata(part.segments, self._read_files(part.segments) if data is None else data)
+        if isinstance(part, Seam):
+            self._finish_seam(number, part, data)
+        else:
+            self._uploads[number].put_part(self._part_numbers[number], data)
+        self._add_progress(number, written=True)
+        self._data.pop(number, None)
+
+    def _finish_seam(self, number: int, part: Seam, data: bytearray) -> None:
+        """Complete the helper object of a seam and copy it into the archive."""
+        call = self._task_group.call
+        helper, before_size, skipped = self._helpers[number], sum(segment.size for segment in part.before), 0
+        if part.before:
+            inner_key = f"{self._helper_key(number)}-before"
+            inner = call(lambda: MultipartUpload(inner_key, resumed=False))
+            call(self._copy, inner, 1, part.padding)
+            call(inner.put_part, 2, data[:before_size])
+            call(inner.complete)
+            skipped = part.padding.size
+            padded = ExportsObject(inner_key, skipped + before_size)
+            call(helper.copy_from_exports, 1, padded, 0, padded.size)
+        if part.after:
+            call(helper.put_part, 3, data[before_size:])
+        call(helper.complete)
+        joined = ExportsObject(self._helper_key(number), skipped + part.size)
+        call(self._uploads[number].copy_from_exports, self._part_numbers[number], joined, skipped, part.size)
+
+    def _helper_key(self, number: int) -> str:
+        return self._work_key(f"seam-{number:06}")
+
+    # ------------------------------------------------------------------------------------------- bytes of the worker
+
+    def _read_files_of_last_part(self, number: int, part: Part) -> None:
+        self._data[number] = self._read_files(part.segments)
+
+    def _read_files(self, segments: Iterable[Segment]) -> bytearray:
+        """Return a buffer for segments that contains the bytes of files. All other bytes are still 0."""
+        data = bytearray(sum(segment.size for segment in segments))
         position, reads = 0, []
-        for segment in part.segments:
-            if isinstance(segment, Range) and segment.index != MANIFEST:
-                reads.append(self._task_group.submit("read", self._read_range, segment, data, position))
+        for segment in segments:
+            if is_read(segment):
+                reads.append(self._task_group.submit("read", self._read_segment, segment, data, position))
             position += segment.size
         self._task_group.wait_for(reads)
         return data
 
-    def _read_range(self, range_: Range, buffer: bytearray, position: int) -> None:
-        with self._translate_missing_artifact(range_.index):
-            data = artifact_store.read(self._pins[range_.index], start=range_.start, size=range_.size)
-        if len(data) != range_.size:
-            raise self._changed_artifact_error(range_.index)
-        buffer[position : position + range_.size] = data
-        if range_.size == self._entries[range_.index].size:
-            self.checksums.record(range_.index, crc32(data))
+    def _read_segment(self, segment: Source, buffer: bytearray, position: int) -> None:
+        with self._translate_errors(segment):
+            if isinstance(segment, PreviousRange):
+                source = self._previous
+                data = archive_store.read_range(source.key, source.etag, start=segment.start, size=segment.size)
+            else:
+                data = artifact_store.read(self._pins[segment.index], start=segment.start, size=segment.size)
+            if len(data) != segment.size:
+                raise ObjectMissingError
+        buffer[position : position + segment.size] = data
+        if isinstance(segment, Range):
+            self.checksums.record(segment.index, segment.start, segment.size, crc32(data))
 
-    def _fill_in_metadata(self, part: BufferedPart, data: bytearray) -> bytearray:
-        """Return ``data`` after writing the headers, the manifest and the directory of a part into it."""
+    def _fill_in_metadata(self, segments: Iterable[Segment], data: bytearray) -> bytearray:
+        """Return ``data`` after writing the headers, the manifest and the directory among some segments into it."""
         position = 0
         metadata: bytes | bytearray | None
-        for segment in part.segments:
+        for segment in segments:
             match segment:
                 case Header(index):
                     metadata = zip_writer.local_header(replace(self._entries[index], crc32=self._crc32(index)))
@@ -218,19 +378,41 @@ class ArchiveAssembler:
             position += segment.size
         return data
 
+    # ------------------------------------------------------------------------------------------------------ copies
+
+    def _copy(self, upload: MultipartUpload, part_number: int, source: Source) -> int | None:
+        """Have S3 copy a source into a part, and return the CRC-32 if S3 does."""
+        with self._translate_errors(source):
+            if isinstance(source, PreviousRange):
+                return upload.copy_from_exports(part_number, self._previous, source.start, source.size)
+            return upload.copy_artifact(part_number, self._pins[source.index], start=source.start, size=source.size)
+
+    def _copy_for_checksum(self, index: int, start: int, size: int) -> int | None:
+        """Have S3 copy a range of an artifact for its CRC-32 alone."""
+        upload = MultipartUpload(self._work_key(f"checksum-{index:06}-{start}"), resumed=False)
+        checksum = self._copy(upload, 1, Range(index, start, size))
+        upload.abort()
+        return checksum
+
+    @property
+    def _previous(self) -> ExportsObject:
+        if self.snapshot.previous is None:
+            raise PreviousArchiveLostError
+        return self.snapshot.previous.source
+
     # --------------------------------------------------------------------------------------------------- checksums
 
     def _crc32(self, index: int) -> int:
         if index == MANIFEST:
             return self._manifest_crc32
-        with self._translate_missing_artifact(index):
+        with self._translate_errors(Range(index, 0, 0)):
             return self.checksums.get(index)
 
     def _collect_checksums(self) -> None:
         """Get the checksums of all artifacts, and encode the manifest and the directory with them."""
-        self._task_group.wait_for(
-            self._task_group.submit("read", self._crc32, index) for index in self.checksums.list_missing()
-        )
+        for index in self.checksums.list_missing():
+            self._task_group.submit("read", self._crc32, index)
+        self._task_group.join()
         self._manifest = bytearray()
         for row in self._manifest_rows(self.checksums.get(index) for index in self._pins):
             self._manifest += row
@@ -245,9 +427,9 @@ class ArchiveAssembler:
 
     # ---------------------------------------------------------------------------------------------------- progress
 
-    def _add_progress(self, *parts: Part, written: bool = False) -> None:
-        size = sum(part.size for part in parts)
-        files = sum(count_completed_files(part, self._entries) for part in parts)
+    def _add_progress(self, number: int, *, written: bool = False) -> None:
+        """Add the part at the index ``number`` to the progress."""
+        size, files = self.plan.parts[number].size, self.plan.count_completed_files(number)
         with self._lock:
             self.progress = replace(
                 self.progress,
@@ -259,13 +441,23 @@ class ArchiveAssembler:
     # ------------------------------------------------------------------------------------------------------ errors
 
     @contextmanager
-    def _translate_missing_artifact(self, index: int) -> Iterator[None]:
-        """Raise an ArtifactError that names the artifact if the pinned content no longer exists."""
+    def _translate_errors(self, source: Source) -> Iterator[None]:
+        """Translate the errors of S3 for a source.
+
+        Raises:
+            ArtifactError: The artifact is no longer what it was, or S3 refuses access to it.
+            PreviousArchiveLostError: The same is true of the previous archive.
+        """
         try:
             yield
         except ObjectMissingError:
-            raise self._changed_artifact_error(index) from None
-
-    def _changed_artifact_error(self, index: int) -> ArtifactError:
-        key = self._pins[index].key
-        return ArtifactError(f"The artifact {key} was changed or deleted during the export. Start a new export.")
+            if isinstance(source, PreviousRange):
+                raise PreviousArchiveLostError from None
+            raise changed_error(self._pins[source.index].key) from None
+        except ObjectRefusedError as refusal:
+            if isinstance(source, PreviousRange):
+                raise PreviousArchiveLostError from None
+            cause = find_cause(self._pins[source.index], refusal)
+            if cause is None:  # S3 refuses the target, which is not the client's fault
+                raise
+            raise cause from None

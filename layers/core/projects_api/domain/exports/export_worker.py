@@ -4,26 +4,32 @@ A worker can die at any line, run out of time, or run concurrently with another 
 byte of the archive. A worker can therefore use the work of any other one, and it skips the parts that S3 already has.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
+from aws_lambda_powertools import Logger
+
+from projects_api.domain.exports.artifact_errors import ArtifactError
 from projects_api.domain.exports.assembler import ArchiveAssembler
-from projects_api.domain.exports.checksums import PartialChecksum
+from projects_api.domain.exports.checksums import SavedChecksums
 from projects_api.domain.exports.export_requests import archive_expiry
-from projects_api.domain.exports.snapshot import ArtifactError, pin_artifacts, read_content, restore_snapshot
+from projects_api.domain.exports.previous_archive import PreviousArchiveLostError, find_previous_archive
+from projects_api.domain.exports.snapshot import pin_artifacts, read_content, restore_snapshot
 from projects_api.domain.exports.task_group import CancelledError
 from projects_api.entities.clock import now
 from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
 from projects_api.entities.export import Progress
 from projects_api.entities.ids import ExportId, ProjectId
-from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.aws_errors import ConditionFailedError, ObjectMissingError
 from projects_api.storage.dynamodb import export_store, project_store
 from projects_api.storage.s3 import archive_store
-from projects_api.storage.s3.snapshot_store import decode_snapshot, encode_snapshot
+from projects_api.storage.s3.archive_store import StoredObject
+from projects_api.storage.s3.snapshot_store import StoredSnapshot, decode_snapshot, encode_snapshot
+
+logger = Logger(child=True)
 
 #: Time after which a lease ends if the worker does not renew it.
 LEASE = timedelta(seconds=30)
@@ -67,7 +73,7 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_
             return
         run = _Run(lease, should_continue)
         try:
-            run.assemble(taken.snapshot)
+            run.assemble(taken)
         except ArtifactError as error:
             lease.mark_failed(error=str(error), finished_at=now())
         except Exception:
@@ -87,7 +93,7 @@ def _delete_output_of_deleted_project(project_id: ProjectId, export_id: ExportId
     project = project_store.get(project_id)
     if project is None or project.deleted_at:
         archive_store.delete_work_files(project_id, export_id)
-        archive_store.delete(archive_store.archive_key(project_id, export_id))
+        archive_store.delete_archive(project_id, export_id)
 
 
 class _Run:
@@ -106,76 +112,125 @@ class _Run:
         """Return whether this run has assembled bytes of the archive, or has saved checksums for the next run."""
         return self._assembler is not None and (self._assembler.bytes_written > 0 or self._checksums_saved)
 
-    def assemble(self, snapshot_name: str | None) -> None:
+    def assemble(self, acquired: export_store.AcquiredLease) -> None:
         """Assemble the archive and mark the export as ready.
 
         Args:
-            snapshot_name: The name of the snapshot that an earlier run has saved, if there is one.
+            acquired: The state of the export, with the snapshot that an earlier run has saved, if there is one.
         """
         key = archive_store.archive_key(self._lease.project_id, self._lease.export_id)
         with self._heartbeat():
-            exists = False
-            assembler = self._resume_from_snapshot(snapshot_name) if snapshot_name else None
+            archive = None
+            assembler = self._resume_from_snapshot(acquired.snapshot) if acquired.snapshot else None
             if assembler:
-                exists = archive_store.object_size(key) == assembler.plan.size
+                archive = archive_store.describe(key)
             else:
-                assembler = self._start_from_new_snapshot(before=snapshot_name)
-            if not exists:
-                self._assembler = assembler
+                assembler = self._start_from_new_snapshot(before=acquired.snapshot, fresh=acquired.fresh)
+            if archive is None or archive.size != assembler.plan.size:
                 try:
-                    assembler.assemble(key, lambda number: self._work_key(f"volume-{number:04}"))
-                except CancelledError:
-                    self._save_checksums(assembler)
-                    raise LeaseLostError if self._lost.is_set() else OutOfTimeError from None
-                except StorageUnavailableError:
-                    self._save_checksums(assembler)
-                    raise
+                    self._assemble(assembler, key)
+                except PreviousArchiveLostError:
+                    logger.info("The previous archive is no longer available. The archive is planned without it.")
+                    self._discard_work()
+                    assembler = self._start_from_new_snapshot(before=self._snapshot_name, fresh=True)
+                    self._assemble(assembler, key)
+                archive = archive_store.describe(key)
+            if archive is None:
+                raise StorageUnavailableError
+            self._write_index(assembler, key, archive)
         moment, size, files = now(), assembler.plan.size, len(assembler.snapshot.pins)
         progress = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
-        self._lease.mark_ready(progress=progress, finished_at=moment, expires_at=archive_expiry(moment))
+        self._lease.mark_ready(
+            progress=progress, crc32=archive.crc32, finished_at=moment, expires_at=archive_expiry(moment)
+        )
 
-    def _start_from_new_snapshot(self, *, before: str | None) -> ArchiveAssembler:
-        """Take a snapshot and save it for all later runs. It replaces the snapshot named ``before``."""
-        snapshot = pin_artifacts(read_content(self._lease.project_id, on_revision=self._lease.record_revision))
+    def _assemble(self, assembler: ArchiveAssembler, key: str) -> None:
+        self._assembler = assembler
+        try:
+            # the name of the snapshot keeps the work of different plans apart
+            assembler.assemble(key, lambda name: self._work_key(f"{self._snapshot_name}-{name}"))
+        except CancelledError:
+            self._save_checksums(assembler)
+            raise LeaseLostError if self._lost.is_set() else OutOfTimeError from None
+        except StorageUnavailableError:
+            self._save_checksums(assembler)
+            raise
+
+    def _write_index(self, assembler: ArchiveAssembler, key: str, archive: StoredObject) -> None:
+        """Write the index of the archive, from which the next export copies unchanged files."""
+        try:
+            index = assembler.index(key, archive)
+        except ObjectMissingError:  # another worker has replaced the archive
+            raise StorageUnavailableError from None
+        if self._lost.is_set():
+            raise LeaseLostError  # a purge waits only for a worker with a lease
+        index_key = archive_store.index_key(self._lease.project_id, self._lease.export_id)
+        archive_store.write(index_key, index, content_type="application/gzip")
+
+    def _start_from_new_snapshot(self, *, before: str | None, fresh: bool) -> ArchiveAssembler:
+        """Take a snapshot and save it for all later runs.
+
+        Args:
+            before: The name of the snapshot that the new one replaces.
+            fresh: Whether to plan the archive without the previous one.
+        """
+        content = read_content(self._lease.project_id, on_revision=self._lease.record_revision)
+        previous = None if fresh else find_previous_archive(self._lease.project_id, content.project.archive_export_id)
+        snapshot = pin_artifacts(content, previous)
         assembler = ArchiveAssembler(snapshot, resumed=False, should_continue=self._should_continue)
         if self._lost.is_set():
             raise LeaseLostError  # the project may be purged already, and a new file would remain in the bucket
         name = f"{assembler.plan.digest}-{self._lease.holder}.jsonl.gz"
+        source = (previous.export_id, previous.index.etag) if previous else None
         archive_store.write(
-            self._work_key(name), encode_snapshot(snapshot.content, snapshot.pins), content_type="application/gzip"
+            self._work_key(name),
+            encode_snapshot(StoredSnapshot(snapshot.content, snapshot.pins, source)),
+            content_type="application/gzip",
         )
         self._lease.save_snapshot_name(name, before=before)
         self._snapshot_name = name
         return assembler
 
     def _resume_from_snapshot(self, name: str) -> ArchiveAssembler | None:
-        """Resume from a saved snapshot, unless another version of this program has planned its archive differently."""
+        """Resume from a saved snapshot.
+
+        Returns:
+            None if another version of this program has planned the archive differently, or if the previous archive is
+            no longer what it was.
+        """
         data = archive_store.read(self._work_key(name))
         if data is not None:
             self._snapshot_name = name
-            assembler = ArchiveAssembler(
-                restore_snapshot(*decode_snapshot(data)),
-                resumed=True,
-                should_continue=self._should_continue,
-                partial_checksums=self._load_checksums(),
-            )
-            if name.startswith(assembler.plan.digest):
-                return assembler
-        archive_store.delete_work_files(self._lease.project_id, self._lease.export_id)
-        archive_store.delete(archive_store.archive_key(self._lease.project_id, self._lease.export_id))
+            content, pins, source = decode_snapshot(data)
+            previous = find_previous_archive(self._lease.project_id, source[0]) if source else None
+            if source is None or (previous and previous.index.etag == source[1]):
+                assembler = ArchiveAssembler(
+                    restore_snapshot(content, list(pins), previous),
+                    resumed=True,
+                    should_continue=self._should_continue,
+                    saved_checksums=self._load_checksums(),
+                )
+                if name.startswith(assembler.plan.digest):
+                    return assembler
+        self._discard_work()
         return None
 
+    def _discard_work(self) -> None:
+        """Delete the work of earlier runs, which belongs to another plan."""
+        archive_store.delete_work_files(self._lease.project_id, self._lease.export_id)
+        archive_store.delete_archive(self._lease.project_id, self._lease.export_id)
+
     def _save_checksums(self, assembler: ArchiveAssembler) -> None:
-        """Save the partial checksums of artifacts for the next run."""
-        if assembler.checksums.bytes_read and not self._lost.is_set():  # a purge waits only for a worker with a lease
+        """Save the checksums of artifacts for the next run."""
+        if assembler.checksums.gained and not self._lost.is_set():  # a purge waits only for a worker with a lease
             archive_store.write(
-                self._checksums_key(), json.dumps(assembler.checksums.partial).encode(), content_type="application/json"
+                self._checksums_key(), assembler.checksums.save().encode(), content_type="application/json"
             )
             self._checksums_saved = True
 
-    def _load_checksums(self) -> dict[int, PartialChecksum]:
-        saved = json.loads(archive_store.read(self._checksums_key()) or "{}")
-        return {int(index): PartialChecksum(offset, crc32) for index, (offset, crc32) in saved.items()}
+    def _load_checksums(self) -> SavedChecksums | None:
+        data = archive_store.read(self._checksums_key())
+        return SavedChecksums.decode(data) if data else None
 
     def _checksums_key(self) -> str:
         """Return the key of the saved checksums, which are valid for one snapshot only."""

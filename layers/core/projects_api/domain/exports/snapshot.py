@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from projects_api.archive.manifest import File, list_files
+from projects_api.domain.exports.artifact_errors import archived_error, missing_error
+from projects_api.domain.exports.previous_archive import PreviousArchive
 from projects_api.entities.errors import ProjectNotFoundError
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import ResourceType
@@ -19,10 +21,6 @@ from projects_api.storage.s3 import artifact_store
 ATTEMPTS = 5
 
 
-class ArtifactError(Exception):
-    """An artifact is missing or has changed. Clients see the message, which contains the artifact's key."""
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The snapshot of a project.
@@ -31,11 +29,13 @@ class Snapshot:
         content: The project, its members and its resources.
         files: The files of the archive, in their order.
         pins: The pin of each file's artifact, in the same order.
+        previous: The archive that unchanged files are copied from.
     """
 
     content: Content
     files: list[File]
     pins: list[Pin]
+    previous: PreviousArchive | None = None
 
 
 def read_content(project_id: ProjectId, on_revision: Callable[[int], None]) -> Content:
@@ -73,24 +73,27 @@ def _count_resources(content: Content) -> dict[ResourceType, int]:
     return counts
 
 
-def pin_artifacts(content: Content) -> Snapshot:
+def pin_artifacts(content: Content, previous: PreviousArchive | None = None) -> Snapshot:
     """Return a snapshot of the content with the artifacts in their current state.
 
+    Args:
+        content: The content.
+        previous: The archive that unchanged files are copied from.
+
     Raises:
-        ArtifactError: An artifact is missing.
+        ArtifactError: Artifacts are missing or archived.
     """
     files = list_files(content)
-    keys = {file.artifact.key for file in files}
-    pins = {pin.key: pin for pin in artifact_store.list_pins(content.project.id) if pin.key in keys} if files else {}
-    for file in files:
-        if file.artifact.key not in pins:
-            raise ArtifactError(
-                f"The artifact {file.artifact.key} of {file.resource.type} '{file.resource.name}' is not in the bucket."
-                " Upload it or delete the resource, then start a new export."
-            )
-    return Snapshot(content, files, [pins[file.artifact.key] for file in files])
+    keys = dict.fromkeys(file.artifact.key for file in files)
+    artifacts = artifact_store.list_all(content.project.id) if files else ()
+    listed = {artifact.pin.key: artifact for artifact in artifacts if artifact.pin.key in keys}
+    if missing := [key for key in keys if key not in listed]:
+        raise missing_error(missing)
+    if archived := [key for key in keys if listed[key].archived]:
+        raise archived_error(archived)
+    return Snapshot(content, files, [listed[key].pin for key in keys], previous)
 
 
-def restore_snapshot(content: Content, pins: list[Pin]) -> Snapshot:
+def restore_snapshot(content: Content, pins: list[Pin], previous: PreviousArchive | None) -> Snapshot:
     """Return the snapshot of ``content`` whose artifacts were pinned earlier."""
-    return Snapshot(content, list_files(content), pins)
+    return Snapshot(content, list_files(content), pins, previous)

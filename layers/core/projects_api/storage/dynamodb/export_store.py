@@ -137,10 +137,12 @@ class AcquiredLease:
     Attributes:
         attempts: The number of attempts without progress, including this one.
         snapshot: The name of the export's snapshot, or None before the first one is saved.
+        fresh: Whether the archive is made without the previous one.
     """
 
     attempts: int
     snapshot: str | None
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,9 @@ class Lease:
             },
         )
         return AcquiredLease(
-            int(item["attempts"]["N"]), item["snapshot_name"]["S"] if "snapshot_name" in item else None
+            int(item["attempts"]["N"]),
+            item["snapshot_name"]["S"] if "snapshot_name" in item else None,
+            item.get("fresh", {}).get("BOOL", False),
         )
 
     def record_revision(self, revision: int) -> None:
@@ -239,14 +243,23 @@ class Lease:
             values={":me": text(self.holder)},
         )
 
-    def mark_ready(self, *, progress: Progress, finished_at: datetime, expires_at: datetime) -> None:
-        """Set the status to ready and release the lease.
+    def mark_ready(self, *, progress: Progress, crc32: int | None, finished_at: datetime, expires_at: datetime) -> None:
+        """Set the status to ready, release the lease, and make the archive the source of the project's next one.
+
+        Args:
+            progress: The progress of the export.
+            crc32: The CRC-32 of the archive, or None if S3 does not keep it.
+            finished_at: The time.
+            expires_at: When the archive expires.
 
         Raises:
             ConditionFailedError: The lease was lost, or the project is deleted.
         """
         values = {":size": number(progress.bytes_total), ":expires_at": number(int(expires_at.timestamp()))}
         sets = "size_bytes = :size, expires_at = :expires_at, " + _set_progress(progress, values)
+        if crc32 is not None:
+            values[":crc32"] = number(crc32)
+            sets += ", crc32 = :crc32"
         self._finish(ExportStatus.READY, sets, finished_at, values, outcome={"size_bytes": progress.bytes_total})
 
     def mark_failed(self, *, error: str, finished_at: datetime) -> None:
@@ -275,11 +288,20 @@ class Lease:
     ) -> None:
         item = table.get_item(keys.export(self.project_id, self.export_id))
         starter = actor_from_json(item["started_by"]["S"]) if item else UNKNOWN
+        project = None
+        if status is ExportStatus.READY:
+            project = table.build_update(
+                keys.project(self.project_id),
+                "SET archive_export_id = :export",
+                condition=ACTIVE,
+                values={":export": text(self.export_id)},
+            )
         self._update(
             f"SET #status = :status, finished_at = :finished_at, {sets} REMOVE lease_holder, lease_until",
             values | {":status": text(status), ":finished_at": text(sortable(finished_at))},
             _build_entry(self.project_id, self.export_id, starter, _OUTCOMES[status], outcome),
             names={"#status": "status", **(names or {})},
+            project=project,
         )
 
     def _update(
@@ -289,10 +311,20 @@ class Lease:
         *writes: TransactWriteItemTypeDef,
         condition: str = "",
         names: dict[str, str] | None = None,
+        project: TransactWriteItemTypeDef | None = None,
     ) -> None:
-        """Update the export on the condition that this worker holds the lease and the project is not deleted."""
+        """Update the export on the condition that this worker holds the lease and the project is not deleted.
+
+        Args:
+            expression: The update expression.
+            values: The values in it.
+            writes: Further writes of the same transaction.
+            condition: A further condition.
+            names: The attribute names in the expression.
+            project: The write to the project's item in the same transaction, by default only a check of its condition.
+        """
         table.transact(
-            table.build_condition_check(keys.project(self.project_id), condition=ACTIVE),
+            project or table.build_condition_check(keys.project(self.project_id), condition=ACTIVE),
             table.build_update(
                 keys.export(self.project_id, self.export_id),
                 expression,

@@ -58,6 +58,7 @@ def project_from_item(item: Item) -> Project:
         member_count=int(item["member_count"]["N"]),
         revision=int(item["revision"]["N"]),
         latest_export_id=ExportId(item["latest_export_id"]["S"]) if "latest_export_id" in item else None,
+        archive_export_id=ExportId(item["archive_export_id"]["S"]) if "archive_export_id" in item else None,
         deleted_at=parse(item["deleted_at"]["S"]) if "deleted_at" in item else None,
         idempotency_claim=item["idempotency_claim"]["S"] if "idempotency_claim" in item else None,
         previous_owner_id=UserId(item["previous_owner_id"]["S"]) if "previous_owner_id" in item else None,

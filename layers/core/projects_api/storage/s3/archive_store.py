@@ -1,5 +1,7 @@
 """Archives and work files in the exports bucket, and signed URLs of archives."""
 
+import base64
+from typing import NamedTuple
 from urllib.parse import quote
 
 from projects_api import settings
@@ -7,13 +9,27 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.entities.project import Project
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors
-from projects_api.storage.s3 import bucket_cleanup
+from projects_api.storage.s3 import bucket_cleanup, fast_get
 
 #: Lifetime of a signed URL, in seconds. A URL never outlives the function's temporary credentials that sign it.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 URL_LIFETIME = 15 * 60
 
 CONTENT_TYPE = "application/zip"
+
+
+class StoredObject(NamedTuple):
+    """An object in the exports bucket.
+
+    Attributes:
+        size: The size in bytes.
+        etag: The ETag, with its quotation marks.
+        crc32: The CRC-32 of the whole object, or None if S3 does not keep it.
+    """
+
+    size: int
+    etag: str
+    crc32: int | None
 
 
 def exports_prefix(project_id: ProjectId) -> str:
@@ -24,6 +40,11 @@ def exports_prefix(project_id: ProjectId) -> str:
 def archive_key(project_id: ProjectId, export_id: ExportId) -> str:
     """Return the key of the archive of an export."""
     return f"{exports_prefix(project_id)}{export_id}.zip"
+
+
+def index_key(project_id: ProjectId, export_id: ExportId) -> str:
+    """Return the key of the index of an archive, which is kept as long as the archive."""
+    return f"{exports_prefix(project_id)}{export_id}.index.gz"
 
 
 def work_file_key(project_id: ProjectId, export_id: ExportId, name: str) -> str:
@@ -40,6 +61,20 @@ def object_size(key: str) -> int | None:
         return None
 
 
+def describe(key: str) -> StoredObject | None:
+    """Return the size, the ETag and the CRC-32 of an object, or None if the object does not exist."""
+    try:
+        with translate_aws_errors():
+            head = clients.s3().head_object(Bucket=settings.exports_bucket(), Key=key, ChecksumMode="ENABLED")
+    except ObjectMissingError:
+        return None
+    checksum = head.get("ChecksumCRC32", "")
+    type_ = head.get("ChecksumType", "COMPOSITE" if "-" in head["ETag"] else "FULL_OBJECT")
+    is_whole = type_ == "FULL_OBJECT" and checksum and "-" not in checksum
+    crc32 = int.from_bytes(base64.b64decode(checksum)) if is_whole else None
+    return StoredObject(head["ContentLength"], head["ETag"], crc32)
+
+
 def exists(project_id: ProjectId, export_id: ExportId) -> bool:
     """Return whether the archive of an export exists."""
     return object_size(archive_key(project_id, export_id)) is not None
@@ -52,6 +87,16 @@ def read(key: str) -> bytes | None:
             return clients.s3().get_object(Bucket=settings.exports_bucket(), Key=key)["Body"].read()
     except ObjectMissingError:
         return None
+
+
+def read_range(key: str, etag: str, *, start: int, size: int) -> bytes:
+    """Return ``size`` bytes of an object, from the offset ``start``.
+
+    Raises:
+        ObjectMissingError: The object was deleted or has changed.
+        ObjectRefusedError: S3 refuses access to the object.
+    """
+    return fast_get.get(settings.exports_bucket(), key, etag=etag, byte_range=(start, start + size - 1))
 
 
 def write(key: str, data: bytes | bytearray, *, content_type: str = CONTENT_TYPE) -> None:
@@ -71,8 +116,14 @@ def delete(key: str) -> None:
         clients.s3().delete_object(Bucket=settings.exports_bucket(), Key=key)
 
 
+def delete_archive(project_id: ProjectId, export_id: ExportId) -> None:
+    """Delete the archive of an export and the archive's index. Missing ones are ignored."""
+    delete(archive_key(project_id, export_id))
+    delete(index_key(project_id, export_id))
+
+
 def delete_work_files(project_id: ProjectId, export_id: ExportId) -> None:
-    """Delete the work files of an export, and abort its unfinished uploads. The archive is kept."""
+    """Delete the work files of an export, and abort its unfinished uploads. The archive and its index are kept."""
     bucket, stem = settings.exports_bucket(), f"{exports_prefix(project_id)}{export_id}"
     bucket_cleanup.abort_uploads(bucket, stem)
     bucket_cleanup.delete_objects(bucket, f"{stem}/")

@@ -11,11 +11,28 @@ from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import artifacts_prefix
 from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
-from projects_api.storage.aws_errors import translate_aws_errors
+from projects_api.storage.aws_errors import translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import fast_get
 
 #: Bytes that ``read_crc32`` holds in memory at a time.
 CHUNK = 1 << 20
+
+
+#: Storage classes whose objects S3 does not return until they are restored
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html).
+ARCHIVED_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+class ListedArtifact(NamedTuple):
+    """An artifact in a listing of the bucket.
+
+    Attributes:
+        pin: A pin of the artifact's current state.
+        archived: Whether the artifact must be restored before it can be read.
+    """
+
+    pin: Pin
+    archived: bool
 
 
 class StoredChecksum(NamedTuple):
@@ -30,16 +47,24 @@ class StoredChecksum(NamedTuple):
     size: int
 
 
-def list_pins(project_id: ProjectId) -> Iterator[Pin]:
-    """Return a pin of the current state of each artifact of a project.
+def list_all(project_id: ProjectId) -> Iterator[ListedArtifact]:
+    """Return all artifacts of a project.
 
     One request lists up to 1,000 artifacts (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
     """
     pages = clients.s3().get_paginator("list_objects_v2")
     with translate_aws_errors():
-        for page in pages.paginate(Bucket=settings.artifacts_bucket(), Prefix=artifacts_prefix(project_id)):
+        for page in pages.paginate(
+            Bucket=settings.artifacts_bucket(),
+            Prefix=artifacts_prefix(project_id),
+            OptionalObjectAttributes=["RestoreStatus"],
+        ):
             for summary in page.get("Contents", []):
-                yield Pin(summary["Key"], summary["ETag"], summary["Size"])
+                restored = "RestoreExpiryDate" in summary.get("RestoreStatus", {})
+                yield ListedArtifact(
+                    Pin(summary["Key"], summary["ETag"], summary["Size"]),
+                    archived=summary.get("StorageClass") in ARCHIVED_CLASSES and not restored,
+                )
 
 
 def read(pin: Pin, *, start: int, size: int) -> bytes:
@@ -47,6 +72,7 @@ def read(pin: Pin, *, start: int, size: int) -> bytes:
 
     Raises:
         ObjectMissingError: The artifact was deleted or has changed.
+        ObjectRefusedError: S3 refuses access to the artifact.
     """
     whole = size == pin.size
     return fast_get.get(
@@ -58,21 +84,24 @@ def read_stored_checksums(pin: Pin) -> list[StoredChecksum] | None:
     """Return the CRC-32s that S3 keeps of an artifact: one of the whole object, or one of each part in their order.
 
     S3 keeps a checksum of the type FULL_OBJECT or COMPOSITE, depending on the upload
-    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html).
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html). Where a server does
+    not say which, a checksum of an object in parts, whose ETag ends with their number, counts as COMPOSITE.
 
     Returns:
         The checksums, or None if S3 does not keep CRC-32s that cover the artifact.
 
     Raises:
         ObjectMissingError: The artifact was deleted or has changed.
+        ObjectRefusedError: S3 refuses access to the artifact.
     """
     bucket = settings.artifacts_bucket()
-    with translate_aws_errors():
+    with translate_object_errors():
         head = clients.s3().head_object(Bucket=bucket, Key=pin.key, IfMatch=pin.etag, ChecksumMode="ENABLED")
     checksum = head.get("ChecksumCRC32", "")
     if not checksum:
         return None
-    if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in checksum:
+    type_ = head.get("ChecksumType", "COMPOSITE" if "-" in pin.etag else "FULL_OBJECT")
+    if type_ == "FULL_OBJECT" and "-" not in checksum:
         return [StoredChecksum(_decode_crc32(checksum), pin.size)]
     return list_part_checksums(pin)
 
@@ -86,7 +115,7 @@ def list_part_checksums(pin: Pin) -> list[StoredChecksum] | None:
     checksums: list[StoredChecksum] = []
     marker = 0
     while True:
-        with translate_aws_errors():
+        with translate_object_errors():
             attributes = clients.s3().get_object_attributes(
                 Bucket=settings.artifacts_bucket(),
                 Key=pin.key,
@@ -115,8 +144,9 @@ def read_crc32(pin: Pin, checksum: int, *, start: int, size: int) -> int:
 
     Raises:
         ObjectMissingError: The artifact was deleted or has changed.
+        ObjectRefusedError: S3 refuses access to the artifact.
     """
-    with translate_aws_errors():
+    with translate_object_errors():
         response = clients.s3().get_object(
             Bucket=settings.artifacts_bucket(),
             Key=pin.key,

@@ -1,25 +1,57 @@
-"""Multipart uploads to the exports bucket that can be resumed."""
+"""Multipart uploads to the exports bucket that can be resumed, and that return the checksum of each copied part."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projects_api import settings
 from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
-from projects_api.storage.aws_errors import translate_aws_errors
+from projects_api.storage.aws_errors import translate_aws_errors, translate_object_errors
 from projects_api.storage.s3.archive_store import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+
+#: S3 returns the CRC-32 of each part, also of copied ones, of an upload with this algorithm
+#: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyPartResult.html). The type COMPOSITE would require them at
+#: the end again.
+CHECKSUMS: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
+
+
+class UploadedPart(NamedTuple):
+    """A part that S3 has.
+
+    Attributes:
+        size: The size in bytes.
+        crc32: The CRC-32, or None if the server does not return any.
+    """
+
+    size: int
+    crc32: int | None
+
+
+class ExportsObject(NamedTuple):
+    """An object in the exports bucket as the source of a copy.
+
+    Attributes:
+        key: The key.
+        size: The size of the whole object in bytes.
+        etag: The ETag that the object must have, or no text if any will do.
+    """
+
+    key: str
+    size: int
+    etag: str = ""
 
 
 class MultipartUpload:
     """A multipart upload of an object to the exports bucket. Part numbers start at 1.
 
     Attributes:
-        existing_parts: The sizes in bytes, by part number, of the parts that an earlier run has uploaded.
+        existing_parts: The parts that an earlier run has uploaded, by their number.
     """
 
     def __init__(self, key: str, *, resumed: bool) -> None:
@@ -38,18 +70,20 @@ class MultipartUpload:
             self._target["UploadId"] = (
                 unfinished[0]
                 if unfinished
-                else clients.s3().create_multipart_upload(**self._target, ContentType=CONTENT_TYPE)["UploadId"]
+                else clients.s3().create_multipart_upload(**self._target, **CHECKSUMS, ContentType=CONTENT_TYPE)[
+                    "UploadId"
+                ]
             )
-        self.existing_parts: dict[int, int] = self._list_parts() if unfinished else {}
+        self.existing_parts: dict[int, UploadedPart] = self._list_parts() if unfinished else {}
 
-    def _list_parts(self) -> dict[int, int]:
-        sizes = {}
+    def _list_parts(self) -> dict[int, UploadedPart]:
+        parts = {}
         with translate_aws_errors():
             for page in clients.s3().get_paginator("list_parts").paginate(**self._target):
                 for part in page.get("Parts", []):
                     self._etags[part["PartNumber"]] = part["ETag"]
-                    sizes[part["PartNumber"]] = part["Size"]
-        return sizes
+                    parts[part["PartNumber"]] = UploadedPart(part["Size"], _decode_crc32(part.get("ChecksumCRC32")))
+        return parts
 
     def put_part(self, number: int, data: bytes | bytearray) -> None:
         """Upload a part."""
@@ -58,32 +92,53 @@ class MultipartUpload:
                 **self._target,
                 PartNumber=number,
                 Body=data,  # type: ignore[arg-type]  # botocore accepts a bytearray
+                ChecksumAlgorithm="CRC32",
             )
         self._etags[number] = response["ETag"]
 
-    def copy_artifact(self, number: int, pin: Pin, *, start: int, size: int) -> None:
+    def copy_artifact(self, number: int, pin: Pin, *, start: int, size: int) -> int | None:
         """Copy ``size`` bytes of an artifact, from the offset ``start``, into a part.
+
+        Returns:
+            The CRC-32 of the bytes, or None if the server does not return any.
 
         Raises:
             ObjectMissingError: The artifact was deleted or has changed.
+            ObjectRefusedError: S3 refuses access to the artifact, or to the upload.
         """
         source: CopySourceTypeDef = {"Bucket": settings.artifacts_bucket(), "Key": pin.key}
-        self._copy(number, source, start, size, {"CopySourceIfMatch": pin.etag})
+        return self._copy(number, source, (start, size) if size < pin.size else None, pin.etag)
 
-    def copy_from_exports(self, number: int, key: str, start: int, size: int) -> None:
-        """Copy ``size`` bytes of another object in the exports bucket, from the offset ``start``, into a part."""
-        self._copy(number, {"Bucket": settings.exports_bucket(), "Key": key}, start, size, {})
+    def copy_from_exports(self, number: int, source: ExportsObject, start: int, size: int) -> int | None:
+        """Copy ``size`` bytes of another object in the exports bucket, from the offset ``start``, into a part.
 
-    def _copy(self, number: int, source: CopySourceTypeDef, start: int, size: int, condition: dict[str, Any]) -> None:
-        with translate_aws_errors():
-            response = clients.s3().upload_part_copy(
-                **self._target,
-                **condition,
-                PartNumber=number,
-                CopySource=source,
-                CopySourceRange=f"bytes={start}-{start + size - 1}",
-            )
-        self._etags[number] = response["CopyPartResult"]["ETag"]
+        Returns:
+            The CRC-32 of the bytes, or None if the server does not return any.
+
+        Raises:
+            ObjectMissingError: The object was deleted or has changed.
+            ObjectRefusedError: S3 refuses access to the object, or to the upload.
+        """
+        copied: CopySourceTypeDef = {"Bucket": settings.exports_bucket(), "Key": source.key}
+        return self._copy(number, copied, (start, size) if size < source.size else None, source.etag)
+
+    def _copy(self, number: int, source: CopySourceTypeDef, range_: tuple[int, int] | None, etag: str) -> int | None:
+        """Copy a range, given as offset and size, or the whole object, into a part, and return the CRC-32.
+
+        S3 copies no range of an object of up to 5 MiB
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html), but the whole object.
+        """
+        options: dict[str, Any] = {"CopySourceIfMatch": etag} if etag else {}
+        client = clients.s3()
+        if range_:
+            start, size = range_
+            options["CopySourceRange"] = f"bytes={start}-{start + size - 1}"
+            client = client if size <= clients.MAX_QUICK_COPY else clients.s3_for_large_copies()
+        with translate_object_errors():
+            response = client.upload_part_copy(**self._target, **options, PartNumber=number, CopySource=source)
+        result = response["CopyPartResult"]
+        self._etags[number] = result["ETag"]
+        return _decode_crc32(result.get("ChecksumCRC32"))
 
     def complete(self) -> None:
         """Create the object from all parts."""
@@ -91,7 +146,18 @@ class MultipartUpload:
             {"PartNumber": number, "ETag": etag} for number, etag in sorted(self._etags.items())
         ]
         with translate_aws_errors():
-            clients.s3().complete_multipart_upload(**self._target, MultipartUpload={"Parts": parts})
+            clients.s3().complete_multipart_upload(
+                **self._target, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT"
+            )
+
+    def abort(self) -> None:
+        """Delete all parts."""
+        with translate_aws_errors():
+            clients.s3().abort_multipart_upload(**self._target)
+
+
+def _decode_crc32(checksum: str | None) -> int | None:
+    return int.from_bytes(base64.b64decode(checksum)) if checksum else None
 
 
 def _list_upload_ids(key: str) -> Iterator[str]:
