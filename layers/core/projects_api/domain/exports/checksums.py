@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.entities.snapshot import Pin
+from projects_api.storage.aws_errors import ObjectRefusedError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.artifact_store import StoredChecksum
 
@@ -188,5 +189,8 @@ def combine_stored_checksums(pin: Pin) -> int | None:
     Raises:
         ObjectMissingError: The artifact was deleted or has changed.
     """
-    stored = artifact_store.read_stored_checksums(pin)
+    try:
+        stored = artifact_store.read_stored_checksums(pin)
+    except ObjectRefusedError:  # reading the artifact tells why, or succeeds
+        return None
     return None if stored is None else combine(stored)

@@ -1,4 +1,4 @@
-"""The last step of an export: delete its work files and publish its outcome."""
+"""The last step of an export: delete its work files, or all files if it failed, and publish its outcome."""
 
 from contextlib import suppress
 
@@ -27,6 +27,8 @@ def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None
     if export is None or export.finished_at is None or export.finalized:
         return None
     archive_store.delete_work_files(project_id, export_id)
+    if export.status is not ExportStatus.READY:
+        archive_store.delete_archive(project_id, export_id)
     eventbridge.publish(
         "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
         {

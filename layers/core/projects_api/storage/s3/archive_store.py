@@ -110,16 +110,9 @@ def write(key: str, data: bytes | bytearray, *, content_type: str = CONTENT_TYPE
         )
 
 
-def delete(key: str) -> None:
-    """Delete an object. A missing object is ignored."""
-    with translate_aws_errors():
-        clients.s3().delete_object(Bucket=settings.exports_bucket(), Key=key)
-
-
 def delete_archive(project_id: ProjectId, export_id: ExportId) -> None:
     """Delete the archive of an export and the archive's index. Missing ones are ignored."""
-    delete(archive_key(project_id, export_id))
-    delete(index_key(project_id, export_id))
+    bucket_cleanup.delete_objects(settings.exports_bucket(), f"{exports_prefix(project_id)}{export_id}.")
 
 
 def delete_work_files(project_id: ProjectId, export_id: ExportId) -> None:
