@@ -1,7 +1,7 @@
 """moto's server in a process of its own: the AWS APIs, served from memory.
 
 The module also patches moto where it is unsuitable for a local stack: its DynamoDB is not thread-safe, it copies all
-objects to list their versions, and its Lambda needs Docker.
+objects to list their versions, and its Lambda needs Docker. Two more modules patch its transactions and check requests.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -57,6 +58,10 @@ class MotoServer:
         """
         host, port = self._connection.recv()
         return f"http://{host}:{port}"
+
+    def wait(self) -> None:
+        """Wait until the server's process has ended."""
+        self._process.join()
 
     def stop(self) -> None:
         """Kill the server's process."""
@@ -114,16 +119,34 @@ def _patch_lambda_invoke(address: Any) -> None:
 
 def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     """Run the server's process: serve until the parent process ends."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - only this process needs it
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # moto would allow web pages of all origins
+
+    from moto.core import DEFAULT_ACCOUNT_ID  # noqa: PLC0415 - only this process needs it
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - as above
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from moto.s3.models import s3_backends  # noqa: PLC0415 - as above
+    from werkzeug.serving import make_server  # noqa: PLC0415 - as above
+
+    from local.moto_transactions import patch_transactions  # noqa: PLC0415 - as above
+    from local.request_checks import CheckedApplication  # noqa: PLC0415 - as above
+
+    def list_cors_rules(bucket: str) -> list[Any]:
+        buckets = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets
+        return buckets[bucket].cors if bucket in buckets else []
 
     patch_dynamodb_locking()
+    patch_transactions()
     patch_version_listing()
     _patch_lambda_invoke(invocations_address)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
-    server.start()
-    connection.send(server.get_host_and_port())
+    application = CheckedApplication(DomainDispatcherApplication(create_backend_app), list_cors_rules)
+    server = make_server(host, 0, application, threaded=True, request_handler=MotoRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    connection.send(server.server_address[:2])
     with contextlib.suppress(EOFError):
         connection.recv()  # the parent sends nothing: this returns when the parent ends
