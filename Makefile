@@ -68,8 +68,11 @@ reach: $(ENGINES) ## Measure the capacity that each route consumes, and write do
 engines: $(ENGINES) ## Serve DynamoDB Local and SeaweedFS, and print how `make run` uses them
 	@$(SOURCES) exec $(BIN)/python -m local.engines
 
-sam-local: build ## Test the build in containers: `sam local invoke` of every event, and a session (needs Docker)
+sam-local: docker-running build ## Test the build in containers: `sam local invoke` of every event, and a session (needs Docker)
 	$(BIN)/pytest --sam-local tests/sam_local
+
+docker-running: $(READY)
+	@$(BIN)/python scripts/require_docker.py
 
 test-deployment: build $(EMULATOR) ## Deploy the build to an AWS emulator with `sam deploy`, and test it there
 	$(BIN)/pytest tests/deployment
@@ -133,6 +136,9 @@ clean: ## Remove everything that the other targets installed, built or stored
 		tests/iam/node_modules
 
 $(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/iam/package-lock.json
+	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { echo \
+		"This project needs Python 3.13 with venv: install it (Debian: python3.13-venv), or name it as in" \
+		"make $(or $(firstword $(MAKECMDGOALS)),run) PYTHON=/path/to/python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(INSTALL) --python $(BIN)/python -r requirements/dev.txt

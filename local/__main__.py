@@ -8,20 +8,31 @@ Environment variables:
 - ``AWS_ENDPOINT_URL_DYNAMODB`` and ``AWS_ENDPOINT_URL_S3``: engines to use instead of moto for these two services.
 """
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local import schedule_expression
 from local.moto_server import MotoServer
+from local.schedule_expression import ScheduleExpressionError
+from local.stack import REGION, ROOT
 
 DEFAULT_PORT = 8888
 MAX_PORT = 65_535
+
+
+class StartError(Exception):
+    """The stack can't start. The message says why, and what to do."""
 
 
 def main() -> int:
@@ -30,24 +41,90 @@ def main() -> int:
     Returns:
         The exit code.
     """
-    port_text = os.environ.get("PORT", str(DEFAULT_PORT))
-    if not port_text.isascii() or not port_text.isdigit() or int(port_text) > MAX_PORT:
-        print(f"PORT={port_text} is not a port. Set PORT to a number from 1 to {MAX_PORT}.", file=sys.stderr)
+    try:
+        port, parameters = _read_port(), _read_parameters()
+        home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
+        with _reserve_folder(home):
+            return _serve(port, parameters, home)
+    except StartError as error:
+        print(error, file=sys.stderr)
         return 1
-    port = int(port_text)
-    if _is_port_taken(port):
-        print(f"Port {port} is already in use. Choose another one: PORT=8900 make run", file=sys.stderr)
-        return 1
+
+
+def _read_port() -> int:
+    """Return the port of the environment.
+
+    Raises:
+        StartError: It is not a port, or in use.
+    """
+    text = os.environ.get("PORT", str(DEFAULT_PORT))
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
+        raise StartError(f"PORT={text} is not a port. Set PORT to a number from 1 to {MAX_PORT}.")
+    if _is_port_taken(int(text)):
+        raise StartError(f"Port {text} is already in use. Choose another one: PORT=8900 make run")
+    return int(text)
+
+
+def _read_parameters() -> dict[str, str]:
+    """Return the template parameters of the environment.
+
+    Raises:
+        StartError: EventBridge Scheduler would not accept the schedule expression.
+    """
+    if "EXPORT_SCHEDULE" not in os.environ:
+        return {}
+    expression = os.environ["EXPORT_SCHEDULE"]
+    try:
+        if expression:  # without one, there is no schedule
+            schedule_expression.parse(expression)
+    except ScheduleExpressionError as error:
+        raise StartError(f"EXPORT_SCHEDULE={expression} is not a schedule expression. {error}") from None
+    return {"ExportSchedule": expression}
+
+
+@contextlib.contextmanager
+def _reserve_folder(home: Path) -> Iterator[None]:
+    """Reserve the folder for this stack until the end of the block, and remove what a killed stack left there.
+
+    The reservation is a lock on a file, which the system releases when the process ends in any way.
+
+    Raises:
+        StartError: Another stack runs in the folder, or the folder can't be used.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "lock").open("w")
+    except OSError as error:
+        raise StartError(
+            f"The folder {home} can't be used: {error.strerror}. Set LOCAL_FOLDER to another one."
+        ) from None
+    stack_file = home / "stack.json"
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(
+                f"Another stack runs in {home}. Stop it, or choose another folder for this one: "
+                f"LOCAL_FOLDER={shlex.quote(str(home / 'second'))} make run"
+            ) from None
+        except OSError:
+            print(f"{home} has no file locks, so a second stack there would not be noticed.", file=sys.stderr)
+        stack_file.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            stack_file.unlink(missing_ok=True)
+
+
+def _serve(port: int, parameters: dict[str, str], home: Path) -> int:
+    """Start everything, wait for the end and stop everything. Return the exit code."""
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, lambda *_: stopping.set())
     aws = MotoServer()
 
     from local.deployment import deploy  # noqa: PLC0415 - imported while moto's process starts
-    from local.stack import REGION, ROOT  # noqa: PLC0415 - imported while moto's process starts
 
-    home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
-    home.mkdir(exist_ok=True)
     endpoint = aws.wait_for_endpoint()
     _use_aws_endpoint(endpoint, REGION)
 
@@ -58,7 +135,6 @@ def main() -> int:
     from local.scheduler import run_schedule  # noqa: PLC0415 - as above
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
-    parameters = {"ExportSchedule": os.environ["EXPORT_SCHEDULE"]} if "EXPORT_SCHEDULE" in os.environ else {}
     stack = deploy(parameters)
     log_file = home / "functions.log"
     functions = FunctionRunner(stack.functions, log_file)
@@ -77,6 +153,7 @@ def main() -> int:
     description = {
         "base_url": base_url,
         "endpoint_url": endpoint,
+        "region": REGION,
         "table": stack.table,
         "bus": stack.bus,
         "buckets": {"artifacts": stack.artifacts, "exports": stack.exports},
@@ -84,12 +161,23 @@ def main() -> int:
     }
     _write_atomically(stack_file, description)
     _print_welcome(base_url, users, stack_file, log_file)
+    exit_code = 0
+
+    def stop_without_aws() -> None:
+        """Stop the stack if moto's process ends, because nothing works without it."""
+        nonlocal exit_code
+        aws.wait()
+        if not stopping.is_set():
+            print("The stand-in for AWS has ended, and its data is lost. Start again: make run", file=sys.stderr)
+            exit_code = 1
+            stopping.set()
+
+    threading.Thread(target=stop_without_aws, daemon=True).start()
     stopping.wait()
     gateway.stop()
     functions.stop()
     aws.stop()
-    stack_file.unlink(missing_ok=True)
-    return 0
+    return exit_code
 
 
 def _use_aws_endpoint(endpoint: str, region: str) -> None:

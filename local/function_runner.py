@@ -27,6 +27,9 @@ from local.stack import ROOT, Function
 #: The most execution environments of one function.
 MAX_ENVIRONMENTS = 16
 
+#: How many environments an event is given to, if their processes end before they take it.
+MAX_ATTEMPTS = 4
+
 #: How long an execution environment may take to start, in seconds. The function's timeout does not include it.
 START_TIMEOUT = 60
 
@@ -44,6 +47,10 @@ PRELOADED_MODULES = [
     "aws_lambda_powertools.event_handler.middlewares.openapi_validation",
     "aws_lambda_powertools.utilities.batch",
 ]
+
+
+class EnvironmentDiedError(Exception):
+    """The process of an execution environment ended before it took the event, so the event can run in another one."""
 
 
 class FunctionError(Exception):
@@ -109,6 +116,9 @@ class ExecutionEnvironment:
     Args:
         function: The function.
         log_file: The file to which the function's output is appended.
+
+    Raises:
+        EnvironmentDiedError: The process could not be started.
     """
 
     def __init__(self, function: Function, log_file: Path) -> None:
@@ -117,8 +127,12 @@ class ExecutionEnvironment:
         self._process = forkserver.Process(
             target=_run_environment, args=(function, child_connection, log_file), daemon=True
         )
-        self._process.start()
-        child_connection.close()
+        try:
+            self._process.start()
+        except (EOFError, OSError) as error:  # the fork server has died; the next start finds that out, and starts one
+            raise EnvironmentDiedError from error
+        finally:
+            child_connection.close()
         self._function = function
 
     def wait_until_ready(self) -> None:
@@ -135,11 +149,19 @@ class ExecutionEnvironment:
         """Call the handler with an event and return its response.
 
         Raises:
+            EnvironmentDiedError: The process ended before the handler was called.
             FunctionError: The handler raised an exception, exceeded its timeout or its process ended. After the latter
                 two the environment is dead.
         """
         try:
             self._connection.send(event)
+            taken = self._connection.poll(START_TIMEOUT) and self._connection.recv()
+        except (EOFError, OSError):
+            taken = False
+        if not taken:
+            self.kill()
+            raise EnvironmentDiedError
+        try:
             in_time = self._connection.poll(self._function.timeout + RESPONSE_GRACE)
             response, error = (
                 self._connection.recv()
@@ -163,6 +185,7 @@ class ExecutionEnvironment:
         """Kill the process and wait until it has ended."""
         self._process.kill()
         self._process.join()
+        self._connection.close()  # ends the process even if it is no longer known to the fork server, which has died
 
 
 def _run_environment(function: Function, connection: Connection, log_file: Path) -> None:
@@ -177,6 +200,7 @@ def _run_environment(function: Function, connection: Connection, log_file: Path)
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             event = connection.recv()
+            connection.send(True)  # from here on, the event may have had an effect
             context = Context(function.name, function.memory, time.monotonic() + function.timeout)
             try:
                 response, error = json.loads(json.dumps(handler(event, context))), None
@@ -213,11 +237,14 @@ class FunctionRunner:
         Raises:
             FunctionError: The function failed or exceeded its timeout.
         """
-        environment = self._take_idle(name) or self._start(name)
-        try:
-            return environment.invoke(event)
-        finally:
-            self._release(name, environment)
+        for _ in range(MAX_ATTEMPTS):
+            with contextlib.suppress(EnvironmentDiedError):
+                environment = self._take_idle(name) or self._start(name)
+                try:
+                    return environment.invoke(event)
+                finally:
+                    self._release(name, environment)
+        raise FunctionError(name, "Runtime.ExitError", "The function's process ended before it took the event.")
 
     def invoke_by_physical_name(self, physical_name: str, event: Any) -> tuple[Any, bool]:
         """Invoke a function by its name in Lambda, as Lambda's API does.
@@ -234,11 +261,16 @@ class FunctionRunner:
     def _take_idle(self, name: str) -> ExecutionEnvironment | None:
         """Wait for an idle environment, or return None if the caller is to start one."""
         with self._changed:
-            self._changed.wait_for(lambda: self._idle[name] or self._may_start(name))
-            if self._idle[name]:
-                return self._idle[name].pop()
-            self._starting.add(name)
-            return None
+            while True:
+                self._changed.wait_for(lambda: self._idle[name] or self._may_start(name))
+                if not self._idle[name]:
+                    self._starting.add(name)
+                    return None
+                environment = self._idle[name].pop()
+                if environment.alive:
+                    return environment
+                self._all[name].discard(environment)
+                environment.kill()
 
     def _may_start(self, name: str) -> bool:
         return name not in self._starting and len(self._all[name]) < MAX_ENVIRONMENTS

@@ -26,13 +26,13 @@ from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
 from local.gateway import create_app
 from local.moto_server import patch_dynamodb_locking
+from local.moto_transactions import patch_transactions
 from local.queue_poller import sqs_record
 from local.stack import REGION, Stack
 from projects_api.entities.clock import now
 from tests.support.api_client import Client, Response
 from tests.support.iam_enforcement import Enforcement, enforce_permissions
 from tests.support.invariants import find_broken_invariants
-from tests.support.moto_transactions import patch_transactions
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -306,7 +306,7 @@ def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
         for name, value in (ENVIRONMENT | environment).items():
             patch.setenv(name, value)
         patch_dynamodb_locking()
-        patch_transactions(patch)
+        patch_transactions()
         with contextlib.ExitStack() as contexts:
             contexts.enter_context(mock_aws())
             stack = deploy({})
