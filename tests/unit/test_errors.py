@@ -35,8 +35,8 @@ INVALID_REQUESTS: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         "?sort_field=colour&sort_direction=up",
         "",
         {
-            "query sort_field": "'colour' is not a valid value: use 'created_at', 'name', 'dataset_count', "
-            "'model_count' or 'experiment_count'.",
+            "query sort_field": "'colour' is not a valid value: use 'created_at', 'updated_at', 'name', "
+            "'dataset_count', 'model_count' or 'experiment_count'.",
             "query sort_direction": "'up' is not a valid value: use 'desc' or 'asc'.",
         },
     ),
