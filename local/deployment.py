@@ -44,6 +44,8 @@ CREATED_BY_CALLS = {
 #: Resource types that are not created at all. SAM CLI's gateway replaces the API and the queue pollers replace event
 #: source mappings. Functions run from their folders, without layers, versions, aliases and permissions to invoke them.
 NOT_CREATED = {
+    "AWS::Events::EventBusPolicy",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Stage",
     "AWS::Lambda::Alias",
@@ -66,7 +68,11 @@ def deploy(parameters: dict[str, str]) -> Stack:
     resources = load_template()["Resources"]
     _create_resources(_transform_template(), parameters)
     descriptions = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-    physical_ids = {resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "") for resource in descriptions}
+    physical_ids = {
+        resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
+        for resource in descriptions
+        if "LogicalResourceId" in resource  # moto describes a resource whose condition is false by an empty entry
+    }
     prepare_table(physical_ids["Table"])
     for bucket in ("ArtifactsBucket", "ExportsBucket"):
         _prepare_bucket(physical_ids[bucket], resources[bucket]["Properties"], parameters)
@@ -87,7 +93,19 @@ def deploy(parameters: dict[str, str]) -> Stack:
 def read_resolved_properties() -> dict[str, Any]:
     """Return the properties of the resources created by calls, by logical id, with their references resolved."""
     (stack,) = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {output["OutputKey"]: ast.literal_eval(output["OutputValue"]) for output in stack["Outputs"]}
+    return {
+        output["OutputKey"]: _remove_no_values(ast.literal_eval(output["OutputValue"])) for output in stack["Outputs"]
+    }
+
+
+def _remove_no_values(value: Any) -> Any:
+    """Return ``value`` without the list items that moto resolves ``AWS::NoValue`` to."""
+    match value:
+        case dict():
+            return {name: _remove_no_values(item) for name, item in value.items()}
+        case list():
+            return [_remove_no_values(item) for item in value if item is not None]
+    return value
 
 
 def prepare_table(name: str) -> None:
@@ -201,7 +219,13 @@ def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str,
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
     rules: list[LifecycleRuleTypeDef] = []
     for declared_rule in properties["LifecycleConfiguration"]["Rules"]:
-        rule = {name: value for name, value in declared_rule.items() if name not in {"Id", "ExpirationInDays"}}
+        rule = {
+            name: value
+            for name, value in declared_rule.items()
+            if name not in {"Id", "ExpirationInDays", "ExpiredObjectDeleteMarker"}
+        }
+        if "ExpiredObjectDeleteMarker" in declared_rule:
+            rule["Expiration"] = {"ExpiredObjectDeleteMarker": declared_rule["ExpiredObjectDeleteMarker"]}
         if "ExpirationInDays" in declared_rule:
             rule["Expiration"] = {"Days": int(parameter_value(declared_rule["ExpirationInDays"]["Ref"], parameters))}
         rules.append(cast("LifecycleRuleTypeDef", rule | {"ID": declared_rule["Id"], "Filter": {"Prefix": ""}}))

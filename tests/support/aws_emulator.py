@@ -33,6 +33,9 @@ START_TIMEOUT = 60
 #: The resources that MiniStack rejects, with its error messages. It rolls back a stack that has one of them.
 UNSUPPORTED = dict.fromkeys(("JobErrorsAlarm", "ThrottlesAlarm"), "Properties.Metrics (metric math) is not supported")
 
+#: Resources that the emulator does not have, and that no deployment with the default parameters creates.
+CONDITIONAL = ("BusPolicy", "TableKeyPolicy", "BucketKeysPolicy")
+
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": ACCOUNT,  # MiniStack uses a key of twelve digits as the account number
     "AWS_SECRET_ACCESS_KEY": "emulated",
@@ -76,7 +79,7 @@ class Emulator:
             excluded: The logical ids of the resources to leave out.
         """
         template = yaml.safe_load((BUILD / "template.yaml").read_text())
-        for name in excluded:
+        for name in (*excluded, *CONDITIONAL):
             del template["Resources"][name]
         template_path = BUILD / "template.emulated.yaml"  # the paths in a template are relative to its folder
         template_path.write_text(yaml.safe_dump(template, sort_keys=False))

@@ -160,13 +160,16 @@ def _resend_lost_messages(app: InProcessApp, alice: Client) -> None:
 
 def _use_lambda_service_permissions(app: InProcessApp) -> None:
     """Check the permissions that Lambda itself uses with a function's role: to write logs and to poll queues."""
+    (group,) = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/projects-")["logGroups"]
+    stream = f"arn:aws:logs:eu-west-1:123456789012:log-group:{group['logGroupName']}:log-stream:s"
     for function in app.stack.functions:
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-            stream = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/projects:log-stream:s"
             assert app.permissions.permits(function, IamRequest(action, stream))
     for source in app.stack.event_sources:
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
             assert app.permissions.permits(source.function, IamRequest(action, queue_arn(source.queue_url)))
+    dead_letters = IamRequest("sqs:SendMessage", queue_arn("projects-schedule-dead-letters"))
+    assert app.permissions.permits("ScheduleExports", dead_letters)
 
 
 def _transfer_projects(app: InProcessApp) -> None:

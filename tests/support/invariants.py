@@ -13,7 +13,7 @@ from projects_api.storage.dynamodb.keys import Item
 type Partition = dict[str, Item]
 
 
-def find_broken_invariants(items: Iterable[Item]) -> list[str]:  # noqa: C901 - one branch for each invariant
+def find_broken_invariants(items: Iterable[Item]) -> list[str]:
     """Return a sentence for each broken invariant of a table.
 
     A deleted project may lack some of its items until it is purged.

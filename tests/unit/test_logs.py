@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local.stack import ROOT
+from local.stack import ROOT, STACK
 from local.template import load_template
 from projects_api.domain.exports import export_requests
 from projects_api.storage import clients
@@ -177,7 +177,9 @@ def test_alarm_counts_failed_messages(app: InProcessApp) -> None:
     alarm = load_template()["Resources"]["JobErrorsAlarm"]["Properties"]["Metrics"]
     watched = [query["MetricStat"]["Metric"] for query in alarm if "MetricStat" in query]
     assert len(counted) == 2
-    assert all(metric in watched for metric in counted)
+    stack = {"Ref": "AWS::StackName"}
+    assert all(metric | {"Dimensions": [{"Name": "service", "Value": stack}]} in watched for metric in counted)
+    assert {dimension["Value"] for metric in counted for dimension in metric["Dimensions"]} == {STACK}
 
 
 def test_gateway_log_has_no_client_input() -> None:

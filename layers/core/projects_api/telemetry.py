@@ -4,6 +4,8 @@ A log line contains ids but never an API key, a signed URL or an email address. 
 the metrics.
 """
 
+import logging
+import os
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -12,6 +14,8 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 logger = Logger()
+# Powertools would follow Lambda's level, which template.yaml keeps at INFO so that Lambda does not drop metrics.
+logging.getLogger(logger.name).setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 
 
 class Metric(StrEnum):

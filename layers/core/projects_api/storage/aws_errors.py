@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from projects_api.entities.errors import ProjectFullError, StorageUnavailableError, TooLargeError
-
-logger = Logger(child=True)
+from projects_api.telemetry import logger
 
 #: Errors that pass by themselves. A route responds with 503, and a queue delivers the message again.
 TRANSIENT_CODES = frozenset(

@@ -1,0 +1,201 @@
+"""Rules of template.yaml that no emulator checks, because only AWS applies them."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from samtranslator.public.translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+
+from local.stack import REGION
+from local.template import function_resources, load_template
+from scripts.stamp_versions import parse_overrides, stamp
+
+TEMPLATE = load_template()
+FUNCTIONS = dict(function_resources(TEMPLATE["Resources"]))
+
+#: The longest name of a schedule, in characters (EventBridge Scheduler API reference, "CreateSchedule").
+MAX_SCHEDULE_NAME = 64
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create a build with one file in each function and in the layer."""
+    folder = tmp_path_factory.mktemp("build")
+    for name in (*FUNCTIONS, "CoreLayer"):
+        (folder / name).mkdir()
+        (folder / name / "app.py").write_text(name)
+    return folder
+
+
+def stamp_functions(build: Path, *overrides: str) -> dict[str, str]:
+    """Return the digest of each function in a build with these parameters."""
+    template = copy.deepcopy(TEMPLATE)
+    for name in FUNCTIONS:
+        template["Resources"][name]["Properties"]["CodeUri"] = name
+    stamp(template, build, parse_overrides(overrides))
+    return {name: template["Resources"][name]["Properties"]["AutoPublishCodeSha256"] for name in FUNCTIONS}
+
+
+def test_stamp_changes_with_parameter(build: Path) -> None:
+    """Every function gets a new digest when any parameter changes, and keeps it otherwise."""
+    before = stamp_functions(build)
+    assert stamp_functions(build) == before
+    for name in TEMPLATE["Parameters"]:
+        after = stamp_functions(build, f"{name}=another")
+        assert all(after[function] != before[function] for function in FUNCTIONS), name
+
+
+def test_stamp_changes_with_code(build: Path) -> None:
+    """New code changes the digest of its function alone, and a new layer that of every function."""
+    before = stamp_functions(build)
+    app = build / "GetProject" / "app.py"
+    app.write_text("new")
+    after = stamp_functions(build)
+    assert [name for name in FUNCTIONS if after[name] != before[name]] == ["GetProject"]
+    (build / "CoreLayer" / "app.py").write_text("new")
+    assert not set(stamp_functions(build).values()) & set(after.values())
+
+
+def transform_template(digest: str | None) -> dict[str, Any]:
+    template = copy.deepcopy(TEMPLATE)
+    for resource in template["Resources"].values():
+        for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
+            resource["Properties"][name] = "s3://bucket/key"
+        if digest and resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["AutoPublishCodeSha256"] = digest
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", REGION)  # SAM looks for it
+        result: dict[str, Any] = transform(template, {}, ManagedPolicyLoader(boto3.client("iam")))
+    return result["Resources"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def transformed() -> dict[str, Any]:
+    return transform_template(None)
+
+
+def find_versions(resources: dict[str, Any]) -> set[str]:
+    return {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Version"}
+
+
+def test_stamp_publishes_versions(transformed: dict[str, Any]) -> None:
+    """A new digest publishes a new version of every function."""
+    first, second = (find_versions(transform_template(digit * 64)) for digit in "ab")
+    assert len(first) == len(second) == len(FUNCTIONS) == len(find_versions(transformed))
+    assert not first & second
+
+
+def test_key_policies_cover_roles(transformed: dict[str, Any]) -> None:
+    """The policies for customer-managed KMS keys are attached to every role that uses the table or objects."""
+    uses = {"TableKeyPolicy": ("dynamodb:",), "BucketKeysPolicy": ("s3:GetObject", "s3:PutObject")}
+    for policy, actions in uses.items():
+        expected = {
+            name
+            for name, role in transformed.items()
+            if role["Type"] == "AWS::IAM::Role"
+            for document in role["Properties"].get("Policies", [])
+            for statement in document["PolicyDocument"]["Statement"]
+            for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+            if action.startswith(actions)
+        }
+        attached = {reference["Ref"] for reference in transformed[policy]["Properties"]["Roles"]}
+        assert attached == expected, policy
+
+
+def test_roles_have_boundary(transformed: dict[str, Any]) -> None:
+    """Every role, the scheduler's included, has the boundary."""
+    roles = {name: role for name, role in transformed.items() if role["Type"] == "AWS::IAM::Role"}
+    assert len(roles) > len(FUNCTIONS)
+    assert {str(role["Properties"].get("PermissionsBoundary")) for role in roles.values()} == {"{'Ref': 'Boundary'}"}
+
+
+def test_scheduler_role_trusts_this_account(transformed: dict[str, Any]) -> None:
+    """The scheduler assumes its role on behalf of this account only."""
+    schedules = [schedule for schedule in transformed.values() if schedule["Type"] == "AWS::Scheduler::Schedule"]
+    roles = [schedule["Properties"]["Target"]["RoleArn"]["Fn::GetAtt"][0] for schedule in schedules]
+    assert len(set(roles)) == len(schedules)
+    for role in roles:
+        (statement,) = transformed[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_schedules_bound_attempts(transformed: dict[str, Any]) -> None:
+    """Scheduler invokes asynchronously: Lambda's own attempts are few, and a failed daily job leaves a message."""
+    configs = {
+        config["Properties"]["FunctionName"]["Ref"]: config["Properties"]
+        for config in transformed.values()
+        if config["Type"] == "AWS::Lambda::EventInvokeConfig"
+    }
+    assert set(configs) == {
+        name for name, function in FUNCTIONS.items() if "Schedule" in function["Properties"].get("Events", {})
+    }
+    for config in configs.values():
+        assert config["MaximumRetryAttempts"] <= 1
+        assert config["MaximumEventAgeInSeconds"] <= 3600
+    assert configs["ScheduleExports"]["DestinationConfig"]["OnFailure"]["Destination"] == {
+        "Fn::GetAtt": ["ScheduleDeadLetters", "Arn"]
+    }
+    alarm = TEMPLATE["Resources"]["ScheduleDeadLettersAlarm"]["Properties"]
+    assert (alarm["EvaluationPeriods"], alarm["Threshold"], alarm["MetricName"]) == (
+        1, 0, "ApproximateNumberOfMessagesVisible",
+    )  # fmt: skip
+
+
+def test_functions_that_send_to_their_own_queue_may_recur() -> None:
+    """Lambda stops recursive loops after 16 rounds unless a function allows them."""
+    queues = {
+        source["Properties"]["FunctionName"]["Ref"].removesuffix(".Alias"): source["Properties"]["EventSourceArn"]
+        for source in TEMPLATE["Resources"].values()
+        if source["Type"] == "AWS::Lambda::EventSourceMapping"
+    }
+    recursive = {
+        name
+        for name, queue in queues.items()
+        for policy in FUNCTIONS[name]["Properties"]["Policies"]
+        for statement in policy["Statement"]
+        if "sqs:SendMessage" in statement["Action"] and queue in [statement["Resource"], *statement["Resource"]]
+    }
+    assert recursive
+    assert recursive == {name for name, function in FUNCTIONS.items() if "RecursiveLoop" in function["Properties"]}
+
+
+def test_stacks_share_no_metrics() -> None:
+    """Metrics, alarms and the dashboard name the stack."""
+    stack = {"Ref": "AWS::StackName"}
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == stack
+    text = str(TEMPLATE["Resources"])
+    dimensions = re.findall(r"'Namespace': 'ProjectsApi'.*?'Dimensions': (\[.*?\])", text)
+    assert dimensions
+    assert set(dimensions) == {str([{"Name": "service", "Value": stack}])}
+    assert (
+        'service=\\"${AWS::StackName}\\"'
+        in TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    )
+
+
+def test_metrics_pass_log_level() -> None:
+    """Lambda takes a metric for a line of level INFO, and must not drop it."""
+    level = TEMPLATE["Globals"]["Function"]["LoggingConfig"]["ApplicationLogLevel"]
+    assert level == {"Fn::If": ["LogsDebug", "DEBUG", "INFO"]}
+
+
+def test_schedule_names_fit() -> None:
+    """Names of schedules do not contain the stack's name, which can be twice as long as they may be."""
+    for function in FUNCTIONS.values():
+        for event in function["Properties"].get("Events", {}).values():
+            if event["Type"] == "ScheduleV2":
+                text, values = event["Properties"]["Name"]["Fn::Sub"]
+                assert set(values) == {"Id"}
+                assert len(text.replace("${Id}", "0" * 36)) <= MAX_SCHEDULE_NAME
+
+
+def test_rollback_leaves_protected_table() -> None:
+    """CloudFormation does not try to delete a table that deletion protection keeps."""
+    assert TEMPLATE["Resources"]["Table"]["DeletionPolicy"] == "Retain"
+    assert TEMPLATE["Resources"]["Api"]["Properties"]["FailOnWarnings"] is False
