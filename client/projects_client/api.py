@@ -1,8 +1,10 @@
-"""HTTP client of the Projects API, with retries and errors that end in an exit code."""
+"""HTTP client of the Projects API, with retries, and errors by their meaning."""
 
+import os
 import re
-import unicodedata
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final, TypeAlias
@@ -12,17 +14,18 @@ from uuid import UUID
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import InvalidHeader
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
 from projects_client.errors import (
-    CommandError,
     ConflictError,
+    ForbiddenError,
     InvalidInputError,
-    NotAllowedError,
     NotAuthenticatedError,
     NotFoundError,
+    ProjectsClientError,
     UnavailableError,
 )
 
@@ -36,8 +39,8 @@ TIMEOUT = (5, 35)
 #: Statuses of failures that a retry may resolve.
 RETRYABLE_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 
-#: Maximum page sizes of the API's lists.
-MAX_PROJECTS_PAGE, MAX_MEMBERS_PAGE, MAX_EVENTS_PAGE, MAX_EXPORTS_PAGE = 500, 100, 1000, 100
+#: Variables that name a bundle of CA certificates, in the order in which requests reads them.
+CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class _LenientRetry(Retry):
@@ -50,7 +53,7 @@ class _LenientRetry(Retry):
             return None
 
 
-#: Retries every method: the API's writes are idempotent, and ``create`` sends an Idempotency-Key.
+#: Retries every method: the API's writes are idempotent, and requests that create something send an Idempotency-Key.
 RETRY_POLICY: Final = _LenientRetry(
     total=4,
     connect=2,
@@ -65,21 +68,16 @@ RETRY_POLICY: Final = _LenientRetry(
     retry_after_max=30,
 )
 
-#: The first characters of an id, as narrow terminals show them.
-_ID_START: Final = re.compile(r"[0-9a-fA-F]{8}[0-9a-fA-F-]{,28}")
-
 _INVALID_URL = "'{}' is not a valid API URL. Use https://host or http://host:port."
 
-#: Hints in the API's errors that name a route, with the hint that names the command instead.
-_COMMAND_HINTS = {
-    "GET /api/projects lists yours.": "`projects list` shows yours.",
-    "GET …/members lists its members.": "`projects members list` shows its members.",
-    "POST …/exports starts a new one.": "`projects export` starts a new one.",
-}
+#: Words of OpenSSL's errors for a response that is not TLS.
+_PLAIN_HTTP = re.compile(
+    r"wrong.version.number|packet.length.too.long|record.layer.failure|unknown.protocol", re.IGNORECASE
+)
 
-_ERRORS_BY_STATUS: dict[int, type[CommandError]] = {
+_ERRORS_BY_STATUS: dict[int, type[ProjectsClientError]] = {
     HTTPStatus.BAD_REQUEST: InvalidInputError,
-    HTTPStatus.FORBIDDEN: NotAllowedError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.CONFLICT: ConflictError,
     HTTPStatus.UNPROCESSABLE_ENTITY: InvalidInputError,
@@ -97,14 +95,32 @@ class _BearerAuth(AuthBase):
         return request
 
 
-class ApiClient:
-    """Client of the Projects API with one API key.
+@dataclass(frozen=True)
+class ApiResponse:
+    """Successful response of the API.
 
-    Every method that sends a request raises a ``CommandError`` when the request fails.
+    Attributes:
+        status: The status.
+        headers: The headers, whose names ignore case.
+        content: The JSON of the body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: Json
+
+
+class ApiClient:
+    """HTTP client of the Projects API with one API key.
+
+    Every method that sends a request raises a ``ProjectsClientError`` when the request fails.
 
     Args:
         url: Base URL of the API, such as ``https://host`` or ``http://host:port``.
         key: API key.
+
+    Attributes:
+        url: Base URL of the API, without a slash at its end.
 
     Raises:
         InvalidInputError: ``url`` is not an HTTP URL.
@@ -113,7 +129,7 @@ class ApiClient:
     def __init__(self, url: str, key: str) -> None:
         if not _is_http_url(url):
             raise InvalidInputError(_INVALID_URL.format(url))
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._session = requests.Session()
         self._session.auth = _BearerAuth(key)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
@@ -121,131 +137,54 @@ class ApiClient:
             self._session.mount(scheme, HTTPAdapter(max_retries=RETRY_POLICY))
 
     def get(self, path: str, **query: Any) -> Json:
-        """Send a GET request; ``path`` follows ``/api/projects``."""
-        return self._send("GET", path, query=query)
+        """Send a GET request and return the JSON of the response; query parameters that are None are left out."""
+        return self.send("GET", path, query=query).content
 
-    def post(self, path: str, body: Json | None = None, *, headers: dict[str, str] | None = None) -> Json:
-        """Send a POST request; ``path`` follows ``/api/projects``."""
-        return self._send("POST", path, body=body, headers=headers)
+    def post(self, path: str, body: Json | None = None, *, idempotency_key: str | None = None) -> Json:
+        """Send a POST request and return the JSON of the response."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return self.send("POST", path, body=body, headers=headers).content
 
-    def put(self, path: str, body: Json) -> Json:
-        """Send a PUT request; ``path`` follows ``/api/projects``."""
-        return self._send("PUT", path, body=body)
+    def put(self, path: str, body: Json, *, idempotency_key: str | None = None) -> Json:
+        """Send a PUT request and return the JSON of the response."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return self.send("PUT", path, body=body, headers=headers).content
 
     def delete(self, path: str) -> Json:
-        """Send a DELETE request; ``path`` follows ``/api/projects``."""
-        return self._send("DELETE", path)
+        """Send a DELETE request and return the JSON of the response."""
+        return self.send("DELETE", path).content
 
-    def find_project(self, text: str) -> Json:
-        """Return the project with an id, a name, or the first characters of an id.
-
-        An id comes first, then a name, then the start of an id. Names match exactly, or else without regard to case.
-
-        Raises:
-            NotFoundError: The caller has no such project.
-            ConflictError: Several projects have the name; the text lists their ids.
-            NotAllowedError: The API key has no read scope.
-        """
-        not_found: NotFoundError | None = None
-        if is_id(text):
-            try:
-                project: Json = self.get(f"/{UUID(text)}")["project"]
-            except NotFoundError as error:
-                not_found = error
-            else:
-                return project
-        try:
-            return self._find_by_name(_normalize(text))
-        except NotFoundError:
-            if not_found is None:
-                raise
-            raise not_found from None
-
-    def find_project_id(self, text: str) -> str:
-        """Return the id of a project. A key without the read scope can use an id, but no name.
-
-        Raises:
-            CommandError: As ``find_project`` raises.
-        """
-        try:
-            return str(self.find_project(text)["id"])
-        except NotAllowedError:
-            if is_id(text):
-                return str(UUID(text))
-            raise
-
-    def _find_by_name(self, name: str) -> Json:
-        try:
-            candidates = list(self.iterate_projects(search=name))
-        except NotAllowedError as error:
-            raise NotAllowedError(f"{error} Or give the project's id: looking up a name needs read access.") from None
-        same_letters = [project for project in candidates if _normalize(project["name"]).casefold() == name.casefold()]
-        matches = [project for project in same_letters if _normalize(project["name"]) == name] or same_letters
-        if not matches and _ID_START.fullmatch(name) and not is_id(name):
-            matches = [project for project in self.iterate_projects() if project["id"].startswith(name.lower())]
-        match matches:
-            case [project]:
-                return project
-            case []:
-                suggestions = ", ".join(f"'{project['name']}'" for project in candidates[:3])
-                raise NotFoundError(
-                    f"You have no project named '{name}'. "
-                    + (f"Did you mean {suggestions}?" if suggestions else "`projects list` shows your projects.")
-                )
-        ids = ", ".join(project["id"] for project in matches)
-        raise ConflictError(f"You have {len(matches)} projects named '{name}'. Give the id of one of them: {ids}.")
-
-    def get_export(self, project_id: str, export_id: str) -> Json:
-        """Return the API's response for an export.
-
-        Raises:
-            InvalidInputError: ``export_id`` is not a UUID.
-            NotFoundError: The project has no such export.
-        """
-        if not is_id(export_id):
-            raise InvalidInputError(f"'{export_id}' is not the id of an export. `projects exports list` shows the ids.")
-        return self.get(f"/{project_id}/exports/{export_id}")
-
-    def iterate_projects(self, **query: Any) -> Iterator[Json]:
-        """Yield all projects that match a query, page by page."""
-        yield from self._iterate_items("", MAX_PROJECTS_PAGE, query)
-
-    def iterate_members(self, project_id: str) -> Iterator[Json]:
-        """Yield all members of a project, the owner first."""
-        yield from self._iterate_items(f"/{project_id}/members", MAX_MEMBERS_PAGE, {})
-
-    def read_cursor_list(self, path: str, items: str, *, limit: int | None, page_size: int, **query: Any) -> Json:
-        """Read a list with cursors, and return it in the shape of one page.
-
-        Args:
-            path: Path of the list, after ``/api/projects``.
-            items: Name of the field that holds the entries of a page.
-            limit: Maximum number of entries; None reads the whole list.
-            page_size: Maximum number of entries of one request.
-            query: Further query parameters.
-
-        Returns:
-            The last page, with the entries of all pages.
-        """
-        entries: list[Json] = []
-        cursor = None
-        while True:
-            page_limit = page_size if limit is None else min(limit - len(entries), page_size)
-            page = self.get(path, **query, limit=page_limit, cursor=cursor)
-            entries += page[items]
-            cursor = page["next_cursor"]
-            if cursor is None or len(entries) == limit:
-                return page | {items: entries}
-
-    def _iterate_items(self, path: str, page_size: int, query: Json) -> Iterator[Json]:
+    def iterate_offset_pages(self, path: str, page_size: int, **query: Any) -> Iterator[Json]:
+        """Yield the pages of a list with offsets."""
         offset, has_more = 0, True
         while has_more:
             page = self.get(path, **query, limit=page_size, offset=offset)
-            yield from page["items"]
+            yield page
             offset += len(page["items"])
             has_more = bool(page["items"]) and offset < page["total"]
 
-    def _send(
+    def iterate_cursor_pages(
+        self, path: str, page_size: int, *, items: str = "items", limit: int | None = None, **query: Any
+    ) -> Iterator[Json]:
+        """Yield the pages of a list with cursors.
+
+        Args:
+            path: Path of the list.
+            page_size: Maximum number of entries of one request.
+            items: Name of the field that holds the entries of a page.
+            limit: Maximum number of entries of all pages; None reads the whole list.
+            query: Further query parameters.
+        """
+        cursor, count = None, 0
+        while True:
+            page_limit = page_size if limit is None else min(limit - count, page_size)
+            page = self.get(path, **query, limit=page_limit, cursor=cursor)
+            yield page
+            cursor, count = page.get("next_cursor"), count + len(page[items])
+            if cursor is None or (limit is not None and count >= limit):
+                return
+
+    def send(
         self,
         method: str,
         path: str,
@@ -253,86 +192,157 @@ class ApiClient:
         query: Json | None = None,
         body: Json | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Json:
+    ) -> ApiResponse:
+        """Send a request, retry failures that a retry may resolve, and return the response.
+
+        Args:
+            method: The HTTP method.
+            path: Path of the request, which starts with ``/api/``.
+            query: Query parameters; those that are None are left out.
+            body: Body, sent as JSON.
+            headers: Further headers.
+        """
         try:
             response = self._session.request(
                 method,
-                f"{self._url}/api/projects{path}",
+                f"{self.url}{path}",
                 params=query,
                 json=body,
                 headers=headers,
                 timeout=TIMEOUT,
                 allow_redirects=False,
             )
-        except requests.exceptions.SSLError as error:
-            raise InvalidInputError(
-                f"The TLS connection to {self._url} failed: {describe_failure(error)}. "
-                "If the API serves plain HTTP, use http:// in the URL."
-            ) from None
         except UnicodeError:
             raise InvalidInputError("An argument is not valid text. Pass arguments as UTF-8.") from None
-        except requests.exceptions.InvalidURL:
-            raise InvalidInputError(_INVALID_URL.format(self._url)) from None
-        except requests.RequestException as error:
-            raise UnavailableError(
-                f"{self._url} does not respond: {describe_failure(error)}. Check the URL, and that the API is running."
-            ) from None
+        except OSError as error:  # the base class of the errors of requests, too
+            raise _translate_connection_error(error, self.url) from None
         is_retry = bool(response.raw.retries and response.raw.retries.history)
         if method == "DELETE" and response.status_code == HTTPStatus.NOT_FOUND and is_retry:
-            return {"ok": True}  # an earlier attempt deleted the resource, and its response was lost
+            # an earlier attempt deleted the object, and its response was lost
+            return ApiResponse(HTTPStatus.OK, response.headers, {"ok": True})
         try:
             content = response.json()
         except ValueError:
             content = None
         if response.status_code >= HTTPStatus.MULTIPLE_CHOICES or not isinstance(content, dict):
-            raise self._create_error(response.status_code, content)
-        return content
+            failure = self._create_error(response.status_code, content)
+            failure.status, failure.route, failure.body = response.status_code, f"{method} {path}", content
+            raise failure
+        return ApiResponse(response.status_code, response.headers, content)
 
-    def _create_error(self, status: int, content: Any) -> CommandError:
+    def _create_error(self, status: int, content: Any) -> ProjectsClientError:
         """Return the error for a response. API Gateway sends ``message``, and the API's functions send ``detail``."""
-        detail = content.get("detail") if isinstance(content, dict) else None
-        if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not detail):
+        is_json = isinstance(content, dict)
+        detail = content.get("detail") if is_json else None
+        if is_json and (status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not detail)):
             return NotAuthenticatedError(
                 "The API rejects this key: it is wrong, expired or revoked. "
-                "Check PROJECTS_API_KEY, or ask an operator for a new key."
+                "Check PROJECTS_API_KEY or your saved profile, or ask an operator for a new key."
             )
         if status in RETRYABLE_STATUSES:
             return UnavailableError(f"The API keeps returning status {status}. {_format_detail(detail)}".strip())
         if detail and status in _ERRORS_BY_STATUS:
-            return _ERRORS_BY_STATUS[status](_format_detail(detail))
+            kind, message = _ERRORS_BY_STATUS[status], _format_detail(detail)
+            return InvalidInputError(message, _list_fields(detail)) if kind is InvalidInputError else kind(message)
+        proxy = find_proxy(self.url)
+        if proxy and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return NotAuthenticatedError(f"The proxy {proxy} wants a user and a password. {_PROXY_ADVICE}")
+        sender = f"{self.url}, or the proxy {proxy}," if proxy else self.url
         return InvalidInputError(
-            f"{self._url} returned status {status}, which is not a response of the Projects API. "
-            "Check PROJECTS_API_URL."
+            f"{sender} returned status {status}, which is not a response of the Projects API. "
+            f"Check PROJECTS_API_URL{' and the proxy' if proxy else ''}."
         )
 
 
-def _normalize(name: str) -> str:
-    """Return a name as the API stores it: trimmed and in NFC."""
-    return unicodedata.normalize("NFC", name).strip()
+_PROXY_ADVICE = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
 
 
-def is_id(text: str) -> bool:
-    """Return whether ``text`` is a UUID, as all ids of the API are."""
+def parse_id(text: str) -> str | None:
+    """Return a UUID, as all ids of the API are, in its usual form, or None if ``text`` is not one."""
     try:
-        UUID(text)
+        return str(UUID(text))
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def describe_failure(error: BaseException) -> str:
+def find_proxy(url: str) -> str | None:
+    """Return host and port of the proxy that the environment sets for a URL, without its password, or None."""
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return re.sub(r"^\w+://", "", proxy).rpartition("@")[2].rstrip("/") if proxy else None
+
+
+def describe_failure(error: BaseException, url: str = "") -> str:
     """Return why a request got no response, in the operating system's words if it reports a reason."""
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy {find_proxy(url) or ''} failed ({_find_reason(error)})"
+    return _find_reason(error)
+
+
+def _find_reason(error: BaseException) -> str:
     current: BaseException | None = error
     while current is not None:
         if isinstance(current, requests.Timeout | TimeoutError):
             return "the request timed out"
         if isinstance(current, OSError) and current.strerror:
             return current.strerror.lower()
+        if type(current) is OSError and current.args:  # http.client's error for a tunnel
+            return str(current).lower()
         inner = getattr(current, "reason", None) or next(
             (arg for arg in current.args if isinstance(arg, Exception)), None
         )
         current = inner if isinstance(inner, BaseException) else current.__cause__ or current.__context__
     return "the connection was lost"
+
+
+def _translate_connection_error(error: OSError, url: str) -> ProjectsClientError:
+    """Return the error for a request without a response, which blames the URL, the proxy or the CA bundle."""
+    proxy = find_proxy(url)
+    is_invalid_url = isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return UnavailableError(f"The proxy {proxy} does not connect to {url}: {_find_reason(error)}. {_PROXY_ADVICE}")
+    if is_invalid_url:
+        message = f"'{proxy}' is not a valid proxy. {_PROXY_ADVICE}" if proxy else _INVALID_URL.format(url)
+        return InvalidInputError(message)
+    bundle_variable = next((name for name in CA_BUNDLE_VARIABLES if os.environ.get(name)), None)
+    if isinstance(error, requests.exceptions.SSLError):
+        return _translate_tls_error(error, url, bundle_variable)
+    if bundle_variable and not isinstance(error, requests.RequestException):
+        return InvalidInputError(
+            f"The CA bundle {os.environ[bundle_variable]} can't be read. Check {bundle_variable}, or unset it."
+        )
+    return UnavailableError(
+        f"{url} does not respond: {_find_reason(error)}. Check the URL, and that the API is running."
+    )
+
+
+def _translate_tls_error(error: OSError, url: str, bundle_variable: str | None) -> ProjectsClientError:
+    text = str(error)
+    if _PLAIN_HTTP.search(text):
+        return InvalidInputError(
+            f"The TLS connection to {url} failed: {_find_reason(error)}. "
+            "If the API serves plain HTTP, use http:// in the URL."
+        )
+    if bundle_variable:
+        return InvalidInputError(
+            f"The TLS connection to {url} failed: {_find_tls_reason(error)}. "
+            f"Check the CA bundle {os.environ[bundle_variable]}, which {bundle_variable} sets, or unset it."
+        )
+    return InvalidInputError(
+        f"The TLS connection to {url} failed: {_find_tls_reason(error)}. If your network or the API "
+        "uses certificates of its own, set REQUESTS_CA_BUNDLE to a file with their CA."
+    )
+
+
+def _find_tls_reason(error: BaseException) -> str:
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, ssl.SSLCertVerificationError):
+            return current.verify_message
+        inner = getattr(current, "reason", None) or next(
+            (arg for arg in current.args if isinstance(arg, Exception)), None
+        )
+        current = inner if isinstance(inner, BaseException) else None
+    return _find_reason(error)
 
 
 def _is_http_url(text: str) -> bool:
@@ -346,14 +356,19 @@ def _is_http_url(text: str) -> bool:
 def _format_detail(detail: Any) -> str:
     """Return the API's ``detail`` as text; each validation error starts with the name of its field."""
     if not isinstance(detail, list):
-        text = str(detail or "")
-        for route_hint, command_hint in _COMMAND_HINTS.items():
-            text = text.replace(route_hint, command_hint)
-        return text
+        return str(detail or "")
     return " ".join(f"{_field_prefix(error)}{error['msg']}".rstrip(".") + "." for error in detail)
+
+
+def _list_fields(detail: Any) -> dict[str, str]:
+    return {_name_field(error): str(error["msg"]) for error in detail} if isinstance(detail, list) else {}
+
+
+def _name_field(error: Json) -> str:
+    return ".".join(str(part) for part in error["loc"][1:])
 
 
 def _field_prefix(error: Json) -> str:
     """Return the field of a validation error with a colon, or nothing if its message names the field."""
-    field = ".".join(str(part) for part in error["loc"][1:])
+    field = _name_field(error)
     return "" if not field or f"'{field}'" in error["msg"] else f"{field}: "

@@ -1,38 +1,33 @@
-"""Resumable download of an archive.
+"""Resumable download of an archive to a file.
 
 A download survives a lost connection, an expired URL, and the end of the program. Until the archive is complete and
 checked, ``FILE.part`` holds the bytes downloaded so far, and ``FILE.part.json`` identifies the archive that these bytes
 belong to. The next run resumes from ``FILE.part`` if the archive is still the same.
+
+An update copies the unchanged entries from the file of an older archive, and downloads only the others. The result is
+the same, byte for byte.
 """
 
 import json
 import os
-import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO
 
-import requests
+from projects_client.archive_check import CHUNK_SIZE, CheckedArchive, check_archive
+from projects_client.errors import ConflictError, DamagedArchiveError, ProjectsClientError, UnavailableError
+from projects_client.progress import OnNote, OnProgress, Step, format_size, ignore
+from projects_client.records import Export
+from projects_client.remote_archive import RemoteArchive
+from projects_client.stored_object import MAX_FAILURES, ObjectChangedError, StoredObject
+from projects_client.zip_directory import ZipEntry, read_directory
 
-from projects_client.api import RETRY_POLICY, RETRYABLE_STATUSES, USER_AGENT, describe_failure
-from projects_client.errors import CommandError, UnavailableError
-
-#: Bytes written to the part in one call.
-CHUNK_SIZE = 1 << 18
-
-#: Timeouts for connecting and for each read, in seconds.
-TIMEOUT = (5, 30)
-
-#: Failures in a row, without a byte in between, that end a download.
-MAX_FAILURES = 5
-
-#: First and longest pause between two attempts, in seconds.
-FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
+#: Smallest run of unchanged bytes that is worth another request, in bytes.
+MIN_REUSE = 1 << 19
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartOrigin:
     """Export, and object in S3, that a part belongs to: the content of ``FILE.part.json``.
 
@@ -47,93 +42,112 @@ class PartOrigin:
     size: int
 
 
-class _TransferError(Exception):
-    """Failure of the connection or the storage, after which the same URL may still work.
+@dataclass(frozen=True)
+class ReusedRange:
+    """Bytes that an older archive has in common with the new one.
 
     Attributes:
-        retry_after: Seconds that the storage wants clients to wait.
+        start: Offset in the new archive.
+        stop: Offset after the last byte in the new archive.
+        source: Offset in the older archive.
     """
 
-    retry_after: float | None = None
+    start: int
+    stop: int
+    source: int
 
 
-class _UrlRejectedError(Exception):
-    """Response of the storage to a URL that is no longer valid, most likely because it has expired."""
+@dataclass(frozen=True)
+class Downloaded:
+    """Complete and checked archive.
 
+    Attributes:
+        path: The file.
+        resumed_at: Number of bytes that an earlier run downloaded.
+        reused_bytes: Number of bytes that were copied from the older archive.
+        downloaded_bytes: Number of bytes that this run downloaded.
+        files: Number of files in the archive.
+        bytes: Size of these files.
+        export: The export.
+    """
 
-class _ObjectChangedError(Exception):
-    """Object that differs from the one that the part belongs to."""
+    path: Path
+    resumed_at: int
+    reused_bytes: int
+    downloaded_bytes: int
+    files: int
+    bytes: int
+    export: Export
 
 
 class Download:
     """Download of one archive to a file.
 
     Args:
-        export_id: Id of the export.
-        size: Size of the archive in bytes.
+        export: The export, which is ready.
         target: File to write.
         sign_url: Returns a new signed URL of the archive. Its errors end the download.
-        on_progress: Called with the number of bytes downloaded so far.
+        on_progress: Called with each step.
+        on_note: Called with sentences about what is unusual.
 
     Attributes:
         part: File that holds the downloaded bytes until ``finish`` renames it.
         part_is_foreign: Whether the part existed, and was not written by a download.
         resumed_at: Number of bytes that an earlier run downloaded; 0 if this run starts from the beginning.
         starts_over: Whether the part existed, and belongs to another archive.
+        reused_bytes: Number of bytes that were copied from an older archive.
     """
 
     def __init__(
         self,
-        export_id: str,
-        size: int,
+        export: Export,
         target: Path,
         *,
         sign_url: Callable[[], str],
-        on_progress: Callable[[int], None],
+        on_progress: OnProgress = ignore,
+        on_note: OnNote = ignore,
     ) -> None:
         self.part = target.with_name(f"{target.name}.part")
         self._origin_file = target.with_name(f"{target.name}.part.json")
-        self._target = target
-        self._export_id, self._size = export_id, size
-        self._sign_url, self._on_progress = sign_url, on_progress
-        self._session = requests.Session()
-        self._session.auth = lambda request: request  # without credentials from .netrc: the URL is signed
-        self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        self._target, self._export, self._size = target, export, export.size_bytes or 0
+        self._on_progress, self._on_note = on_progress, on_note
         self.part_is_foreign = self.part.exists() and not self._origin_file.exists()
         self._origin = self._read_origin()
+        self._storage = StoredObject(self._size, sign_url, etag=self._origin.etag if self._origin else None)
         self.resumed_at = self._count_bytes()
         self.starts_over = self._origin is None and self.part.exists()
+        self._reuse: list[ReusedRange] = []
+        self.reused_bytes = self.downloaded_bytes = 0
 
-    def run(self) -> None:
-        """Download the missing bytes.
+    def run(self, older: Path | None = None) -> CheckedArchive:
+        """Download the missing bytes, and check the whole archive.
+
+        Args:
+            older: An older archive of the project, from which unchanged entries are copied.
+
+        Returns:
+            The number and the size of the files.
 
         Raises:
+            DamagedArchiveError: The archive does not match its manifest. The part is removed.
             UnavailableError: The download failed ``MAX_FAILURES`` times in a row.
-            CommandError: The part can't be written.
+            ProjectsClientError: The part can't be written.
         """
-        url, failures = self._sign_url(), 0
-        while (size := self._count_bytes()) < self._size:
-            self._on_progress(size)
-            if failures:
-                time.sleep(0 if failures == 1 else min(FIRST_BACKOFF * 2 ** (failures - 2), MAX_BACKOFF))
-            try:
-                self._fetch(url, size)
-            except _ObjectChangedError:
-                self.discard()
-                cause = "the archive changed during the download"
-            except _UrlRejectedError as error:
-                url, cause = self._sign_url(), str(error)
-            except _TransferError as error:
-                cause = str(error)
-                time.sleep(error.retry_after or 0)
-            else:
-                continue
-            failures = 1 if self._count_bytes() > size else failures + 1
-            if failures == MAX_FAILURES:
-                raise UnavailableError(
-                    f"The download failed {MAX_FAILURES} times in a row: {cause}. Run the same command again to resume."
-                )
-        self._on_progress(size)
+        if older is not None:
+            self._reuse = self._plan_reuse(older)
+        self._announce()
+        self._transfer(older)
+        try:
+            return self._check()
+        except DamagedArchiveError as damage:
+            self.discard()
+            if not self.reused_bytes:
+                raise DamagedArchiveError(
+                    f"{damage} The file was removed. Run the same command again to retry."
+                ) from None
+        self._on_note(f"{older} does not fit the new archive, which is now downloaded as a whole.")
+        self.resumed_at = self.reused_bytes = 0
+        return self.run()
 
     def finish(self) -> None:
         """Flush the part to the disk and rename it to the target."""
@@ -144,53 +158,110 @@ class Download:
 
     def discard(self) -> None:
         """Remove the part and its origin file."""
-        self._origin = None
+        self._origin = self._storage.etag = None
         self.part.unlink(missing_ok=True)
         self._origin_file.unlink(missing_ok=True)
 
-    def _fetch(self, url: str, offset: int) -> None:
-        headers = {"Range": f"bytes={offset}-", "If-Match": self._origin.etag} if self._origin and offset else {}
+    def _transfer(self, older: Path | None) -> None:
+        changes = 0
+        while (position := self._count_bytes()) < self._size:
+            self._report("downloading", position)
+            current = next((piece for piece in self._reuse if piece.start <= position < piece.stop), None)
+            upcoming = min((piece.start for piece in self._reuse if piece.start > position), default=self._size)
+            try:
+                if current is not None and older is not None:
+                    self._copy(older, current, position)
+                else:
+                    self._storage.fetch(position, upcoming, self._append_downloaded)
+            except ObjectChangedError:
+                changes += 1
+                self.discard()
+                self._reuse = []
+                if changes == MAX_FAILURES:
+                    raise UnavailableError(
+                        "The archive changed again and again during the download. Run the same command again to retry."
+                    ) from None
+        self._report("downloading", self._size)
+
+    def _copy(self, older: Path, piece: ReusedRange, position: int) -> None:
+        with older.open("rb") as source:
+            source.seek(piece.source + position - piece.start)
+            while position < piece.stop and (chunk := source.read(min(CHUNK_SIZE, piece.stop - position))):
+                self._append(chunk)
+                position += len(chunk)
+                self.reused_bytes += len(chunk)
+        if position < piece.stop:  # the older archive was cut in the meantime
+            self._reuse = []
+
+    def _append_downloaded(self, chunk: bytes) -> None:
+        self._append(chunk)
+        self.downloaded_bytes += len(chunk)
+
+    def _append(self, chunk: bytes) -> None:
         try:
-            with self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-                self._check_response(response, offset)
-                with self.part.open("ab" if response.status_code == HTTPStatus.PARTIAL_CONTENT else "wb") as part:
-                    self._write_body(response, part)
-        except requests.RequestException as error:
-            raise _TransferError(describe_failure(error)) from None
+            if self._origin is None:
+                self.part.unlink(missing_ok=True)  # first, or the new origin would describe the old bytes
+                self._origin = PartOrigin(self._export.id, self._storage.etag or "", self._size)
+                self._origin_file.write_text(json.dumps(asdict(self._origin)) + "\n")
+            with self.part.open("ab") as part:
+                part.write(chunk)
+                size = part.tell()
         except OSError as error:
-            raise CommandError(f"{self.part}: {error.strerror}. Run the same command again to resume.") from None
+            raise ProjectsClientError(f"{self.part}: {error.strerror}. Run the same command again to resume.") from None
+        self._report("downloading", size)
 
-    def _check_response(self, response: requests.Response, offset: int) -> None:
-        """Accept a response only if its body continues the part, or starts a new one."""
-        status = response.status_code
-        if status in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
-            raise _ObjectChangedError
-        if status in RETRYABLE_STATUSES:
-            failure = _TransferError(f"the storage returned status {status}")
-            failure.retry_after = RETRY_POLICY.get_retry_after(response.raw)
-            raise failure
-        if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-            raise _UrlRejectedError(f"the storage returned status {status}")
-        etag = response.headers.get("ETag", "")
-        if status == HTTPStatus.PARTIAL_CONTENT:
-            if self._origin is None or etag != self._origin.etag:
-                raise _ObjectChangedError
-            if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-                raise _TransferError("the storage sent a different range than requested")
-            return
-        self.part.unlink(missing_ok=True)  # first, or the new origin would describe the old bytes
-        self._origin = PartOrigin(self._export_id, etag, self._size)
-        self._origin_file.write_text(json.dumps(asdict(self._origin)) + "\n")
+    def _plan_reuse(self, older: Path) -> list[ReusedRange]:
+        """Return the ranges of the new archive that the older one has, or none if either can't be read."""
+        try:
+            new = RemoteArchive(self._storage)
+        except (DamagedArchiveError, ConflictError):
+            return []  # the download and its check say what is wrong
+        if self._origin and self._storage.etag != self._origin.etag:
+            return []
+        try:
+            with older.open("rb") as source:
+                old = read_directory(older.stat().st_size, lambda start, stop: _read_file(source, start, stop))
+        except (DamagedArchiveError, OSError):
+            self._on_note(f"{older} is not an archive that can be updated. The new archive is downloaded as a whole.")
+            return []
+        return find_reuse(old, new.entries)
 
-    def _write_body(self, response: requests.Response, part: BinaryIO) -> None:
-        size = part.tell()
-        for chunk in response.iter_content(CHUNK_SIZE):
-            part.write(chunk)
-            size += len(chunk)
-            self._on_progress(size)
-        if size > self._size:
-            self.discard()
-            raise _TransferError("the storage sent more bytes than the archive has")
+    def _announce(self) -> None:
+        size = format_size(self._size)
+        if self.starts_over:
+            self._on_note(
+                f"{self.part} belongs to another export or another version of the project. "
+                "The download starts from the beginning."
+            )
+        if self.resumed_at:
+            self._on_note(f"Resuming {self.part}: {format_size(self.resumed_at)} of {size} are downloaded.")
+        if self._reuse:
+            reused = format_size(sum(piece.stop - piece.start for piece in self._reuse))
+            self._on_note(f"Updating: {reused} of {size} are unchanged.")
+
+    def _check(self) -> CheckedArchive:
+        size, done, whole = self._size, 0, 0
+
+        def advance(step: int) -> None:
+            nonlocal done
+            done += step
+            self._report("checking", done)
+
+        checked = check_archive(self.part, advance)
+        expected = _parse_crc32(self._export.crc32)
+        if self.reused_bytes and expected is not None:
+            with self.part.open("rb") as part:
+                while chunk := part.read(CHUNK_SIZE):
+                    whole = zlib.crc32(chunk, whole)
+            if whole != expected:
+                raise DamagedArchiveError(
+                    f"The archive has the CRC-32 {whole:08x}, but the export states {expected:08x}."
+                )
+        self._report("checking", size)
+        return checked
+
+    def _report(self, stage: str, done: int) -> None:
+        self._on_progress(Step(stage, done, self._size))
 
     def _count_bytes(self) -> int:
         """Return the size of the part, or 0 if it belongs to another archive."""
@@ -200,9 +271,51 @@ class Download:
         """Return the origin of the part, or None if the part does not belong to this archive."""
         try:
             origin = PartOrigin(**json.loads(self._origin_file.read_text()))
-            if not (origin.etag.isascii() and origin.etag.isprintable()):
+            if not (origin.etag.isascii() and origin.etag.isprintable() and origin.etag):
                 return None
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # the file is missing or was edited
             return None
         part_fits = self.part.exists() and self.part.stat().st_size <= self._size
-        return origin if part_fits and (origin.export_id, origin.size) == (self._export_id, self._size) else None
+        return origin if part_fits and (origin.export_id, origin.size) == (self._export.id, self._size) else None
+
+
+def find_reuse(old: dict[str, ZipEntry], new: dict[str, ZipEntry]) -> list[ReusedRange]:
+    """Return the ranges of a new archive that an older one has.
+
+    An entry is unchanged if the directories say the same about it, CRC-32 and time included, and the entry has the same
+    size with its header. Ranges that are too short to be worth another request are left out.
+    """
+    ranges: list[ReusedRange] = []
+    for path, entry in new.items():
+        other = old.get(path)
+        if other is None or other.identity != entry.identity:
+            continue
+        last = ranges[-1] if ranges else None
+        if last and last.stop == entry.header_offset and last.source + last.stop - last.start == other.header_offset:
+            ranges[-1] = ReusedRange(last.start, entry.end, last.source)
+        else:
+            ranges.append(ReusedRange(entry.header_offset, entry.end, other.header_offset))
+    return list(_join_short_ranges(ranges))
+
+
+def _join_short_ranges(ranges: list[ReusedRange]) -> Iterator[ReusedRange]:
+    """Yield ranges that are long, or continue the previous one without a gap, which costs no request."""
+    previous_stop = 0
+    for piece in ranges:
+        if piece.stop - piece.start >= MIN_REUSE or piece.start == previous_stop:
+            yield piece
+            previous_stop = piece.stop
+
+
+def _read_file(source: object, start: int, stop: int) -> bytes:
+    source.seek(start)  # type: ignore[attr-defined]
+    return bytes(source.read(stop - start))  # type: ignore[attr-defined]
+
+
+def _parse_crc32(value: str | int | None) -> int | None:
+    if isinstance(value, int):
+        return value
+    try:
+        return None if value is None else int(value, 16)
+    except ValueError:
+        return None

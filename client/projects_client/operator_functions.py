@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 from projects_client.errors import (
-    CommandError,
+    ForbiddenError,
     InvalidInputError,
-    NotAllowedError,
     NotAuthenticatedError,
     NotFoundError,
+    ProjectsClientError,
     UnavailableError,
 )
 
@@ -30,7 +30,7 @@ def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[st
         event: Event to pass to the function.
 
     Raises:
-        CommandError: The call failed in AWS or in the function; the text says why.
+        ProjectsClientError: The call failed in AWS or in the function; the text says why.
     """
     try:
         import boto3  # noqa: PLC0415 - only operators install boto3
@@ -43,7 +43,7 @@ def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[st
             ProfileNotFound,
         )
     except ImportError:
-        raise CommandError(
+        raise ProjectsClientError(
             "Operator commands need boto3. Run: pip install boto3, or in the repository: "
             "pip install './client[cli,operators]'."
         ) from None
@@ -79,10 +79,10 @@ def _require_region(session: Any) -> Any:
     return session
 
 
-def _translate_aws_error(error: Any, stack: str, function: str) -> CommandError:
+def _translate_aws_error(error: Any, stack: str, function: str) -> ProjectsClientError:
     code, message = error.get("Code", ""), error.get("Message", "")
     if code in ACCESS_DENIED_CODES:
-        return NotAllowedError(f"IAM does not allow this. {message}")
+        return ForbiddenError(f"IAM does not allow this. {message}")
     if code in INVALID_CREDENTIALS_CODES:
         return NotAuthenticatedError(f"AWS rejects your credentials. {message}")
     if code in {"ValidationError", "ResourceNotFoundException"}:
@@ -90,7 +90,7 @@ def _translate_aws_error(error: Any, stack: str, function: str) -> CommandError:
     return UnavailableError(f"AWS returned the error {code}. {message}")
 
 
-def _translate_function_error(payload: dict[str, Any]) -> CommandError:
+def _translate_function_error(payload: dict[str, Any]) -> ProjectsClientError:
     """Return the error for an exception of the function, chosen by the name of the exception's class."""
     kind, message = payload.get("errorType", ""), payload.get("errorMessage", "")
     if kind.endswith("NotFoundError"):
@@ -99,4 +99,4 @@ def _translate_function_error(payload: dict[str, Any]) -> CommandError:
         return InvalidInputError(message)
     if kind == "StorageUnavailableError" or kind.startswith(("Sandbox.", "Runtime.")):  # the latter are Lambda's own
         return UnavailableError(message)
-    return CommandError(f"The function failed: {message}")
+    return ProjectsClientError(f"The function failed: {message}")

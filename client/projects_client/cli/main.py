@@ -9,9 +9,20 @@ from typing import Annotated
 import typer
 
 from projects_client.cli import terminal
-from projects_client.cli.commands import export, exports, members, operators, projects, timeline
+from projects_client.cli.command_hints import name_commands
+from projects_client.cli.commands import (
+    export,
+    exports,
+    imports,
+    members,
+    operators,
+    profiles,
+    projects,
+    resources,
+    timeline,
+)
 from projects_client.cli.commands.options import Connection
-from projects_client.errors import CommandError
+from projects_client.errors import ProjectsClientError
 
 app = typer.Typer(
     name="projects",
@@ -20,14 +31,16 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # the API key is a local variable
     rich_markup_mode="rich",
     epilog="Exit codes: 0 success, 1 unexpected error or declined, 2 invalid input, 3 API key missing or invalid, "
-    "4 not allowed, 5 not found, 6 conflict, 7 network or service unavailable, 8 export failed, 9 archive damaged, "
-    "130 interrupted.",
+    "4 not allowed, 5 not found, 6 conflict, 7 network or service unavailable, 8 export or import failed, "
+    "9 archive damaged, 130 interrupted.",
 )
-for command_group in (projects.app, export.app, timeline.app):
+for command_group in (profiles.app, projects.app, resources.app, export.app, imports.app, timeline.app):
     app.add_typer(command_group)
 for group_name, command_group in (
     ("members", members.app),
+    ("resources", resources.resources),
     ("exports", exports.app),
+    ("imports", imports.imports),
     ("users", operators.users),
     ("keys", operators.keys),
 ):
@@ -44,12 +57,21 @@ def _print_version(requested: bool) -> None:
 def _set_connection(
     context: typer.Context,
     *,
-    api_url: Annotated[str | None, typer.Option(envvar="PROJECTS_API_URL", help="URL of the API.")] = None,
+    api_url: Annotated[
+        str | None, typer.Option(help="URL of the API.", show_default="PROJECTS_API_URL, or the profile")
+    ] = None,
     api_key: Annotated[
         str | None,
         typer.Option(
-            envvar="PROJECTS_API_KEY",
-            help="Your API key. The environment variable is safer: `ps` shows the options of a command.",
+            help="Your API key. A profile and the environment variable are safer: `ps` shows the options of a command.",
+            show_default="PROJECTS_API_KEY, or the profile",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a profile that `projects login` saved. It wins over the environment variables.",
+            show_default="PROJECTS_PROFILE, or default",
         ),
     ] = None,
     _: Annotated[
@@ -57,7 +79,7 @@ def _set_connection(
     ] = False,
 ) -> None:
     """Manage the projects of a machine-learning platform: members, timelines, and exports as ZIP archives."""
-    context.obj = Connection(api_url, api_key)
+    context.obj = Connection(api_url, api_key, profile)
 
 
 def _set_encodings() -> None:
@@ -76,8 +98,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # lets a progress bar restore the terminal
     try:
         app()
-    except CommandError as error:
-        terminal.print_note(str(error))
+    except ProjectsClientError as error:
+        terminal.print_note(name_commands(error))
         sys.exit(error.exit_code)
     except OSError as error:
         terminal.print_note(f"{error.filename or 'The output'}: {error.strerror or error}.")

@@ -14,8 +14,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-KIB = 1024
-
 #: Columns of times, which a terminal shows to the minute.
 TIME_COLUMNS = {"CREATED", "SINCE", "TIME"}
 
@@ -128,16 +126,6 @@ def create_progress() -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
-
-
-def format_size(number: int) -> str:
-    """Return a number of bytes with a binary unit, such as ``1.5 MiB``."""
-    value, unit = float(number), "bytes"
-    for larger_unit in ("KiB", "MiB", "GiB", "TiB"):
-        if value < KIB:
-            break
-        value, unit = value / KIB, larger_unit
-    return f"{number} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def format_count(number: int, noun: str) -> str:

@@ -1,16 +1,19 @@
-"""Commands ``projects exports``: list and show the exports of a project."""
+"""Commands ``projects exports``: list, show and cancel the exports of a project."""
 
 from typing import Annotated, Any
 
 import typer
 
-from projects_client.api import MAX_EXPORTS_PAGE
 from projects_client.cli import terminal
-from projects_client.cli.commands.options import AsJson, Limit, ProjectArgument, create_client
+from projects_client.cli.commands.options import AsJson, Limit, ProjectArgument, find_project
+from projects_client.progress import format_size
+from projects_client.project import Project, match_id
 
-app = typer.Typer(help="List and show the exports of a project.", no_args_is_help=True)
+app = typer.Typer(help="List, show and cancel the exports of a project.", no_args_is_help=True)
 
 COLUMNS = ("CREATED", "STATUS", "TRIGGER", "SIZE", "FILES", "ID")
+
+ExportArgument = Annotated[str, typer.Argument(metavar="EXPORT", help="The id of an export.")]
 
 
 @app.command("list")
@@ -18,9 +21,7 @@ def list_exports(
     context: typer.Context, id_or_name: ProjectArgument, *, limit: Limit = None, as_json: AsJson = False
 ) -> None:
     """List the exports of a project, newest first."""
-    client = create_client(context)
-    path = f"/{client.find_project_id(id_or_name)}/exports"
-    page = client.read_cursor_list(path, "items", limit=limit, page_size=MAX_EXPORTS_PAGE)
+    page = find_project(context, id_or_name).exports(limit=limit).read_page()
     if as_json:
         terminal.print_json(page)
         return
@@ -30,21 +31,32 @@ def list_exports(
 
 @app.command()
 def show(
-    context: typer.Context,
-    id_or_name: ProjectArgument,
-    export_id: Annotated[str, typer.Argument(metavar="EXPORT", help="The id of an export.")],
-    *,
-    as_json: AsJson = False,
+    context: typer.Context, id_or_name: ProjectArgument, export_id: ExportArgument, *, as_json: AsJson = False
 ) -> None:
     """Show an export. A ready export has a download URL that is valid for 15 minutes."""
-    client = create_client(context)
-    response = client.get_export(client.find_project_id(id_or_name), export_id)
+    project = find_project(context, id_or_name)
+    export = project.get_export(_match_export(project, export_id)).raw
     if as_json:
-        terminal.print_json(response)
+        terminal.print_json({"export": export})
         return
-    fields = dict(response["export"])
+    fields = dict(export)
     progress = fields.pop("progress")
     terminal.print_fields(fields | progress)
+
+
+@app.command()
+def cancel(
+    context: typer.Context, id_or_name: ProjectArgument, export_id: ExportArgument, *, as_json: AsJson = False
+) -> None:
+    """Cancel an unfinished export, for everybody who waits for it."""
+    project = find_project(context, id_or_name)
+    export_id = _match_export(project, export_id)
+    project.cancel_export(export_id)
+    terminal.print_result({"ok": True}, f"The export {export_id} is cancelled.", as_json=as_json)
+
+
+def _match_export(project: Project, text: str) -> str:
+    return match_id(text, (export.id for export in project.exports()), "an export")
 
 
 def _create_row(export: dict[str, Any]) -> tuple[Any, ...]:
@@ -54,7 +66,7 @@ def _create_row(export: dict[str, Any]) -> tuple[Any, ...]:
         export["created_at"],
         export["status"],
         export["trigger"],
-        None if size is None else terminal.format_size(size),
+        None if size is None else format_size(size),
         f"{files_done}/{files_total}",
         export["id"],
     )

@@ -4,10 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from projects_client.api import ApiClient, is_id
 from projects_client.cli import terminal
-from projects_client.cli.commands.options import AsJson, ProjectArgument, Yes, confirm, create_client
-from projects_client.errors import NotFoundError
+from projects_client.cli.commands.options import AsJson, ProjectArgument, Yes, confirm, find_project, quote_name
 
 app = typer.Typer(help="List, add and remove the members of a project.", no_args_is_help=True)
 
@@ -17,8 +15,7 @@ COLUMNS = ("EMAIL", "NAME", "ROLE", "SINCE", "ID")
 @app.command("list")
 def list_members(context: typer.Context, id_or_name: ProjectArgument, *, as_json: AsJson = False) -> None:
     """List the members of a project, the owner first."""
-    client = create_client(context)
-    members = list(client.iterate_members(client.find_project_id(id_or_name)))
+    members = find_project(context, id_or_name).members().read_page()["items"]
     if as_json:
         terminal.print_json({"items": members, "total": len(members), "limit": len(members), "offset": 0})
         return
@@ -38,11 +35,9 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a member, or change a member's role."""
-    client = create_client(context)
-    body = {"email": email, "role": role}
-    member = client.post(f"/{client.find_project_id(id_or_name)}/members", body)["member"]
-    sentence = f"{member['email']} has the role {member['role']} in the project."
-    terminal.print_result({"member": member}, sentence, as_json=as_json)
+    member = find_project(context, id_or_name).add_member(email, role)
+    sentence = f"{member.email} has the role {member.role} in the project."
+    terminal.print_result({"member": member.raw}, sentence, as_json=as_json)
 
 
 @app.command()
@@ -54,27 +49,14 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Remove a member."""
-    client = create_client(context)
-    project_id = client.find_project_id(id_or_name)
-    user_id = member if is_id(member) else _find_user_id(client, project_id, member)
-    response = client.delete(f"/{project_id}/members/{user_id}")
-    terminal.print_result(response, f"{member} is no longer a member.", as_json=as_json)
+    find_project(context, id_or_name).remove_member(member)
+    terminal.print_result({"ok": True}, f"{member} is no longer a member.", as_json=as_json)
 
 
 @app.command()
 def leave(context: typer.Context, id_or_name: ProjectArgument, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Leave a project. To return, you need to be added again."""
-    client = create_client(context)
-    project = client.find_project(id_or_name)
-    user_id = client.get(f"/{project['id']}/members", limit=1)["caller_id"]
-    confirm(f"Leave '{terminal.replace_control_characters(project['name'])}'?", yes=yes)
-    response = client.delete(f"/{project['id']}/members/{user_id}")
-    terminal.print_result(response, f"You are no longer a member of '{project['name']}'.", as_json=as_json)
-
-
-def _find_user_id(client: ApiClient, project_id: str, email: str) -> str:
-    normalized_email = email.strip().casefold()
-    for member in client.iterate_members(project_id):
-        if member["email"].casefold() == normalized_email:
-            return str(member["user_id"])
-    raise NotFoundError(f"{email} is not a member of the project. `projects members list` shows its members.")
+    project = find_project(context, id_or_name)
+    confirm(f"Leave {quote_name(project)}?", yes=yes)
+    project.leave()
+    terminal.print_result({"ok": True}, f"You are no longer a member of {quote_name(project)}.", as_json=as_json)

@@ -1,19 +1,23 @@
 """Commands for operators, ``projects users`` and ``projects keys``, which need AWS credentials."""
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
+from projects_client.api import parse_id
 from projects_client.cli import terminal
-from projects_client.cli.commands.options import AsJson
+from projects_client.cli.commands.options import AsJson, Yes, confirm
 from projects_client.errors import InvalidInputError
 from projects_client.operator_functions import invoke_function
 
-users = typer.Typer(help="Register users. For operators with AWS credentials.", no_args_is_help=True)
-keys = typer.Typer(help="Create and revoke API keys. For operators with AWS credentials.", no_args_is_help=True)
+users = typer.Typer(
+    help="Register, list and deactivate users, and transfer projects. For operators with AWS credentials.",
+    no_args_is_help=True,
+)
+keys = typer.Typer(help="Create, list and revoke API keys. For operators with AWS credentials.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The user's email address.")]
 Stack = Annotated[str, typer.Option(envvar="PROJECTS_STACK", help="Name of the API's CloudFormation stack.")]
@@ -21,6 +25,43 @@ Stack = Annotated[str, typer.Option(envvar="PROJECTS_STACK", help="Name of the A
 
 #: Id of an API key, either alone or inside the key.
 KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
+
+
+#: Duration until a key expires, such as ``90d``, ``12h`` or ``8 weeks``.
+DURATION = re.compile(r"\+?(?P<count>\d{1,6}) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
+
+UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+USER_COLUMNS = ("EMAIL", "NAME", "STATUS", "CREATED", "ID")
+KEY_COLUMNS = ("EMAIL", "SCOPES", "STATUS", "CREATED", "EXPIRES", "LAST USED", "ID")
+
+
+def parse_expiry(text: str) -> datetime:
+    """Return the time of expiry for a date, a time, or a duration from now.
+
+    Raises:
+        typer.BadParameter: The text is none of these, or not in the future.
+    """
+    now = datetime.now(timezone.utc)
+    if match := DURATION.fullmatch(text.strip()):
+        try:
+            moment = now + int(match["count"]) * UNITS[match["unit"][0].lower()]
+        except OverflowError:
+            raise typer.BadParameter(
+                "The time is too far away. Leave out --expires for a key that never expires."
+            ) from None
+    else:
+        try:
+            moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+        except ValueError:
+            raise typer.BadParameter(
+                f"'{text}' is neither a date such as 2027-01-01, nor a time such as 2027-01-01T09:00:00Z, "
+                "nor a duration such as 90d, 12h or 8w."
+            ) from None
+        moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc)
+    if moment <= now:
+        raise typer.BadParameter(f"'{text}' is not in the future.")
+    return moment.replace(microsecond=0).astimezone(timezone.utc)
 
 
 class Scope(str, Enum):
@@ -46,6 +87,70 @@ def register(
         terminal.print_note(f"{user['email']} is already registered. The name remains '{user['name']}'.")
 
 
+@users.command("list")
+def list_users(*, stack: Stack = "projects", as_json: AsJson = False) -> None:
+    """List the registered users."""
+    rows = _list_all(stack, "ListUsers", {})
+    if as_json:
+        terminal.print_json({"items": rows})
+        return
+    keys_of_row = ("email", "name", "status", "created_at")
+    terminal.print_table(USER_COLUMNS, [[*(row.get(key) for key in keys_of_row), _get_id(row)] for row in rows])
+
+
+@users.command()
+def deactivate(
+    email: Email,
+    *,
+    yes: Yes = False,
+    stack: Stack = "projects",
+    as_json: AsJson = False,
+) -> None:
+    """Deactivate a user, and revoke all of the user's API keys."""
+    confirm(f"Deactivate {email}, and revoke all of the user's keys?", yes=yes)
+    _print_response(invoke_function(stack, "DeactivateUser", {"email": email}), as_json=as_json)
+
+
+@users.command("transfer-project")
+def transfer_project(
+    project_id: Annotated[str, typer.Argument(metavar="PROJECT_ID", help="The id of a project.")],
+    email: Annotated[str, typer.Argument(help="The email address of the new owner: any active user.")],
+    *,
+    stack: Stack = "projects",
+    as_json: AsJson = False,
+) -> None:
+    """Make a user the owner of a project, for example because the owner has left."""
+    if (canonical_id := parse_id(project_id)) is None:
+        raise InvalidInputError(f"'{project_id}' is not the id of a project. `projects list` shows the ids.")
+    event = {"project_id": canonical_id, "email": email}
+    _print_response(invoke_function(stack, "TransferProject", event), as_json=as_json)
+
+
+@keys.command("list")
+def list_keys(
+    email: Annotated[str | None, typer.Argument(help="Only the keys of this user.", show_default="all users")] = None,
+    *,
+    stack: Stack = "projects",
+    as_json: AsJson = False,
+) -> None:
+    """List API keys, without their secrets, and the day on which each was last used."""
+    rows = _list_all(stack, "ListApiKeys", {"email": email} if email else {})
+    if as_json:
+        terminal.print_json({"items": rows})
+        return
+    table = [
+        [
+            row.get("email") or email,
+            ", ".join(row.get("scopes") or []),
+            row.get("status"),
+            *(row.get(key) for key in ("created_at", "expires_at", "last_used_on")),
+            _get_id(row),
+        ]
+        for row in rows
+    ]
+    terminal.print_table(KEY_COLUMNS, table, drop_first=("EXPIRES", "CREATED"))
+
+
 @keys.command()
 def create(
     email: Email,
@@ -56,7 +161,12 @@ def create(
     ] = None,
     expires: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="Time of expiry, in UTC.", show_default="never"),
+        typer.Option(
+            parser=parse_expiry,
+            metavar="TIME|DURATION",
+            help="Date, time in UTC, or duration from now, such as 2027-01-01 or 90d.",
+            show_default="never",
+        ),
     ] = None,
     stack: Stack = "projects",
     as_json: AsJson = False,
@@ -64,7 +174,7 @@ def create(
     """Create an API key for a registered user. The key is shown only once."""
     event: dict[str, Any] = {"email": email, "scopes": scope or [Scope.READ, Scope.WRITE]}
     if expires:
-        event["expires_at"] = expires.replace(tzinfo=timezone.utc).isoformat()
+        event["expires_at"] = expires.isoformat()
     _print_response(invoke_function(stack, "CreateApiKey", event), as_json=as_json)
 
 
@@ -80,6 +190,22 @@ def revoke(
     if match is None:
         raise InvalidInputError("Give the id of the key: the 16 hexadecimal digits between its first two '_'.")
     _print_response(invoke_function(stack, "RevokeApiKey", {"key_id": match["id"]}), as_json=as_json)
+
+
+def _list_all(stack: str, function: str, event: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all rows of a list, page by page."""
+    rows: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        page = invoke_function(stack, function, event | ({"cursor": cursor} if cursor else {}))
+        rows += page["items"]
+        cursor = page.get("next_cursor")
+        if cursor is None:
+            return rows
+
+
+def _get_id(row: dict[str, Any]) -> str:
+    return str(next((row[name] for name in ("id", "key_id", "user_id") if name in row), ""))
 
 
 def _print_response(response: dict[str, Any], *, as_json: bool) -> None:

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from projects_client.api import ApiClient
-from projects_client.errors import InvalidInputError, NotAuthenticatedError
+from projects_client.cli import terminal
+from projects_client.client import Client
+from projects_client.errors import InvalidInputError
+from projects_client.project import Project
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the API's response as JSON, for scripts.", show_default=False)
@@ -17,35 +19,48 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 Limit = Annotated[int | None, typer.Option(min=1, help="Maximum number of entries to show.", show_default="all")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Connection:
-    """URL and key of the API, as given; only commands that call the API need them.
+    """Options that select the API and the key; only commands that call the API need them.
 
     Attributes:
-        url: URL of the API.
-        key: API key.
+        url: URL of the API, or None.
+        key: API key, or None.
+        profile: Name of a saved profile, or None.
     """
 
     url: str | None
     key: str | None
+    profile: str | None
 
 
-def create_client(context: typer.Context) -> ApiClient:
-    """Return a client for the API of the options or the environment.
+def get_connection(context: typer.Context) -> Connection:
+    """Return the options that select the API."""
+    return context.find_object(Connection) or Connection(None, None, None)
+
+
+def create_client(context: typer.Context) -> Client:
+    """Return a client for the API of the options, the environment or a saved profile.
 
     Raises:
         InvalidInputError: The URL is missing or invalid.
         NotAuthenticatedError: The key is missing, or contains characters that no key has.
     """
-    connection = context.find_object(Connection)
-    if connection is None or not connection.url:
-        raise InvalidInputError("The URL of the API is missing. Set PROJECTS_API_URL, or use --api-url.")
-    if not connection.key:
-        raise NotAuthenticatedError("The API key is missing. Set PROJECTS_API_KEY. Operators issue keys.")
-    key = connection.key.strip()  # a key from a file may end with CR LF
-    if not (key.isascii() and key.isprintable()):
-        raise NotAuthenticatedError("PROJECTS_API_KEY contains characters that no API key has. Copy the key again.")
-    return ApiClient(connection.url.strip(), key)
+    connection = get_connection(context)
+    return Client(connection.url, connection.key, profile=connection.profile)
+
+
+def find_project(context: typer.Context, text: str) -> Project:
+    """Return a project by its id or its name.
+
+    A key without the read scope can use an id, but no name.
+    """
+    return create_client(context).projects.get_reference(text)
+
+
+def quote_name(project: Project) -> str:
+    """Return the name of a project for a question on the terminal."""
+    return f"'{terminal.replace_control_characters(project.name)}'"
 
 
 def confirm(question: str, *, yes: bool) -> None:

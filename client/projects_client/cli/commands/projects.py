@@ -1,18 +1,25 @@
 """Commands for projects: list, show, create, update and delete."""
 
 from typing import Annotated, Any, Literal
-from uuid import uuid4
 
 import typer
 
 from projects_client.api import Json
 from projects_client.cli import terminal
-from projects_client.cli.commands.options import AsJson, ProjectArgument, Yes, confirm, create_client
+from projects_client.cli.commands.options import (
+    AsJson,
+    ProjectArgument,
+    Yes,
+    confirm,
+    create_client,
+    find_project,
+    quote_name,
+)
 from projects_client.errors import InvalidInputError
 
 app = typer.Typer()
 
-SortField = Literal["created_at", "name", "dataset_count", "model_count", "experiment_count"]
+SortField = Literal["created_at", "updated_at", "name", "dataset_count", "model_count", "experiment_count"]
 COLUMNS = ("NAME", "ROLE", "DATA", "EXPS", "MODELS", "CREATED", "ID")
 
 
@@ -32,12 +39,13 @@ def list_projects(
 ) -> None:
     """List the projects that you own or are a member of."""
     client = create_client(context)
-    query = {"search": search, "sort_field": sort, "sort_direction": order}
     if show_all:
-        items = list(client.iterate_projects(**query))
+        items = client.projects.list(search=search, sort_field=sort, sort_direction=order).read_page()["items"]
         page: Json = {"items": items, "total": len(items), "limit": len(items), "offset": 0}
     else:
-        page = client.get("", **query, limit=limit, offset=offset)
+        page = client.api.get(
+            "/api/projects", search=search, sort_field=sort, sort_direction=order, limit=limit, offset=offset
+        )
     if as_json:
         terminal.print_json(page)
         return
@@ -53,8 +61,7 @@ def list_projects(
 @app.command()
 def show(context: typer.Context, id_or_name: ProjectArgument, *, as_json: AsJson = False) -> None:
     """Show a project."""
-    project = create_client(context).find_project(id_or_name)
-    _print_project(project, as_json=as_json)
+    _print_project(create_client(context).projects.get(id_or_name).raw, as_json=as_json)
 
 
 @app.command()
@@ -76,12 +83,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a project. You become its owner."""
-    key = str(uuid4()) if idempotency_key is None else idempotency_key
-    if not (key.strip() == key != "" and key.isascii() and key.isprintable()):
-        raise InvalidInputError("--idempotency-key must be printable ASCII, without a space at its start or end.")
-    body = {"name": name, "description": description}
-    response = create_client(context).post("", body, headers={"Idempotency-Key": key})
-    _print_project(response["project"], as_json=as_json)
+    project = create_client(context).projects.create(name, description, idempotency_key=idempotency_key)
+    _print_project(project.raw, as_json=as_json)
 
 
 @app.command()
@@ -98,25 +101,33 @@ def update(
     """Change the name or the description of a project."""
     if name is None and description is None:
         raise InvalidInputError("There is nothing to change. Use --name, --description or both.")
-    client = create_client(context)
-    if name is None:
-        project = client.find_project(id_or_name)
-        id_or_name, name = project["id"], project["name"]
-    body = {"name": name}
-    if description is not None:
-        body["description"] = description
-    _print_project(client.put(f"/{client.find_project_id(id_or_name)}", body)["project"], as_json=as_json)
+    project = find_project(context, id_or_name).update(name=name, description=description)
+    _print_project(project.raw, as_json=as_json)
+
+
+@app.command()
+def transfer(
+    context: typer.Context,
+    id_or_name: ProjectArgument,
+    email: Annotated[str, typer.Argument(help="The email address of a member.")],
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a member the owner of a project. You become an admin of it."""
+    project = find_project(context, id_or_name)
+    confirm(f"Make {email} the owner of {quote_name(project)}?" if not yes else "", yes=yes)
+    _print_project(project.transfer_ownership(email).raw, as_json=as_json)
 
 
 @app.command()
 def delete(context: typer.Context, id_or_name: ProjectArgument, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Delete a project and all its data, permanently and for all members."""
-    client = create_client(context)
-    project = client.find_project(id_or_name)  # a retried DELETE takes 404 as success, even if the id never existed
-    name = terminal.replace_control_characters(project["name"])
-    confirm(f"Delete '{name}' permanently, for all members?", yes=yes)
-    response = client.delete(f"/{project['id']}")
-    terminal.print_result(response, f"'{project['name']}' is deleted.", as_json=as_json)
+    # read first: a retried DELETE takes 404 as success, even if the id never existed
+    project = create_client(context).projects.get(id_or_name)
+    confirm(f"Delete {quote_name(project)} permanently, for all members?", yes=yes)
+    project.delete()
+    terminal.print_result({"ok": True}, f"{quote_name(project)} is deleted.", as_json=as_json)
 
 
 def _create_row(project: Json) -> tuple[Any, ...]:

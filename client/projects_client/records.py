@@ -1,0 +1,204 @@
+"""Typed objects of the API's responses.
+
+Each ``from_json`` ignores fields that it does not know, so that a newer API does not break an older client. ``raw``
+keeps the whole response.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import Self
+
+from projects_client import notebook
+
+if TYPE_CHECKING:
+    from projects_client.api import Json
+
+#: Names of the fields that are times.
+TIME_FIELDS = {"at", "created_at", "download_url_expires_at", "expires_at", "finished_at", "timestamp", "updated_at"}
+
+RecordT = TypeVar("RecordT", bound="Record")
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Return an RFC 3339 time in UTC as an aware datetime."""
+    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+@dataclass(frozen=True)
+class Record:
+    """Base class of the typed objects.
+
+    Attributes:
+        raw: The JSON that the object was made from.
+    """
+
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Self:
+        """Return the object for the API's JSON. Unknown fields are ignored, and missing ones have their default."""
+        values: Json = {}
+        for each in fields(cls):
+            if each.name in raw:
+                parse = parse_time if each.name in TIME_FIELDS else each.metadata.get("parse")
+                values[each.name] = parse(raw[each.name]) if parse else raw[each.name]
+        return cls(**values | {"raw": raw})
+
+    def _repr_html_(self) -> str:
+        return notebook.render_fields(
+            {each.name: getattr(self, each.name) for each in fields(self) if each.name != "raw"}
+        )
+
+
+@dataclass(frozen=True)
+class Member(Record):
+    """Member of a project."""
+
+    user_id: str = ""
+    email: str = ""
+    name: str = ""
+    role: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TimelineEvent(Record):
+    """Event of a project's timeline.
+
+    Attributes:
+        fields: The fields of the event's type, such as ``rows`` of a dataset.
+    """
+
+    id: str = ""
+    type: str = ""
+    name: str = ""
+    timestamp: datetime | None = None
+
+    @property
+    def fields(self) -> Json:
+        return {name: value for name, value in self.raw.items() if name not in {"id", "type", "name", "timestamp"}}
+
+
+@dataclass(frozen=True)
+class ActivityEntry(Record):
+    """Entry of a project's audit trail: who did what, and when.
+
+    Attributes:
+        actor: ``{"user_id", "name"}`` of a user, or ``{"service"}``.
+    """
+
+    id: str = ""
+    at: datetime | None = None
+    actor: Json = field(default_factory=dict)
+    action: str = ""
+
+    @property
+    def actor_name(self) -> str:
+        return str(self.actor.get("name") or self.actor.get("service") or self.actor.get("user_id") or "")
+
+
+@dataclass(frozen=True)
+class Artifact(Record):
+    """File of a resource; the URL is given only when a single resource is read."""
+
+    file_name: str = ""
+    size_bytes: int | None = None
+    content_type: str | None = None
+    download_url: str | None = field(default=None, repr=False)
+    download_url_expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Resource(Record):
+    """Dataset, experiment, model, deployment or report of a project."""
+
+    id: str = ""
+    type: str = ""
+    name: str = ""
+    timestamp: datetime | None = None
+    fields: Json = field(default_factory=dict)
+    origin: Json | None = None
+    artifact: Artifact | None = field(
+        default=None, metadata={"parse": lambda raw: None if raw is None else Artifact.from_json(raw)}
+    )
+
+
+@dataclass(frozen=True)
+class Progress(Record):
+    """Progress of an export or an import."""
+
+    bytes_done: int = 0
+    bytes_total: int = 0
+    files_done: int = 0
+    files_total: int = 0
+
+
+def _parse_progress(raw: Json | None) -> Progress:
+    return Progress.from_json(raw or {})
+
+
+@dataclass(frozen=True)
+class Export(Record):
+    """Archive of a project, ready or being made."""
+
+    id: str = ""
+    status: str = ""
+    trigger: str = ""
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+    size_bytes: int | None = None
+    crc32: str | int | None = None
+    progress: Progress = field(default_factory=lambda: Progress({}), metadata={"parse": _parse_progress})
+    error: str | None = None
+    download_url: str | None = field(default=None, repr=False)
+    download_url_expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Import(Record):
+    """Restoration of a project from an archive.
+
+    Attributes:
+        project_id: Id of the new project when the import is ready.
+        errors: The first errors of an archive that was rejected.
+        error_count: Number of all errors.
+    """
+
+    id: str = ""
+    status: str = ""
+    progress: Progress = field(default_factory=lambda: Progress({}), metadata={"parse": _parse_progress})
+    project_id: str | None = None
+    errors: list[Any] = field(default_factory=list)
+    error_count: int = 0
+    warnings: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class User(Record):
+    """Registered user."""
+
+    id: str = ""
+    email: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Key(Record):
+    """API key, without its secret."""
+
+    id: str = ""
+    scopes: list[str] = field(default_factory=list)
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Me(Record):
+    """User and API key of the caller."""
+
+    user: User = field(default_factory=lambda: User({}), metadata={"parse": User.from_json})
+    key: Key = field(default_factory=lambda: Key({}), metadata={"parse": Key.from_json})

@@ -1,0 +1,136 @@
+"""Tests of ``projects export --update``: the same archive, byte for byte, from fewer bytes."""
+
+import random
+import signal
+import zlib
+from pathlib import Path
+
+import pytest
+
+from projects_client.download import find_reuse
+from projects_client.zip_directory import read_directory
+from tests.client.test_download import wait_for_part
+from tests.support.cli_process import ProjectsCommand
+from tests.support.fake_api import PROJECT_ID, FakeService, build_archive
+
+MIB = 1 << 20
+FILES = {f"datasets/{number}/{'x' * number}.bin": random.Random(number).randbytes(MIB) for number in range(6)}
+CHANGED = FILES | {"datasets/2/xx.bin": random.Random(9).randbytes(MIB + 17), "reports/new.md": b"# New\n" * 100}
+
+
+def update(projects: ProjectsCommand, *options: str) -> dict[str, int]:
+    result = projects("export", PROJECT_ID, "-o", "project.zip", "--update", "--json", *options)
+    assert result.code == 0, result.err
+    values: dict[str, int] = result.json
+    return values
+
+
+@pytest.fixture
+def archive(service: FakeService, projects: ProjectsCommand) -> Path:
+    """Return an older archive; the service has a newer one."""
+    file = projects.folder / "project.zip"
+    file.write_bytes(build_archive(FILES))
+    service.data = build_archive(CHANGED)
+    service.export = {"crc32": f"{zlib.crc32(service.data):08x}"}
+    return file
+
+
+def test_update(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    """Unchanged entries come from the old archive, and the rest in few requests."""
+    values = update(projects)
+    assert archive.read_bytes() == service.data
+    assert values["reused_bytes"] > 5 * MIB
+    assert values["downloaded_bytes"] < 2 * MIB
+    assert len(service.downloads) <= 5
+    assert [path.name for path in projects.folder.iterdir() if "part" in path.name] == []
+
+
+def test_update_without_change(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    service.data = archive.read_bytes()
+    service.export = {}
+    values = update(projects)
+    assert archive.read_bytes() == service.data
+    assert values["downloaded_bytes"] < MIB
+
+
+def test_update_of_nothing(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    """Without an older archive, ``--update`` is an ordinary download."""
+    archive.unlink()
+    assert update(projects)["reused_bytes"] == 0
+    assert archive.read_bytes() == service.data
+
+
+@pytest.mark.parametrize("content", [b"", b"notes, not an archive", b"PK\x05\x06" + bytes(18)])
+def test_update_of_something_else(
+    service: FakeService, projects: ProjectsCommand, archive: Path, content: bytes
+) -> None:
+    """A file that is no archive is replaced only when the whole new archive is complete."""
+    archive.write_bytes(content)
+    assert update(projects)["reused_bytes"] == 0
+    assert archive.read_bytes() == service.data
+
+
+def test_damaged_old_archive(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    """A bit that flipped in the old archive is found, and the new archive is downloaded as a whole."""
+    content = bytearray(archive.read_bytes())
+    content[9 * MIB // 2] ^= 1
+    archive.write_bytes(content)
+    result = projects("export", PROJECT_ID, "-o", "project.zip", "--update")
+    assert result.code == 0
+    assert "downloaded as a whole" in result.err
+    assert archive.read_bytes() == service.data
+
+
+def test_other_header_of_same_file(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    """Bytes that no CRC-32 of a file covers, such as a header, are compared by the CRC-32 of the whole archive."""
+    content = bytearray(archive.read_bytes())
+    header = content.index(b"PK\x03\x04", 1000)
+    content[header + 4] ^= 1  # the version that is needed to extract, which only the local header has changed
+    archive.write_bytes(content)
+    assert projects("export", PROJECT_ID, "-o", "project.zip", "--update").code == 0
+    assert archive.read_bytes() == service.data
+
+
+def test_killed_update(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    """A killed update leaves the old archive, and the next run resumes."""
+    before = archive.read_bytes()
+    service.stalls = True
+    service.break_offsets.extend([None, None, 600 << 10])
+    process = projects.start("export", PROJECT_ID, "-o", "project.zip", "--update")
+    part = projects.folder / "project.zip.part"
+    wait_for_part(part, 2 * MIB + (300 << 10))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert archive.read_bytes() == before
+    service.stalls = False
+    service.break_offsets.clear()
+    service.resumed.set()
+    assert update(projects)["resumed_at"] > 0
+    assert archive.read_bytes() == service.data
+
+
+def test_replaced_during_update(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
+    """An archive in the storage that is replaced during the update is downloaded from the beginning."""
+    service.break_offsets.extend([None, None, 600 << 10])
+    service.stalls = True
+    process = projects.start("export", PROJECT_ID, "-o", "project.zip", "--update")
+    part = projects.folder / "project.zip.part"
+    wait_for_part(part, 2 * MIB + (300 << 10))
+    service.etag, service.stalls = '"two"', False
+    service.resumed.set()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert archive.read_bytes() == service.data
+
+
+def test_other_time_is_no_reuse() -> None:
+    """An entry whose time differs is another entry, although its content is the same."""
+    old = build_archive(FILES)
+    directory = read_directory(len(old), lambda start, stop: old[start:stop])
+    assert len(find_reuse(directory, directory)) == 1
+    changed = dict(directory)
+    path = "datasets/2/xx.bin"
+    entry = directory[path]
+    identity = (*entry.identity[:4], -1, *entry.identity[5:])
+    changed[path] = type(entry)(**{**entry.__dict__, "identity": identity})
+    assert len(find_reuse(directory, changed)) == 2
