@@ -105,6 +105,9 @@ format: $(READY) ## Format the code, and fix lint that ruff can fix safely
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+parameters: $(READY) ## Write the reference page of the template parameters
+	$(RUN) scripts.write_parameters
+
 openapi: $(READY) ## Write the OpenAPI document from the handlers' declarations
 	$(RUN) local.openapi_document
 

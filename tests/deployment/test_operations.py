@@ -1,4 +1,4 @@
-"""The commands in docs/operations.md, run unchanged against the emulator."""
+"""The operators' commands in docs/how-to, run unchanged against the emulator."""
 
 import json
 import re
@@ -10,7 +10,17 @@ import pytest
 from local.stack import ROOT, STACK
 from tests.support.aws_emulator import PYTHON, UNSUPPORTED, DeployedStack, start_emulator
 
-DOCUMENT = (ROOT / "docs" / "operations.md").read_text()
+PAGES = "\n".join(
+    (ROOT / "docs" / "how-to" / f"{name}.md").read_text()
+    for name in (
+        "deploy",
+        "manage-users-and-keys",
+        "respond-to-alarms",
+        "handle-dead-letters",
+        "restore-data",
+        "remove-a-stack",
+    )
+)
 
 #: Version 1 of the AWS CLI ignores the environment variable for SQS.
 PRELUDE = 'set -eu; aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
@@ -20,7 +30,7 @@ type Shell = Callable[..., str]
 
 def read_commands(section: str) -> list[str]:
     """Return the blocks of commands of a section."""
-    text = DOCUMENT.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    text = PAGES.partition(f"\n## {section}\n")[2].partition("\n## ")[0].partition("\n# ")[0]
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 

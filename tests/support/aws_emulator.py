@@ -1,7 +1,7 @@
 """MiniStack, an emulator of AWS whose CloudFormation creates almost every resource of the template.
 
 This module names the resources that MiniStack does not support, and configures by API calls the properties that it
-ignores. docs/operations.md lists both.
+ignores. docs/how-to/deploy.md lists both.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The cost table in docs/operations.md."""
+"""The cost table in docs/explanation/cost.md."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,7 +15,7 @@ def parse_number(text: str) -> Decimal:
 
 def test_cost_table_adds_up() -> None:
     """Each amount is the quantity at the price, and the total is the sum of the amounts."""
-    table = (ROOT / "docs" / "operations.md").read_text().partition("## What a month costs")[2]
+    table = (ROOT / "docs" / "explanation" / "cost.md").read_text().partition("## What a month costs")[2]
     rows = ROW.findall(table)
     assert len(rows) == 15
     for item, quantity, price, per, amount in rows:

@@ -157,7 +157,7 @@ def test_session_metrics(app: InProcessApp) -> None:
 
 
 def test_metrics_are_documented() -> None:
-    document = (ROOT / "docs" / "architecture.md").read_text()
+    document = (ROOT / "docs" / "reference" / "logs-and-metrics.md").read_text()
     documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", document, re.MULTILINE))))
     assert {metric.value for metric in Metric} <= documented
 

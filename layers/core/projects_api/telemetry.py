@@ -1,7 +1,7 @@
 """Log fields of requests, and metrics.
 
-A log line contains ids but never an API key, a signed URL or an email address. docs/architecture.md explains
-the metrics.
+A log line contains ids but never an API key, a signed URL or an email address.
+docs/reference/logs-and-metrics.md explains the metrics.
 """
 
 import logging

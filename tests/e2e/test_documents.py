@@ -1,0 +1,133 @@
+"""The examples in the README, the tutorial and the how-to guides, run unchanged; and the links between the pages."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts.write_parameters import PAGE as PARAMETERS_PAGE
+from scripts.write_parameters import render_page
+from tests.support.running_stack import ROOT, RunningStack
+
+
+def read_code(language: str, section: str = "A first session", document: str = "README.md") -> str:
+    """Return the code in a language in a section of a document."""
+    text = (ROOT / document).read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    (code,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return str(code)
+
+
+def run_in_folder(stack: RunningStack, command: list[str], folder: Path) -> str:
+    """Run a command in a folder that has the files of the stack, and return its output."""
+    for name, target in ((".local", stack.folder), (".venv", sys.prefix)):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(target)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_session_with_curl(stack: RunningStack, tmp_path: Path) -> None:
+    script = read_code("sh").replace("http://127.0.0.1:8888", stack.description["base_url"])
+    output = run_in_folder(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert '"role":"viewer"' in output
+    assert '"format": "projects-export/1"' in output
+    assert zipfile.ZipFile(tmp_path / "project.zip").testzip() is None
+    assert (tmp_path / "project" / "manifest.json").exists()
+
+
+def test_session_with_requests(stack: RunningStack, tmp_path: Path) -> None:
+    output = run_in_folder(stack, [sys.executable, "-c", read_code("python")], tmp_path)
+    assert "Churn owner" in output
+    assert "['manifest.json']" in output
+
+
+def test_session_with_command_line(stack: RunningStack, tmp_path: Path) -> None:
+    script = read_code("sh", "The command line").replace("http://127.0.0.1:8888", stack.description["base_url"])
+    output = run_in_folder(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert "Card fraud\towner" in output
+    assert "transactions.csv" in output
+    assert zipfile.ZipFile(tmp_path / "fraud.zip").testzip() is None
+
+
+#: The pages whose examples need no AWS account and no Docker, each with a text that its examples print.
+PAGES = {
+    "tutorial/first-export.md": "3 files verified",
+    "how-to/poll-an-export.md": "True",
+    "how-to/page-through-lists.md": "Card fraud ['transactions.csv', 'baseline', 'gradient-boosting.bin', 'report.md']",
+    "how-to/publish-events.md": "customers.csv 1",
+}
+
+#: The pages whose examples other tests run, or that need Docker.
+OTHER_PAGES = {
+    "how-to/deploy.md",
+    "how-to/manage-users-and-keys.md",
+    "how-to/respond-to-alarms.md",
+    "how-to/handle-dead-letters.md",
+    "how-to/restore-data.md",
+    "how-to/remove-a-stack.md",
+    "how-to/run-on-real-engines.md",
+    "how-to/invoke-one-event.md",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page(stack: RunningStack, tmp_path: Path, page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    scripts = {
+        language: "\n".join(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)) for language in ("sh", "python")
+    }
+    commands = {
+        "sh": [
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            scripts["sh"].replace("http://127.0.0.1:8888", stack.description["base_url"]),
+        ],
+        "python": [sys.executable, "-c", scripts["python"]],
+    }
+    output = "".join(
+        run_in_folder(stack, commands[language], tmp_path) for language, script in scripts.items() if script
+    )
+    assert PAGES[page] in output
+
+
+def test_all_pages_are_tested() -> None:
+    folders = (ROOT / "docs" / name for name in ("tutorial", "how-to"))
+    pages = {str(path.relative_to(ROOT / "docs")) for folder in folders for path in folder.glob("*.md")}
+    assert pages == PAGES.keys() | OTHER_PAGES
+
+
+def test_links() -> None:
+    """Every link between the documents leads to a file, and to a heading that it has."""
+    broken = []
+    for page in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "client" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if "://" in link or link.startswith("mailto:"):
+                continue
+            if not target.exists() or (anchor and anchor not in list_anchors(target.read_text())):
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
+
+
+def list_anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+def test_parameters_are_documented() -> None:
+    assert PARAMETERS_PAGE.read_text() == render_page(), "run `make parameters`"
