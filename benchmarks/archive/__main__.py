@@ -1,6 +1,7 @@
 """The program of `make benchmark-archive`: measures the contenders in turn, verifies the archives, writes the results.
 
-Every run has an S3 server of its own. Every contender runs in a process of its own.
+Every run has an S3 server of its own. Every contender runs in a process of its own, and with ``--link`` in a network
+namespace, behind a link with the bandwidth of a function on Lambda.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from typing import IO, Any
 
 import boto3
 
-from benchmarks.archive.contenders import CONTENDERS, PROJECT, THIS_PROJECT
+from benchmarks.archive.contenders import AFTER_CHANGE, CONTENDERS, PROJECT, THIS_PROJECT
+from benchmarks.archive.link import limited_link, require_tools
 from benchmarks.machine import describe_machine
 from local.engines import seaweedfs
 
@@ -29,6 +31,16 @@ RESULTS_FILE = ROOT / "docs" / "benchmarks" / "archive.md"
 KIB, MIB = 1 << 10, 1 << 20
 PEERS = ("stream-zip", "zipstream-ng")
 BUCKETS = {"ARTIFACTS_BUCKET": "artifacts", "EXPORTS_BUCKET": "exports"}
+
+#: The most memory that a worker may use, in bytes.
+MAX_MEMORY = 150 * MIB
+
+#: Checksums of artifacts: those of the AWS CLI until 2024, of the AWS CLI since 2025, and none.
+CHECKSUMS: dict[str, dict[str, str]] = {
+    "CRC32": {"ChecksumAlgorithm": "CRC32"},
+    "CRC64NVME": {"ChecksumAlgorithm": "CRC64NVME"},
+    "none": {},
+}
 
 #: The measurements of each contender, one dictionary for each run.
 type Measurements = dict[str, list[dict[str, float]]]
@@ -40,8 +52,19 @@ def workloads() -> dict[str, list[int]]:
     return {
         "few large: 4 × 256 MiB": [256 * MIB] * 4,
         "mixed: 200 × 1 to 64 MiB": [generator.randrange(MIB, 64 * MIB) for _ in range(200)],
+        "mixed: 60 × 1 to 64 MiB": [generator.randrange(MIB, 64 * MIB) for _ in range(60)],
         "many small: 5,000 × 20 KiB": [20 * KIB] * 5_000,
     }
+
+
+TITLE = "# Archives: assembled in S3, and streamed through a process\n"
+
+NOTES = """*Transferred* counts the bytes of all requests and responses of the process. *Copies only* makes no archive: S3
+copies each file unchanged, 16 at a time. *After one change*, a file in the middle of the project was replaced. The price
+of 1,000 exports is that of the requests and of the time of a function with 1,769 MB, at list prices of eu-west-1.
+
+Run `make benchmark-archive` to repeat the measurement.
+"""
 
 
 @contextmanager
@@ -66,35 +89,32 @@ def run_s3_server() -> Iterator[Any]:
         yield s3
 
 
-def store_files(s3: Any, name: str, sizes: list[int]) -> list[str]:
+def store_files(s3: Any, name: str, sizes: list[int], checksum: str) -> list[str]:
     """Store files of random bytes in the artifacts bucket and return their keys."""
     random_bytes = random.Random(name).randbytes(80 * MIB)
+    folder = name.replace(":", "").replace(" ", "-")
 
     def store(number: int) -> str:
-        key = f"projects/{PROJECT}/{name.partition(':')[0].replace(' ', '-')}/{number:05}.bin"
-        start = number * 997 % (16 * MIB)
-        if sizes[number] <= 64 * MIB:
-            s3.put_object(
-                Bucket="artifacts",
-                Key=key,
-                Body=random_bytes[start : start + sizes[number]],
-                ChecksumAlgorithm="CRC32",
-            )
-        else:
-            with tempfile.TemporaryFile() as body:
-                for _ in range(sizes[number] // (64 * MIB)):
-                    body.write(random_bytes[start : start + 64 * MIB])
-                body.seek(0)
-                s3.put_object(Bucket="artifacts", Key=key, Body=body, ChecksumAlgorithm="CRC32")
+        key = f"projects/{PROJECT}/{folder}/{number:05}.bin"
+        store_file(s3, key, sizes[number], random_bytes, number * 997 % (16 * MIB), checksum)
         return key
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(store, range(len(sizes))))
 
 
-def measure(contender: str, keys: Path, target: str) -> dict[str, float]:
-    """Run a contender in a process of its own and return its measurements."""
-    command = [sys.executable, "-m", "benchmarks.archive.contenders", contender, target, str(keys)]
+def store_file(s3: Any, key: str, size: int, random_bytes: bytes, start: int, checksum: str) -> None:
+    """Store a file of ``size`` bytes, which repeats the random bytes from the offset ``start``."""
+    with tempfile.TemporaryFile() as body:
+        for written in range(0, size, 64 * MIB):
+            body.write(random_bytes[start : start + min(64 * MIB, size - written)])
+        body.seek(0)
+        s3.put_object(Bucket="artifacts", Key=key, Body=body, **CHECKSUMS[checksum])
+
+
+def measure(contender: str, keys: Path, target: str, prefix: list[str]) -> dict[str, float]:
+    """Run a contender in a process of its own, whose command line starts with ``prefix``; return its measurements."""
+    command = [*prefix, sys.executable, "-m", "benchmarks.archive.contenders", contender, target, str(keys)]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if process.returncode:
         raise RuntimeError(process.stderr)
@@ -157,70 +177,102 @@ def medians(measurements: Measurements) -> dict[str, dict[str, float]]:
 
 def table_rows(workload: str, measurements: Measurements) -> list[str]:
     """Return a row of the Markdown table for each contender."""
-    this_project = medians(measurements)[THIS_PROJECT]
+    figures = medians(measurements)
+    copies = figures["copies only"]["seconds"]
     return [
-        f"| {workload} | {contender} | {median['seconds']:.2f} s | {median['seconds'] / this_project['seconds']:.2f} |"
-        f" {median['cpu']:.2f} s | {median['memory'] / MIB:.0f} MiB | {median['bytes'] / MIB:,.0f} MiB |"
-        f" {median['requests']:,.0f} |"
-        for contender, median in medians(measurements).items()
+        f"| {workload} | {contender} | {median['seconds']:.2f} s | {median['seconds'] / copies:.2f} |"
+        f" {median['cpu']:.2f} s | {median['memory'] / MIB:.0f} MiB | {median['bytes'] / MIB:,.2f} MiB |"
+        f" {median['requests']:,.0f} | ${1000 * median['price']:,.2f} |"
+        for contender, median in figures.items()
     ]
 
 
-def summarize(workload: str, measurements: Measurements) -> str:
-    """Return a Markdown list item that compares this project with the faster of its peers."""
+def ratio(measurements: Measurements, contender: str, other: str) -> float:
+    """Return the median, over the runs, of the time of one contender relative to that of another one."""
+    pairs = zip(measurements[contender], measurements[other], strict=True)
+    return statistics.median(run["seconds"] / other_run["seconds"] for run, other_run in pairs)
+
+
+def summarize(workload: str, sizes: list[int], measurements: Measurements) -> str:
+    """Return a Markdown list item that compares this project with the faster of its peers and with copies only."""
     figures = medians(measurements)
-    this_project = figures[THIS_PROJECT]
-    faster_peer = min((figures[peer] for peer in PEERS), key=lambda peer: peer["seconds"])
+    peer = min(PEERS, key=lambda name: figures[name]["seconds"])
+    transferred = figures[THIS_PROJECT]["bytes"] / sum(sizes)
     return (
-        f"- {workload}: {faster_peer['seconds'] / this_project['seconds']:.1f} times as fast as the faster peer, with"
-        f" {this_project['bytes'] / faster_peer['bytes']:.1%} of the bytes transferred."
+        f"- {workload}: {ratio(measurements, peer, THIS_PROJECT):.1f} times as fast as the faster peer, and"
+        f" {ratio(measurements, THIS_PROJECT, 'copies only'):.2f} times the time of copies only, with"
+        f" {transferred:.4%} of the project through the worker. After one change"
+        f" {ratio(measurements, peer, AFTER_CHANGE):.1f} times as fast as the faster peer, with"
+        f" {figures[AFTER_CHANGE]['bytes'] / figures[THIS_PROJECT]['bytes']:.1%} of the first export's bytes."
     )
+
+
+def run_workload(name: str, sizes: list[int], checksum: str, arguments: argparse.Namespace) -> Measurements:
+    """Measure all contenders of a workload, in turn, and verify their archives in the first run.
+
+    Raises:
+        RuntimeError: A file is missing in an archive, or this project used too much memory.
+    """
+    measurements: Measurements = {contender: [] for contender in CONTENDERS}
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder) / "keys"
+        for number in range(arguments.runs):
+            with run_s3_server() as s3, limited_link(os.environ["AWS_ENDPOINT_URL_S3"], arguments.link) as prefix:
+                stored = store_files(s3, name, sizes, checksum)
+                keys.write_text("\n".join(stored))
+                for contender in CONTENDERS:
+                    if contender == AFTER_CHANGE:
+                        middle = len(sizes) // 2
+                        store_file(s3, stored[middle], sizes[middle], random.Random(1).randbytes(64 * MIB), 0, checksum)
+                    measurements[contender].append(measure(contender, keys, contender, prefix))
+                    if number == 0 and contender != "copies only":
+                        verify(s3, f"{PROJECT}/{contender}.zip", len(sizes))
+    for contender in (THIS_PROJECT, AFTER_CHANGE):
+        memory = max(run["memory"] for run in measurements[contender])
+        if memory > MAX_MEMORY:
+            print(f"{name}: {contender} used {memory / MIB:.0f} MiB", file=sys.stderr)
+    return measurements
 
 
 def main() -> None:
     """Measure all workloads, print the results and write docs/benchmarks/archive.md."""
     parser = argparse.ArgumentParser(description="Measure how fast the contenders make archives.")
-    parser.add_argument(
-        "--runs", type=int, default=3, help="runs of each contender and workload; the medians are reported"
-    )
-    parser.add_argument("--only", help="run only the workloads whose names start with this; write no file")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each workload; the medians are reported")
+    parser.add_argument("--only", default="", help="run only the workloads whose names contain this")
+    parser.add_argument("--checksum", choices=CHECKSUMS, help="the checksum of the artifacts, by default each in turn")
+    parser.add_argument("--link", type=int, help="megabits per second between the contenders and S3 (as root)")
+    parser.add_argument("--append", type=Path, help="append the results to this file instead of replacing the page")
     arguments = parser.parse_args()
-    table = [
-        f"| workload | contender | time | ÷ {THIS_PROJECT} | CPU | peak memory | transferred | requests |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+    require_tools(arguments.link)
+    header = [
+        "| workload | contender | time | ÷ copies only | CPU | peak memory | transferred | requests | 1,000 exports |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
+    table: list[str] = []
     summaries = []
-    with tempfile.TemporaryDirectory() as folder:
-        keys = Path(folder) / "keys"
-        for name, sizes in workloads().items():
-            if arguments.only and not name.startswith(arguments.only):
+    for name, sizes in workloads().items():
+        for checksum in [arguments.checksum] if arguments.checksum else CHECKSUMS:
+            if arguments.only not in name:
                 continue
-            measurements: Measurements = {contender: [] for contender in CONTENDERS}
-            for number in range(arguments.runs):
-                with run_s3_server() as s3:  # a new server for each run, because SeaweedFS frees deleted data late
-                    keys.write_text("\n".join(store_files(s3, name, sizes)))
-                    for contender in CONTENDERS:
-                        target = f"{contender}.zip"
-                        measurements[contender].append(measure(contender, keys, target))
-                        if number == 0 and contender in {THIS_PROJECT, *PEERS}:
-                            verify(s3, target, len(sizes))
-            table += table_rows(name, measurements)
-            summaries.append(summarize(name, measurements))
-            print("\n".join([*table[-len(CONTENDERS) :], summaries[-1]]), flush=True)
-    if not arguments.only:
+            workload = f"{name}, {checksum}"
+            measurements = run_workload(name, sizes, checksum, arguments)
+            rows = table_rows(workload, measurements)
+            table += rows
+            summaries.append(summarize(workload, sizes, measurements))
+            print("\n".join([*rows, summaries[-1]]), flush=True)
+    link = f" The contenders are behind a link of {arguments.link} Mbit/s." if arguments.link else ""
+    text = (
+        f"Measured on {describe_machine()}. SeaweedFS, the S3 server, runs on the same machine.{link} The figures are"
+        f" medians of {arguments.runs} runs, in which the contenders take turns.\n\n"
+        + "\n".join(summaries + ["", *header, *table])
+        + "\n"
+    )
+    if arguments.append:
+        with arguments.append.open("a") as file:
+            file.write(f"\n{text}")
+    elif not arguments.only and not arguments.checksum:
         RESULTS_FILE.parent.mkdir(exist_ok=True)
-        RESULTS_FILE.write_text(
-            "# Archives: assembled in S3, and streamed through a process\n\n"
-            f"Measured on {describe_machine()}. SeaweedFS, the S3 server, runs on the same machine. The figures are"
-            f" medians of {arguments.runs} runs, in which the contenders take turns. Run `make benchmark-archive` to"
-            " repeat the measurement.\n\n"
-            + "\n".join(summaries)
-            + "\n\n"
-            + "\n".join(table)
-            + "\n\n*Transferred* counts the bytes of all requests and responses of the process. *Copies only* makes no"
-            " archive: S3 copies each file unchanged, 16 at a time. That is the server's share of the work, which every"
-            " archive assembled in S3 needs. The server does it on the same cores.\n"
-        )
+        RESULTS_FILE.write_text(f"{TITLE}\n{text}\n{NOTES}")
 
 
 if __name__ == "__main__":

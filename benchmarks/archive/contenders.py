@@ -17,12 +17,14 @@ from botocore.httpsession import URLLib3Session
 
 from projects_api import settings
 from projects_api.domain.exports.assembler import COPY_THREADS, ArchiveAssembler
+from projects_api.domain.exports.previous_archive import PreviousArchive, find_previous_archive
 from projects_api.domain.exports.snapshot import pin_artifacts
-from projects_api.entities.ids import ProjectId, ResourceId, UserId
+from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Artifact, Resource, ResourceType
 from projects_api.entities.snapshot import Content
 from projects_api.entities.user import Email
+from projects_api.storage.s3 import archive_store, fast_get
 
 NOW = datetime(2026, 2, 10, 9, tzinfo=UTC)
 PROJECT = ProjectId("00000000-0000-7000-8000-000000000000")
@@ -30,7 +32,20 @@ CHUNK_SIZE = 1 << 16
 
 
 def assemble_in_s3(keys: list[str], target: str) -> None:
-    """Make the archive as an export of this project does."""
+    """Make the archive as the first export of this project does."""
+    _assemble(keys, target, None)
+
+
+def assemble_after_change(keys: list[str], target: str) -> None:
+    """Make the archive as an export of this project does whose previous archive is that of ``assemble_in_s3``."""
+    first = ExportId(THIS_PROJECT)
+    previous = find_previous_archive(PROJECT, first)
+    if previous is None:
+        raise RuntimeError("The first archive or its index is missing.")
+    _assemble(keys, target, previous)
+
+
+def _assemble(keys: list[str], target: str, previous: PreviousArchive | None) -> None:
     user = UserId("00000000-0000-7000-8000-000000000001")
     project = Project(PROJECT, "Benchmark", "", user, NOW, NOW)
     resources = [
@@ -38,9 +53,15 @@ def assemble_in_s3(keys: list[str], target: str) -> None:
         for key in keys
     ]
     content = Content(project, [Member(user, Email("a@example.com"), "A", Role.OWNER, NOW)], resources)
-    ArchiveAssembler(pin_artifacts(content), resumed=False, should_continue=lambda: True).assemble(
-        target, lambda number: f"{target}-{number}"
-    )
+    assembler = ArchiveAssembler(pin_artifacts(content, previous), resumed=False, should_continue=lambda: True)
+    export_id = ExportId(target)
+    key = archive_store.archive_key(PROJECT, export_id)
+    assembler.assemble(key, lambda name: archive_store.work_file_key(PROJECT, export_id, name))
+    archive = archive_store.describe(key)
+    if archive is None:
+        raise RuntimeError("The archive is missing.")
+    archive_store.write(archive_store.index_key(PROJECT, export_id), assembler.index(key, archive))
+    archive_store.delete_work_files(PROJECT, export_id)
 
 
 def stream_with_stream_zip(keys: list[str], target: str) -> None:
@@ -52,7 +73,7 @@ def stream_with_stream_zip(keys: list[str], target: str) -> None:
     archive = stream_zip.stream_zip(
         members, chunk_size=CHUNK_SIZE, get_compressobj=lambda: zlib.compressobj(0, wbits=-zlib.MAX_WBITS)
     )
-    _upload(s3, target, archive)
+    _upload(s3, archive_store.archive_key(PROJECT, ExportId(target)), archive)
 
 
 def stream_with_zipstream_ng(keys: list[str], target: str) -> None:
@@ -63,11 +84,11 @@ def stream_with_zipstream_ng(keys: list[str], target: str) -> None:
     archive = ZipStream(compress_type=ZIP_STORED)
     for key in keys:
         archive.add(_read_chunks(s3, key), key)
-    _upload(s3, target, archive)
+    _upload(s3, archive_store.archive_key(PROJECT, ExportId(target)), archive)
 
 
 def copy_only(keys: list[str], target: str) -> None:
-    """Let S3 copy each file unchanged and make no archive. That is the server's share of assembling one in S3."""
+    """Let S3 copy each file unchanged and make no archive. No way of assembling one in S3 can be faster."""
     s3 = boto3.client("s3", config=Config(max_pool_connections=COPY_THREADS))
 
     def copy(key: str) -> None:
@@ -109,13 +130,23 @@ class _ChunkReader:
 #: The label in the results of the contender that is this project.
 THIS_PROJECT = "projects-api"
 
+#: The label of this project's export after one file of the project has changed.
+AFTER_CHANGE = "projects-api, after one change"
+
 #: Each contender takes the keys of the files and the key of the archive.
 CONTENDERS: dict[str, Callable[[list[str], str], None]] = {
     THIS_PROJECT: assemble_in_s3,
     "stream-zip": stream_with_stream_zip,
     "zipstream-ng": stream_with_zipstream_ng,
     "copies only": copy_only,
+    AFTER_CHANGE: assemble_after_change,
 }
+
+
+#: List prices in eu-west-1, in dollars: of a PUT, COPY, POST or LIST request, of a GET or HEAD request
+#: (https://aws.amazon.com/s3/pricing), and of a second of a function with 1,769 MB
+#: (https://aws.amazon.com/lambda/pricing, x86). DELETE requests and transfers within a region are free.
+WRITE_PRICE, READ_PRICE, SECOND_PRICE = 5e-6, 4e-7, 1.769 * 1.66667e-5
 
 
 class TrafficCounter:
@@ -123,19 +154,34 @@ class TrafficCounter:
 
     def __init__(self) -> None:
         self.requests = self.bytes = 0
+        self.price = 0.0
         self._lock = threading.Lock()
-        send = URLLib3Session.send
+        send, exchange = URLLib3Session.send, fast_get._exchange
 
         def send_and_count(session: URLLib3Session, request: Any) -> Any:
             response = send(session, request)
-            with self._lock:
-                self.requests += 1
-                self.bytes += int(request.headers.get("Content-Length") or 0)
-                if request.method != "HEAD":
-                    self.bytes += int(response.headers.get("Content-Length") or 0)
+            self._count(request, int(response.headers.get("Content-Length") or 0))
+            return response
+
+        def exchange_and_count(scheme: str, netloc: str, request: Any) -> Any:
+            response = exchange(scheme, netloc, request)
+            self._count(request, len(response.content))
             return response
 
         URLLib3Session.send = send_and_count  # type: ignore[method-assign, assignment]  # patched for this process
+        fast_get._exchange = exchange_and_count
+
+    def _count(self, request: Any, response_size: int) -> None:
+        is_list = request.method == "GET" and any(part in request.url for part in ("list-type", "?uploads", "versions"))
+        with self._lock:
+            self.requests += 1
+            self.bytes += int(request.headers.get("Content-Length") or 0)
+            if request.method in {"GET", "HEAD"} and not is_list:
+                self.price += READ_PRICE
+            elif request.method != "DELETE":
+                self.price += WRITE_PRICE
+            if request.method != "HEAD":
+                self.bytes += response_size
 
 
 def peak_memory() -> int:
@@ -148,22 +194,24 @@ def peak_memory() -> int:
 
 
 def main() -> None:
-    """Run one contender and print its measurements: seconds, CPU seconds, peak memory, bytes and requests."""
+    """Run one contender and print its measurements: seconds, CPU seconds, peak memory, bytes, requests and dollars."""
     parser = argparse.ArgumentParser(description="Make one archive and print the measurements as JSON.")
     parser.add_argument("contender", choices=CONTENDERS)
-    parser.add_argument("target", help="the key of the archive in the exports bucket")
+    parser.add_argument("target", help="the id of the export whose archive is made")
     parser.add_argument("keys", type=Path, help="a file with the keys of the artifacts, one per line")
     arguments = parser.parse_args()
     keys = arguments.keys.read_text().split()
     traffic = TrafficCounter()
     started, cpu_started = time.perf_counter(), time.process_time()
     CONTENDERS[arguments.contender](keys, arguments.target)
+    seconds = time.perf_counter() - started
     measurements = {
-        "seconds": time.perf_counter() - started,
+        "seconds": seconds,
         "cpu": time.process_time() - cpu_started,
         "memory": peak_memory(),
         "bytes": traffic.bytes,
         "requests": traffic.requests,
+        "price": traffic.price + seconds * SECOND_PRICE,
     }
     print(json.dumps(measurements))
 
