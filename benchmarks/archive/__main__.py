@@ -59,9 +59,9 @@ def workloads() -> dict[str, list[int]]:
 
 TITLE = "# Archives: assembled in S3, and streamed through a process\n"
 
-NOTES = """*Transferred* counts the bytes of all requests and responses of the process. *Copies only* makes no archive: S3
-copies each file unchanged, 16 at a time. *After one change*, a file in the middle of the project was replaced. The price
-of 1,000 exports is that of the requests and of the time of a function with 1,769 MB, at list prices of eu-west-1.
+NOTES = """*Transferred* counts the bytes of all requests and responses of the process. *Copies only* makes no archive:
+S3 copies each file unchanged, 16 at a time. *After one change*, a file in the middle of the project was replaced. The
+price of 1,000 exports is that of the requests and of the time of a function with 1,769 MB, at list prices of eu-west-1.
 
 Run `make benchmark-archive` to repeat the measurement.
 """
@@ -96,14 +96,15 @@ def store_files(s3: Any, name: str, sizes: list[int], checksum: str) -> list[str
 
     def store(number: int) -> str:
         key = f"projects/{PROJECT}/{folder}/{number:05}.bin"
-        store_file(s3, key, sizes[number], random_bytes, number * 997 % (16 * MIB), checksum)
+        start = number * 997 % (16 * MIB)
+        store_file(s3, key, sizes[number], random_bytes=random_bytes, start=start, checksum=checksum)
         return key
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(store, range(len(sizes))))
 
 
-def store_file(s3: Any, key: str, size: int, random_bytes: bytes, start: int, checksum: str) -> None:
+def store_file(s3: Any, key: str, size: int, *, random_bytes: bytes, start: int, checksum: str) -> None:
     """Store a file of ``size`` bytes, which repeats the random bytes from the offset ``start``."""
     with tempfile.TemporaryFile() as body:
         for written in range(0, size, 64 * MIB):
@@ -223,7 +224,8 @@ def run_workload(name: str, sizes: list[int], checksum: str, arguments: argparse
                 for contender in CONTENDERS:
                     if contender == AFTER_CHANGE:
                         middle = len(sizes) // 2
-                        store_file(s3, stored[middle], sizes[middle], random.Random(1).randbytes(64 * MIB), 0, checksum)
+                        changed = random.Random(1).randbytes(64 * MIB)
+                        store_file(s3, stored[middle], sizes[middle], random_bytes=changed, start=0, checksum=checksum)
                     measurements[contender].append(measure(contender, keys, contender, prefix))
                     if number == 0 and contender != "copies only":
                         verify(s3, f"{PROJECT}/{contender}.zip", len(sizes))
@@ -264,7 +266,7 @@ def main() -> None:
     text = (
         f"Measured on {describe_machine()}. SeaweedFS, the S3 server, runs on the same machine.{link} The figures are"
         f" medians of {arguments.runs} runs, in which the contenders take turns.\n\n"
-        + "\n".join(summaries + ["", *header, *table])
+        + "\n".join([*summaries, "", *header, *table])
         + "\n"
     )
     if arguments.append:

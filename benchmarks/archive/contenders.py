@@ -156,7 +156,7 @@ class TrafficCounter:
         self.requests = self.bytes = 0
         self.price = 0.0
         self._lock = threading.Lock()
-        send, exchange = URLLib3Session.send, fast_get._exchange
+        send, exchange = URLLib3Session.send, fast_get._exchange  # noqa: SLF001 - the traffic passes here
 
         def send_and_count(session: URLLib3Session, request: Any) -> Any:
             response = send(session, request)
@@ -169,7 +169,7 @@ class TrafficCounter:
             return response
 
         URLLib3Session.send = send_and_count  # type: ignore[method-assign, assignment]  # patched for this process
-        fast_get._exchange = exchange_and_count
+        fast_get._exchange = exchange_and_count  # noqa: SLF001
 
     def _count(self, request: Any, response_size: int) -> None:
         is_list = request.method == "GET" and any(part in request.url for part in ("list-type", "?uploads", "versions"))

@@ -13,8 +13,9 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.sqs_batch import process_batch
 from projects_api.telemetry import Metric, count
 
-#: A run hands over to the next this many milliseconds before its timeout. S3 copies the largest part in less time.
-TIME_RESERVE = 120_000
+#: A run hands over to the next this many milliseconds before its timeout. It is longer than the longest copy may take
+#: (``clients.LARGE_COPY_TIMEOUT``), and than all attempts of a smaller one.
+TIME_RESERVE = 350_000
 
 logger = Logger()
 

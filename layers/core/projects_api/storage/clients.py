@@ -57,6 +57,7 @@ def ssl_context() -> SharedSslContext:
     """Return the SSL context of all connections to AWS, with botocore's settings and certificate authorities."""
     context = httpsession.create_urllib3_context()
     context.__class__ = SharedSslContext  # botocore has no parameter for the class
+    context.check_hostname = True  # urllib3 would do it itself, but http.client does not
     context.load_verify_locations(httpsession.get_cert_path(session().get_config_variable("ca_bundle") or True))
     return cast("SharedSslContext", context)
 
