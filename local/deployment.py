@@ -31,7 +31,7 @@ from local.template import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import LifecycleRuleTypeDef
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
 
 #: Resource types that moto's CloudFormation does not support. They are created by API calls instead.
 CREATED_BY_CALLS = {
@@ -207,8 +207,23 @@ def _moto_endpoint(service: str) -> str:
     return os.environ.get("AWS_ENDPOINT_URL", f"https://{service}.{REGION}.amazonaws.com")
 
 
+def _cors_rule(properties: dict[str, Any]) -> CORSRuleTypeDef:
+    """Return the CORS rule of a bucket, for web pages of any origin."""
+    (declared_rule,) = properties["CorsConfiguration"]["Fn::If"][1]["CorsRules"]
+    rule = {name: value for name, value in declared_rule.items() if name not in {"ExposedHeaders", "MaxAge"}}
+    return cast(
+        "CORSRuleTypeDef",
+        rule
+        | {
+            "AllowedOrigins": ["*"],
+            "ExposeHeaders": declared_rule["ExposedHeaders"],
+            "MaxAgeSeconds": declared_rule["MaxAge"],
+        },
+    )
+
+
 def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str, str]) -> None:
-    """Set versioning and the lifecycle rules, which moto's CloudFormation ignores.
+    """Set versioning, CORS and the lifecycle rules, which moto's CloudFormation ignores.
 
     With another S3 engine, create the bucket there first.
     """
@@ -217,6 +232,8 @@ def _prepare_bucket(name: str, properties: dict[str, Any], parameters: dict[str,
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     if "VersioningConfiguration" in properties:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
+    if "CorsConfiguration" in properties:
+        s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(properties)]})
     rules: list[LifecycleRuleTypeDef] = []
     for declared_rule in properties["LifecycleConfiguration"]["Rules"]:
         rule = {

@@ -102,6 +102,23 @@ def patch_version_listing() -> None:
     _VersionedKeyStore.iterlists = iterate_existing
 
 
+def patch_missing_uploads() -> None:
+    """Make moto respond to a part of a completed or aborted multipart upload as S3 does. Without the patch it fails."""
+    from moto.s3.exceptions import NoSuchUpload  # noqa: PLC0415 - as above
+    from moto.s3.models import S3Backend  # noqa: PLC0415 - as above
+
+    upload_part = S3Backend.upload_part
+
+    def upload_existing_part(
+        backend: S3Backend, bucket_name: str, multipart_id: str, part_id: int, value: bytes
+    ) -> Any:
+        if multipart_id not in backend.get_bucket(bucket_name).multiparts:
+            raise NoSuchUpload(upload_id=multipart_id)
+        return upload_part(backend, bucket_name, multipart_id, part_id, value)
+
+    S3Backend.upload_part = upload_existing_part
+
+
 def _patch_lambda_invoke(address: Any) -> None:
     """Make moto's Lambda send invocations to the listener at ``address``. By itself it runs functions in Docker."""
     from moto.awslambda.models import LambdaFunction  # noqa: PLC0415 - as above
@@ -140,6 +157,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     patch_dynamodb_locking()
     patch_transactions()
     patch_version_listing()
+    patch_missing_uploads()
     _patch_lambda_invoke(invocations_address)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C

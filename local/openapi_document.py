@@ -23,6 +23,8 @@ TAGS = [
     Tag(name="Projects", description="The projects that the caller owns or is a member of."),
     Tag(name="Members", description="The members of a project and their roles."),
     Tag(name="Timeline", description="The resources of a project, by time."),
+    Tag(name="Resources", description="The datasets, experiments, models, deployments and reports of a project."),
+    Tag(name="Uploads", description="Files on their way to a resource, in parts that go to S3 directly."),
     Tag(name="Activity", description="The audit trail of a project."),
     Tag(name="Exports", description="Archives of a project as ZIP files."),
     Tag(name="Caller", description="The user and the API key of the request."),

@@ -1,24 +1,18 @@
 """GET /api/projects/{project_id}/timeline: list the project's resources by time."""
 
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from projects_api.api.openapi_responses import PROJECT_ERRORS, response
-from projects_api.api.parameters import Cursor, ProjectPath
+from projects_api.api.parameters import Cursor, Order, ProjectPath
 from projects_api.api.resolver import Api
 from projects_api.domain import resources
 from projects_api.entities.resource import ResourceType
 from projects_api.schemas.timeline_schemas import TimelineResponse, to_timeline_event
 
 api = Api()
-
-
-class Order(StrEnum):
-    ASC = "asc"
-    DESC = "desc"
 
 
 @api.get(
@@ -35,13 +29,14 @@ def get_timeline(
     type: Annotated[ResourceType | None, Query(description="Return only entries of this type.")] = None,  # noqa: A002 - the name in the query
     cursor: Cursor = None,
 ) -> TimelineResponse:
-    timeline = resources.list_timeline(
+    timeline = resources.list_by_time(
         api.caller.user_id,
         project_id,
         type_=type,
         cursor=cursor,
         limit=limit,
         descending=order is Order.DESC,
+        list_name="timeline",
     )
     events = [to_timeline_event(resource) for resource in timeline.resources]
     return TimelineResponse(project_id=UUID(project_id), events=events, next_cursor=timeline.next_cursor)

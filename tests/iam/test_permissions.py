@@ -30,11 +30,20 @@ ANNOUNCERS = {
     "TransferOwnership",
     "TransferProject",
     "AssembleExport",
+    "CompleteUpload",
     "CreateProject",
+    "CreateResource",
     "DeleteProject",
+    "DeleteResource",
     "ResumeStalled",
     "UpdateProject",
+    "UpdateResource",
 }
+
+#: The functions that read artifacts, write them, and delete their current versions.
+READERS = {"AssembleExport", "CompleteUpload", "GetResource", "ResumeStalled"}
+UPLOADERS = {"CompleteUpload", "CreateResource", "ListParts", "ResumeStalled", "UpdateResource"}
+SWEEPERS = {"SweepArtifacts"}
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +136,12 @@ def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]
             yield function, IamRequest(f"dynamodb:{action}", dynamodb_request("GetItem", table, []).resource)
         yield function, dynamodb_request("GetItem", "another-table", [project])
         yield function, IamRequest("s3:GetObject", object_arn("another-bucket", f"projects/{ID}/a"))
-        yield function, IamRequest("s3:PutObject", artifact)
-        yield function, IamRequest("s3:DeleteObject", artifact)
+        if function not in UPLOADERS:
+            yield function, IamRequest("s3:PutObject", artifact)
+        if function not in SWEEPERS:
+            yield function, IamRequest("s3:DeleteObject", artifact)
+        for action in ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"):
+            yield function, IamRequest(action, object_arn(stack.artifacts, "elsewhere/a"))
         yield function, IamRequest("s3:GetObject", object_arn(stack.artifacts, "elsewhere/a"))
         yield function, IamRequest("s3:PutBucketPolicy", bucket_arn(stack.exports))
         yield function, IamRequest("sqs:SendMessage", queue_arn("another-queue"))
@@ -148,11 +161,13 @@ def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]
         if function not in {"Authorize", "CreateApiKey", "RevokeApiKey", "ListApiKeys", "DeactivateUser"}:
             for action in (*reads, "PutItem", "UpdateItem", "DeleteItem"):
                 yield function, dynamodb_request(action, table, [key])
-        if function != "AssembleExport":
+        if function not in READERS:
             yield function, IamRequest("s3:GetObject", artifact)
+        if function != "AssembleExport":
             yield function, IamRequest("s3:PutObject", archive)
         if function not in ANNOUNCERS:
             yield function, IamRequest("events:PutEvents", bus_arn(stack.bus))
+        if function not in ANNOUNCERS - {"AssembleExport"}:
             yield function, dynamodb_request("PutItem", table, ["ANNOUNCEMENT#0"])
         if function not in {"AssembleExport", "PurgeProject"}:
             yield function, IamRequest("s3:DeleteObjectVersion", archive)

@@ -186,8 +186,8 @@ def test_concurrent_callers(app: InProcessApp, seed: int) -> None:
         for user in crowd.people:
             if user.id != owner.user_id and (project_id, user.id) not in crowd.uncertain:
                 assert crowd.memberships[project_id, user.id] == (user.id in member_ids)
-        listed = resources.list_timeline(
-            owner.user_id, project_id, type_=None, cursor=None, limit=1000, descending=False
+        listed = resources.list_by_time(
+            owner.user_id, project_id, type_=None, cursor=None, limit=1000, descending=False, list_name="timeline"
         ).resources  # fmt: skip
         assert [(resource.type, resource.id, resource.name) for resource in listed] == crowd.expected_timeline(
             project_id

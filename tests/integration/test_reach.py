@@ -35,6 +35,7 @@ from projects_api.storage.dynamodb.keys import Item
 from projects_api.storage.dynamodb.member_store import MEMBERS_PER_TRANSACTION
 from tests.support.api_client import Response
 from tests.support.in_process_app import InProcessApp
+from tests.support.uploads import describe
 
 SIZES = (10, 1_000, 10_000)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reach.md"
@@ -224,6 +225,17 @@ ACTIONS: list[tuple[str, str, Callable[[LargeAccount], Any]]] = [
     ("`GET …/timeline`, 500 events", "GetTimeline", lambda account: account.get(f"{account.url}/timeline")),
     ("… the newest 50", "GetTimeline", lambda account: account.get(f"{account.url}/timeline?limit=50&order=desc")),
     ("… 50 of a type", "GetTimeline", lambda account: account.get(f"{account.url}/timeline?limit=50&type=dataset")),
+    ("`GET …/resources`, 500 resources", "ListResources", lambda account: account.get(f"{account.url}/resources")),
+    (
+        "`POST …/resources` without a file",
+        "CreateResource",
+        lambda account: account.owner.post(f"{account.url}/resources", {"type": "model", "name": "m"}),
+    ),
+    (
+        "… with a file",
+        "CreateResource",
+        lambda account: account.owner.post(f"{account.url}/resources", describe("m.bin", b"m")),
+    ),
     ("an event of a new resource", "RecordResource", lambda account: account.record()),
     ("`POST …/exports`, started", "StartExport", lambda account: account.owner.post(f"{account.url}/exports")),
     ("… joined", "StartExport", lambda account: account.owner.post(f"{account.url}/exports")),
@@ -242,10 +254,12 @@ BUDGETS: dict[str, Callable[[int], int]] = defaultdict(
     lambda: lambda _: 2,
     Authorize=lambda _: 1,
     GetProject=lambda _: 1,
-    CreateProject=lambda _: 1,
+    CreateProject=lambda _: 2,  # the second call deletes the announcement that the bus has accepted
+    UpdateProject=lambda _: 3,
+    CreateResource=lambda _: 3,
     GetExport=lambda _: 1,
     AddMember=lambda _: 3,
-    DeleteProject=lambda size: 3 + 2 * (min(size, MAX_MEMBERS_REMOVED) // MEMBERS_PER_TRANSACTION),
+    DeleteProject=lambda size: 4 + 2 * (min(size, MAX_MEMBERS_REMOVED) // MEMBERS_PER_TRANSACTION),
 )
 
 

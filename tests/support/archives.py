@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 import boto3
@@ -38,7 +39,7 @@ def download(url: str) -> bytes:
         with urlopen(url, timeout=30) as response:
             return bytes(response.read())
     bucket, _, key = url.split("?", maxsplit=1)[0].removeprefix("https://").partition("/")
-    return boto3.client("s3").get_object(Bucket=bucket.partition(".")[0], Key=key)["Body"].read()
+    return boto3.client("s3").get_object(Bucket=bucket.partition(".")[0], Key=unquote(key))["Body"].read()
 
 
 def finish_export(app: InProcessApp, client: Client, project_id: str) -> Response:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -11,14 +13,16 @@ import boto3
 
 from projects_api.domain import projects
 from projects_api.domain.exports import export_requests
+from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.dynamodb import member_store
 from projects_api.storage.dynamodb.export_store import Lease
-from projects_api.storage.s3 import archive_store, artifact_store, multipart_upload
+from projects_api.storage.s3 import archive_store, artifact_store, artifact_upload, multipart_upload
 from tests.support.api_client import Client
 from tests.support.iam_requests import IamRequest, queue_arn
 from tests.support.in_process_app import InProcessApp
+from tests.support.uploads import complete, describe, put_parts, upload_file
 
 MIB = 1 << 20
 
@@ -29,6 +33,7 @@ def use_all_permissions(app: InProcessApp) -> None:
     with patch.object(export_requests, "WAIT", 0.05), patch.object(export_requests, "FIRST_POLL_DELAY", 0.01):
         project_id = _use_projects_and_members(app, alice, bob)
         _record_artifacts(app, project_id)
+        _use_resources_and_uploads(app, alice, bob)
         _export_projects(app, alice, project_id)
         _resume_exports(app, alice, project_id)
         _export_deleted_project(app, alice)
@@ -69,6 +74,81 @@ def _record_artifacts(app: InProcessApp, project_id: str) -> None:
     with app.permissions.acting_as("AssembleExport"):  # moto does not return the checksums of parts
         listed = next(artifact_store.list_all(ProjectId(project_id)))
         artifact_store.list_part_checksums(listed.pin)
+
+
+def _use_resources_and_uploads(app: InProcessApp, alice: Client, bob: Client) -> None:
+    project_id = alice.create("Uploads")
+    url, members = f"/api/projects/{project_id}/resources", f"/api/projects/{project_id}/members"
+    alice.post(members, {"email": bob.email})
+    artifact = {"key": f"projects/{project_id}/missing", "content_type": "text/csv"}
+    foreign_id = str(uuid.uuid4())
+    app.publish_event("Dataset Created", project_id, {"id": foreign_id, "name": "d", "artifact": artifact})
+    app.process_queues()
+    alice.get(f"{url}/{foreign_id}")
+    alice.post(url, {"type": "model", "name": "m"}, Idempotency_Key="1")
+    resource = upload_file(alice, project_id, "a.csv", b"a\n")
+    alice.get(url)
+    alice.get(f"{url}?type=dataset")
+    alice.get(f"{url}/{resource['id']}")
+
+    def start(client: Client, **headers: str) -> Any:
+        upload = client.post(url, describe("b.csv", b"b\n"), **headers)["upload"]
+        put_parts(upload, b"b\n")
+        return upload
+
+    def replace(name: str) -> Any:
+        upload = bob.put(f"{url}/{resource['id']}", describe(name, b"b\n"))["upload"]
+        put_parts(upload, b"b\n")
+        return upload
+
+    start(alice, Idempotency_Key="2")
+    start(alice, Idempotency_Key="2")
+    missing_part = alice.post(url, describe("b.csv", b"b\n"))["upload"]
+    alice.post(f"/api/uploads/{missing_part['id']}/parts", {})
+    complete(bob, replace("b.csv"))
+    complete(bob, replace("b.csv"))
+    alice.put(f"{url}/{resource['id']}", {"name": "n", "file": None})
+    with patch.dict(os.environ, MAX_OPEN_UPLOADS="0"):
+        alice.post(url, describe("b.csv", b"b\n"))
+        alice.put(f"{url}/{resource['id']}", describe("b.csv", b"b\n"))
+    alice.delete(f"{url}/{upload_file(alice, project_id, 'c.csv', b'c')['id']}")
+    _interrupt_uploads(app, alice, bob, url, members)
+    app.store_artifact(str(uuid.uuid4()), "orphan", b"o")
+    app.invoke("SweepArtifacts", {})
+
+
+def _interrupt_uploads(app: InProcessApp, alice: Client, bob: Client, url: str, members: str) -> None:
+    """Complete and abort uploads in the requests and in the recovery job, before and after S3 has assembled them."""
+
+    def start(client: Client) -> Any:
+        upload = client.post(url, describe("b.csv", b"b\n"))["upload"]
+        put_parts(upload, b"b\n")
+        return upload
+
+    assembled, unassembled, expired = start(alice), start(alice), start(alice)
+    demoted, outlived, refused = start(bob), start(bob), start(bob)
+    real = artifact_upload.complete
+
+    def assemble_and_wait(*arguments: Any) -> None:
+        real(*arguments)
+        raise artifact_upload.AssemblyPendingError
+
+    with patch.object(artifact_upload, "complete", assemble_and_wait):
+        complete(alice, assembled)
+        complete(bob, outlived)
+        complete(bob, demoted)
+    with patch.object(artifact_upload, "complete", side_effect=artifact_upload.AssemblyPendingError):
+        complete(alice, unassembled)
+    alice.post(members, {"email": bob.email, "role": "viewer"})
+    complete(bob, demoted)
+    complete(bob, refused)
+    in_use = upload_file(alice, url.split("/")[3], "d.csv", b"d")
+    with patch("projects_api.domain.uploaded_files.delete_unreferenced"):
+        alice.delete(f"{url}/{in_use['id']}")
+    app.resume_stalled()
+    with patch("projects_api.domain.exports.recovery.now", lambda: now() + timedelta(days=8)):
+        app.invoke("ResumeStalled", {})
+    assert complete(alice, expired).status == 404
 
 
 def _export_projects(app: InProcessApp, alice: Client, project_id: str) -> None:

@@ -30,7 +30,9 @@ def find_broken_invariants(items: Iterable[Item]) -> list[str]:
     return problems
 
 
-def _check_partition(pk: str, partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
+def _check_partition(  # noqa: C901 - a table
+    pk: str, partition: Partition, partitions: dict[str, Partition]
+) -> Iterable[str]:
     kind, _, id_ = pk.partition("#")
     match kind:
         case "PROJECT":
@@ -43,6 +45,8 @@ def _check_partition(pk: str, partition: Partition, partitions: dict[str, Partit
                 yield f"{pk}: its user does not exist, or does not list it"
         case "USERS":
             yield from _check_list_of_users(partition, partitions)
+        case "SWEEP":
+            pass
         case "ANNOUNCEMENT":
             if partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
                 yield f"{pk}: nobody will send it"
@@ -69,7 +73,7 @@ def _check_project(id_: str, partition: Partition, partitions: dict[str, Partiti
     if project is None:
         yield f"it does not exist, but {len(partition)} of its items do: {sorted(partition)[:3]}"
         return
-    prefixes = (keys.MEMBERS, keys.RESOURCES, keys.EXPORTS, keys.IDEMPOTENCY)
+    prefixes = (keys.MEMBERS, keys.RESOURCES, keys.EXPORTS, keys.FILES, keys.IDEMPOTENCY)
     if unknown := [sk for sk in partition if sk != keys.PROJECT and not sk.startswith(prefixes)]:
         yield f"unknown items: {unknown}"
     if "deleted_at" in project:
@@ -104,6 +108,26 @@ def _check_resources(project: Item, partition: Partition) -> Iterable[str]:
     for item in items:
         if resource_to_item(ProjectId(project["id"]["S"]), resource_from_item(item)) != item:
             yield f"the keys of its {item['type']} {item['id']} do not match the resource"
+    named = Counter(item["artifact_key"]["S"] for item in items if "artifact_uploaded" in item)
+    files = {item["key"]["S"]: item for sk, item in partition.items() if sk.startswith(keys.FILES)}
+    for key in named.keys() | files.keys():
+        stored = files[key]["resource_count"]["N"] if key in files else "missing"
+        if stored != str(named[key]):
+            yield f"the resource_count of its file {key} is {stored}, but {named[key]} resources name the file"
+    for key, item in files.items():
+        if item["resource_count"]["N"] == "0" and not {"pending_work", "upload_id"} & item.keys():
+            yield f"nobody will delete its file {key}"
+
+
+def _check_uploads(user: Item, partition: Partition) -> Iterable[str]:
+    uploads = [item for sk, item in partition.items() if sk.startswith(keys.UPLOADS)]
+    unfinished = [item for item in uploads if item["status"]["S"] != "completed"]
+    upload_count = int(user["upload_count"]["N"]) if "upload_count" in user else 0
+    if upload_count != len(unfinished):
+        yield f"the upload_count is {upload_count}, but {len(unfinished)} uploads are unfinished"
+    for item in uploads:
+        if ("pending_work" in item) == (item["status"]["S"] == "completed"):
+            yield f"the upload {item['id']['S']} with the status {item['status']['S']} has the wrong pending work"
 
 
 def _check_user(id_: str, partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
@@ -115,6 +139,7 @@ def _check_user(id_: str, partition: Partition, partitions: dict[str, Partition]
     project_count = int(user["project_count"]["N"]) if "project_count" in user else 0
     if project_count != len(memberships):
         yield f"the project_count is {project_count}, but {len(memberships)} projects are listed"
+    yield from _check_uploads(user, partition)
     for sk in memberships:
         project_id = sk.rpartition("#")[2]
         project = partitions.get(f"PROJECT#{project_id}", {})

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from projects_api.domain import projects, users
+from projects_api.domain import projects, uploads, users
 from projects_api.domain.exports import export_requests
-from projects_api.entities.ids import UserId
+from projects_api.entities.ids import UploadId, UserId
 from projects_api.entities.user import ApiKey, Email, Scope
-from projects_api.storage.dynamodb import user_store
+from projects_api.storage.dynamodb import upload_store, user_store
 from tests.support.in_process_app import InProcessApp
 
 FOLDER = Path(__file__).parents[2] / "events"
@@ -34,6 +34,8 @@ HANDED = _build_id("4a4d")  # with the same members; events transfer it
 ARCHIVED = _build_id("a4c41e")  # has a pending export
 RETIRED = _build_id("4e71")  # an event deletes it
 DELETED = _build_id("de1e7ed")  # deleted, but not purged yet
+DATASETS = (_build_id("c4d1"), _build_id("c4d2"))  # of the second project
+UPLOADS = (_build_id("0b10ad1"), _build_id("0b10ad2"))  # the second one has its part
 READY, PENDING = _build_id("e1"), _build_id("e2")
 
 #: The secret of all of Alice's keys, and the key that she uses.
@@ -116,7 +118,7 @@ def create_sample_data(app: InProcessApp) -> None:
     with pytest.MonkeyPatch.context() as patch:
 
         def set_next_id(value: str) -> None:
-            for module in (users, projects, export_requests):
+            for module in (users, projects, uploads, export_requests):
                 patch.setattr(module, "new_id", lambda: value)
 
         for nick, name in (("alice", "Archer"), ("bob", "Baker"), ("carol", "Cooper"), ("dave", "Dyer")):
@@ -136,6 +138,12 @@ def create_sample_data(app: InProcessApp) -> None:
                 set_next_id(READY)
                 app.invoke("ScheduleExports", {})
                 _assemble(app, FRAUD, READY)
+        for resource_id in DATASETS:
+            resource = {"id": resource_id, "name": "customers.csv"}
+            assert app.deliver([app.build_event("Dataset Created", CHURN, resource)]) == []
+        for upload_id in UPLOADS:
+            set_next_id(upload_id)
+            _start_upload(app, upload_id, with_part=upload_id == UPLOADS[-1])
         set_next_id(PENDING)
         _send_request(app, "StartExport", "POST", f"/api/projects/{ARCHIVED}/exports", None, project_id=ARCHIVED)
         _send_request(app, "DeleteProject", "DELETE", f"/api/projects/{DELETED}", None, project_id=DELETED)
@@ -190,6 +198,20 @@ def _record_resources(app: InProcessApp) -> None:
         detail = {"project_id": FRAUD, "occurred_at": f"2026-02-10T{next(number):02}:00:00Z", "resource": resource}
         event = {"detail-type": f"{type_} Created", "source": "mlplatform.tests", "detail": detail}
         assert app.deliver([event]) == []
+
+
+def _start_upload(app: InProcessApp, upload_id: str, *, with_part: bool) -> None:
+    """Start Alice's upload of a model's file, and upload its part."""
+    file = {"name": "churn.bin", "size_bytes": 5, "content_type": "application/octet-stream"}
+    body = {"type": "model", "name": "churn.bin", "file": file}
+    path = f"/api/projects/{CHURN}/resources"
+    _send_request(app, "CreateResource", "POST", path, body, project_id=CHURN)
+    if with_part:
+        upload = upload_store.get(UserId(PEOPLE["alice"]), UploadId(upload_id))
+        assert upload
+        app.s3.upload_part(
+            Bucket=app.stack.artifacts, Key=upload.key, UploadId=upload.s3_upload_id, PartNumber=1, Body=b"churn"
+        )
 
 
 def _assemble(app: InProcessApp, project_id: str, export_id: str) -> None:

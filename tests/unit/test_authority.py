@@ -11,6 +11,7 @@ import pytest
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 from tests.support.moto_snapshot import StorageSnapshot
+from tests.support.uploads import describe, upload_file
 
 pytestmark = pytest.mark.memory
 
@@ -40,6 +41,16 @@ PUT    /projects/P/owner SAME     200   403   403    403    404      | 401  403 
 GET    /me                        200   200   200    200    200      | 401  403   403     403     | 200   403    200
 GET    /projects/P/timeline       200   200   200    200    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/activity       200   200   403    403    404      | 401  403   403     403     | 200   403    200
+GET    /projects/P/resources      200   200   200    200    404      | 401  403   403     403     | 200   403    200
+POST   /projects/P/resources res  201   201   201    403    404      | 401  403   403     403     | 403   201    201
+POST   /projects/P/resources file 201   201   201    403    404      | 401  403   403     403     | 403   201    201
+GET    /projects/P/resources/R    200   200   200    200    404      | 401  403   403     403     | 200   403    200
+PUT    /projects/P/resources/R    200   200   200    403    404      | 401  403   403     403     | 403   200    200
+PUT    /projects/P/resources/R f2 200   200   200    403    404      | 401  403   403     403     | 403   200    200
+DELETE /projects/P/resources/R    200   200   200    403    404      | 401  403   403     403     | 403   200    200
+DELETE /projects/P/resources/NONE 404   404   404    403    404      | 401  403   403     403     | 403   404    404
+POST   /uploads/U/parts x         200   404   404    404    404      | 401  403   403     403     | 403   200    200
+POST   /uploads/U/complete x      409   404   404    404    404      | 401  403   403     403     | 403   409    409
 GET    /projects/P/export         200   200   200    200    404      | 401  403   403     403     | 200   403    200
 POST   /projects/P/exports        202   202   202    202    404      | 401  403   403     403     | 403   202    202
 GET    /projects/P/exports        200   200   200    200    404      | 401  403   403     403     | 200   403    200
@@ -85,8 +96,12 @@ class Scenario:
             "MEMBER": {"email": self.member.email},
             "NOBODY": {"email": self.newcomer.email},
             "SAME": {"email": self.callers["owner"].email},
+            "res": {"type": "model", "name": "m"},
+            "file": describe("b.csv", b"b"),
+            "f2": describe("b.csv", b"b"),
+            "x": {},
         }
-        body = bodies.get(rest[0]) or ({"name": "Another"} if method in {"PUT", "POST"} else None)
+        body = bodies.get(rest[0], {"name": "Another"} if method in {"PUT", "POST"} else None)
         return method, f"/api{path}", body
 
 
@@ -100,6 +115,8 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
     for nick in ("admin", "editor", "viewer"):
         owner.post(f"/api/projects/{project_id}/members", {"email": roles[nick].email, "role": nick})
     owner.post(f"/api/projects/{project_id}/members", {"email": member.email})
+    resource_id = upload_file(owner, project_id, "a.csv", b"a")["id"]
+    upload_id = owner.post(f"/api/projects/{project_id}/resources", describe("b.csv", b"b"))["upload"]["id"]
     export_id = owner.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     app.process_queues()
 
@@ -124,12 +141,16 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
     ids = {
         "P": project_id,
         "E": export_id,
+        "R": resource_id,
+        "U": upload_id,
         "GONE": deleted_id,
         "NONE": NO_SUCH,
         "NOBODY": NO_SUCH,
         "MEMBER": member.user_id,
         "OWNER": owner.user_id,
     }
+    for caller in callers.values():
+        caller.get("/api/me")  # the first use of a key on a day is stored
     return Scenario(callers, member, newcomer, ids), StorageSnapshot(app)
 
 
@@ -165,7 +186,12 @@ def test_table_has_every_route(app: InProcessApp) -> None:
     tested = set()
     for row in ROWS:
         method, path = row.split()[:2]
-        for part, parameter in (("/P", "/{project_id}"), ("/exports/E", "/exports/{export_id}")):
+        for part, parameter in (
+            ("/P", "/{project_id}"),
+            ("/exports/E", "/exports/{export_id}"),
+            ("/resources/R", "/resources/{resource_id}"),
+            ("/uploads/U", "/uploads/{upload_id}"),
+        ):
             path = path.replace(part, parameter) if path.endswith(part) or f"{part}/" in path else path
         if path.endswith("/MEMBER"):
             path = path.removesuffix("MEMBER") + "{user_id}"

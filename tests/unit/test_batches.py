@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projects_api.domain import resource_events
+from projects_api.domain import resource_events, resource_fields
 from projects_api.storage import clients, sqs
 from projects_api.storage.dynamodb import resource_store
 from projects_api.storage.dynamodb.item_mapping import resource_to_item
@@ -178,8 +178,8 @@ def test_largest_valid_event(app: InProcessApp, alice: Client) -> None:
     """
     project_id = alice.create()
     key = f"projects/{project_id}/"
-    key += "ü" * ((resource_events.MAX_KEY_SIZE - len(key)) // 2)
-    room = resource_events.MAX_FIELDS_SIZE - len(json.dumps({"note": ""}))
+    key += "ü" * ((resource_fields.MAX_KEY_SIZE - len(key)) // 2)
+    room = resource_fields.MAX_FIELDS_SIZE - len(json.dumps({"note": ""}))
     largest = build_event(
         project_id,
         name="\N{BAR CHART}" * 1024,
@@ -219,7 +219,7 @@ def test_too_large_event_is_rejected(app: InProcessApp, alice: Client, size: int
 
 def test_too_large_item_is_rejected(app: InProcessApp, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that DynamoDB rejects does not block the other events of its project."""
-    monkeypatch.setattr(resource_events, "MAX_FIELDS_SIZE", 1 << 20)
+    monkeypatch.setattr(resource_fields, "MAX_FIELDS_SIZE", 1 << 20)
     project_id = alice.create()
     too_large = build_event(project_id, note="x" * 450_000)
     assert app.deliver([build_event(project_id), too_large, build_event(project_id)]) == []

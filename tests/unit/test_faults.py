@@ -27,6 +27,7 @@ from tests.support.fault_injection import Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError
 from tests.support.moto_snapshot import StorageSnapshot
+from tests.support.uploads import describe
 
 pytestmark = pytest.mark.memory
 
@@ -273,6 +274,44 @@ def revoke_api_key(scene: Scene) -> Action:
 
 
 #: The function under test, the action that calls it, and the status of a repeat after a first request that took effect.
+
+
+def create_resource(scene: Scene) -> Action:
+    body = {"type": "model", "name": "m"}
+    return lambda: scene.alice.post(f"{scene.url}/resources", body, Idempotency_Key="once")
+
+
+def start_upload(scene: Scene) -> Action:
+    body = describe("b.csv", b"b")
+    return lambda: scene.alice.post(f"{scene.url}/resources", body, Idempotency_Key="once")
+
+
+def list_resources(scene: Scene) -> Action:
+    return lambda: scene.alice.get(f"{scene.url}/resources")
+
+
+def get_resource(scene: Scene) -> Action:
+    return lambda: scene.alice.get(f"{scene.url}/resources/{RESOURCE_ID}")
+
+
+def update_resource(scene: Scene) -> Action:
+    return lambda: scene.alice.put(f"{scene.url}/resources/{RESOURCE_ID}", {"name": "b", "file": None})
+
+
+def delete_resource(scene: Scene) -> Action:
+    return lambda: scene.alice.delete(f"{scene.url}/resources/{RESOURCE_ID}")
+
+
+def list_parts(scene: Scene) -> Action:
+    upload = scene.alice.post(f"{scene.url}/resources", describe("b.csv", b"b"))["upload"]
+    return lambda: scene.alice.post(f"/api/uploads/{upload['id']}/parts", {})
+
+
+def sweep_artifacts(scene: Scene) -> Action:
+    scene.app.store_artifact(RESOURCE_ID, "orphan", b"o")
+    return lambda: scene.app.invoke("SweepArtifacts", {})
+
+
 #: The status is 0 where the function has no HTTP response.
 ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("Authorize", get_project, 200),
@@ -289,6 +328,14 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("TransferOwnership", transfer_ownership, 200),
     ("GetTimeline", get_timeline, 200),
     ("GetActivity", get_activity, 200),
+    ("ListResources", list_resources, 200),
+    ("GetResource", get_resource, 200),
+    ("CreateResource", create_resource, 201),
+    ("CreateResource", start_upload, 201),
+    ("UpdateResource", update_resource, 200),
+    ("DeleteResource", delete_resource, 404),
+    ("ListParts", list_parts, 200),
+    ("SweepArtifacts", sweep_artifacts, 0),
     ("GetArchive", get_archive, 200),
     ("StartExport", start_export, 202),
     ("ListExports", list_exports, 200),
@@ -361,7 +408,7 @@ def replace_random_values(text: str) -> str:
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
         (r"(DUE|EXPORT|PURGE|ANNOUNCEMENT|UPLOAD|FILE)#\d", r"\1"),
         (r"#[0-9a-f]{16}\b", "#DIGEST"),
-        (r'"(secret_sha256|revision|expires_at|size_bytes|bytes_\w+)": \{[^}]*\}', r'"\1"'),
+        (r'"(secret_sha256|s3_upload_id|revision|expires_at|size_bytes|bytes_\w+)": \{[^}]*\}', r'"\1"'),
         (r"APIKEY#[0-9a-f]{16}|(?<=\"id\": \{\"S\": \")[0-9a-f]{16}", "APIKEY"),
     ):
         text = re.sub(pattern, label, text)

@@ -45,6 +45,16 @@ def activity_retention_days() -> int:
     return int(_variable("ACTIVITY_RETENTION_DAYS"))
 
 
+def max_upload_bytes() -> int:
+    """Return the maximum size of an uploaded file in bytes."""
+    return int(_variable("MAX_UPLOAD_BYTES"))
+
+
+def max_open_uploads() -> int:
+    """Return the maximum number of unfinished uploads of one user."""
+    return int(_variable("MAX_OPEN_UPLOADS"))
+
+
 def archive_retention_days() -> int:
     """Return the lifetime of an archive in days."""
     return int(_variable("ARCHIVE_RETENTION_DAYS"))

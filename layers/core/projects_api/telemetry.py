@@ -28,6 +28,7 @@ class Metric(StrEnum):
     MESSAGES_FAILED = "MessagesFailed"
     STALLED_RESUMED = "StalledResumed"
     SCHEDULED_EXPORTS_FAILED = "ScheduledExportsFailed"
+    ARTIFACTS_SWEPT = "ArtifactsSwept"
     EXPORTS_READY = "ExportsReady"
     EXPORTS_FAILED = "ExportsFailed"
 

@@ -1,5 +1,6 @@
 """Path, query and header parameters that several routes share."""
 
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -7,13 +8,23 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
-from projects_api.entities.ids import ExportId, ProjectId, UserId
+from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UploadId, UserId
+
+
+class Order(StrEnum):
+    """The order of a list by time."""
+
+    ASC = "asc"
+    DESC = "desc"
+
 
 #: Validates a UUID and converts it to the string form that the id types have.
 _UUID_AS_STRING = GetPydanticSchema(lambda _, handler: no_info_after_validator_function(str, handler(UUID)))
 
 ProjectPath = Annotated[ProjectId, _UUID_AS_STRING, Path(description="The id of the project.")]
 ExportPath = Annotated[ExportId, _UUID_AS_STRING, Path(description="The id of the export.")]
+ResourcePath = Annotated[ResourceId, _UUID_AS_STRING, Path(description="The id of the resource.")]
+UploadPath = Annotated[UploadId, _UUID_AS_STRING, Path(description="The id of the upload.")]
 UserPath = Annotated[UserId, _UUID_AS_STRING, Path(description="The user id of the member.")]
 Offset = Annotated[int, Query(ge=0, description="The number of items to skip.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of the previous page.")]

@@ -92,6 +92,13 @@ class Api(APIGatewayHttpResolver):
         route = f"{self.current_event.http_method} {self.current_event.path}"
         return IdempotentRequest(self.caller.user_id, route, key, body.model_dump(mode="json"), project_id)
 
+    @property
+    def base_url(self) -> str:
+        """The URL of the API, without a path, as the client has addressed it."""
+        headers = {name.lower(): value for name, value in (self.current_event.raw_event.get("headers") or {}).items()}
+        host = headers.get("host") or self.current_event.raw_event["requestContext"].get("domainName", "localhost")
+        return f"{headers.get('x-forwarded-proto', 'https')}://{host}"
+
     def _authorizer_context(self) -> dict[str, str]:
         try:
             context: dict[str, str] = self.current_event.raw_event["requestContext"]["authorizer"]["lambda"]

@@ -24,6 +24,7 @@ class Action(Enum):
     READ = ("read the project", Role.VIEWER)
     EXPORT = ("export the project", Role.VIEWER)
     UPDATE = ("change the project", Role.EDITOR)
+    CHANGE_RESOURCES = ("add, replace or delete resources", Role.EDITOR)
     READ_ACTIVITY = ("read the activity", Role.ADMIN)
     TRANSFER = ("transfer the ownership", Role.OWNER)
     MANAGE_MEMBERS = ("add, change or remove members", Role.OWNER)

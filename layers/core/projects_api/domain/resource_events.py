@@ -1,12 +1,12 @@
 """Events of sibling services: validate an EventBridge event and parse the resource in it."""
 
-import json
 import re
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, ValidationError
 
+from projects_api.domain.resource_fields import MODELS, Artifact, DeletedResource, ResourceDetail, dump_fields
 from projects_api.domain.resources import Change, resource_from_event
 from projects_api.entities import resource
 from projects_api.entities.activity import Actor
@@ -15,68 +15,11 @@ from projects_api.entities.errors import summarize_validation_error
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.resource import ResourceType, artifacts_prefix
 
-#: Maximum size of a resource's own fields as JSON, in bytes. An item and its copies in the two local indexes may take
-#: 400 KB together (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
-MAX_FIELDS_SIZE = 100_000
-
-#: Maximum length of an object key in UTF-8, in bytes
-#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
-MAX_KEY_SIZE = 1024
-
 _DIGITS_AFTER_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
-
-Text = Annotated[str, StringConstraints(max_length=1024)]
-Count = Annotated[int, Field(ge=0)]
-
-
-def _check_key_size(key: str) -> str:
-    if len(key.encode()) > MAX_KEY_SIZE:
-        raise ValueError(f"the key takes more than {MAX_KEY_SIZE} bytes in UTF-8")
-    return key
 
 
 class EventRejectedError(Exception):
     """The event is invalid, and a retry would not help. The message names the field and the reason."""
-
-
-class Artifact(BaseModel):
-    """A resource's file."""
-
-    key: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_key_size)]
-    content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "application/octet-stream"
-
-
-class ResourceDetail(BaseModel):
-    """A resource in an event. Additional fields are stored unchanged and appear in the manifest of an export."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: UUID
-    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    artifact: Artifact | None = None
-
-
-class DeletedResource(ResourceDetail):
-    """A deleted resource. Only the id is required."""
-
-    name: Annotated[str, StringConstraints(max_length=1024)] = ""
-
-
-class Dataset(ResourceDetail):
-    """A dataset in an event."""
-
-    rows: Count | None = None
-    columns: Count | None = None
-
-
-class Experiment(ResourceDetail):
-    """An experiment in an event."""
-
-    status: Text | None = None
-    target_column: Text | None = None
-    problem_type: Text | None = None
-    best_model_type: Text | None = None
-    duration: Count | Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class Detail[ResourceT: ResourceDetail](BaseModel):
@@ -95,13 +38,7 @@ class Envelope(BaseModel):
     detail: dict[str, Any]
 
 
-_DETAILS: dict[ResourceType, type[Detail[Any]]] = {
-    ResourceType.DATASET: Detail[Dataset],
-    ResourceType.EXPERIMENT: Detail[Experiment],
-    ResourceType.MODEL: Detail[ResourceDetail],
-    ResourceType.DEPLOYMENT: Detail[ResourceDetail],
-    ResourceType.REPORT: Detail[ResourceDetail],
-}
+_DETAILS: dict[ResourceType, type[Detail[Any]]] = {type_: Detail[model] for type_, model in MODELS.items()}  # type: ignore[valid-type]  # mypy does not know the models
 
 
 def parse(body: str) -> tuple[ProjectId, resource.Resource]:
@@ -124,13 +61,10 @@ def parse(body: str) -> tuple[ProjectId, resource.Resource]:
     except ValidationError as error:
         raise EventRejectedError(summarize_validation_error(error)) from None
     project_id, payload = ProjectId(str(detail.project_id)), detail.resource
-    fields = payload.model_dump(mode="json", exclude={"id", "name", "artifact"}, exclude_unset=True)
     try:
-        size = len(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode())
-    except ValueError:
-        raise EventRejectedError("resource: a field has a number or a text that JSON does not allow") from None
-    if size > MAX_FIELDS_SIZE:
-        raise EventRejectedError(f"resource: the fields take {size} bytes of JSON, more than {MAX_FIELDS_SIZE}")
+        fields = dump_fields(payload)
+    except ValueError as error:
+        raise EventRejectedError(f"resource: {error}") from None
     return project_id, resource_from_event(
         id=ResourceId(str(payload.id)),
         type=type_,

@@ -68,6 +68,17 @@ class ExportNotFoundError(NotFoundError):
     TEXT = "The project has no such export, or it has expired. POST …/exports starts a new one."
 
 
+class ResourceNotFoundError(NotFoundError):
+    TEXT = "The project has no such resource, or it has been deleted. GET …/resources lists its resources."
+
+
+class UploadNotFoundError(NotFoundError):
+    TEXT = (
+        "You have no such upload: it was aborted, or it has expired. "
+        "Start another one with POST or PUT …/resources, or POST /api/imports."
+    )
+
+
 class ApiKeyNotFoundError(NotFoundError):
     def __init__(self, key_id: str) -> None:
         super().__init__(
@@ -104,6 +115,22 @@ class ProjectFullError(ConflictError):
 
 class TooLargeError(ConflictError):
     TEXT = "This record is too large: one record may take up to 400 KB. Send less data."
+
+
+class TooManyUploadsError(ConflictError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"You have {limit} unfinished uploads, which is the maximum. Complete some of them. "
+            "An unfinished upload expires a week after its start."
+        )
+
+
+class UploadIncompleteError(ConflictError):
+    """Parts of an upload are missing or have the wrong size."""
+
+
+class UploadBusyError(ConflictError):
+    TEXT = "Another upload of this file is being completed. Retry the request in a moment."
 
 
 class InvalidInputError(ProjectsError):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from projects_api.entities.activity import Actor
-from projects_api.entities.ids import ProjectId, ResourceId
+from projects_api.entities.ids import ProjectId, ResourceId, UploadId
 
 
 class ResourceType(StrEnum):
@@ -24,10 +24,52 @@ def artifacts_prefix(project_id: ProjectId) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The file of a resource: an object in the artifacts bucket."""
+    """The file of a resource: an object in the artifacts bucket.
+
+    Attributes:
+        key: The key of the object.
+        content_type: The content type.
+        size_bytes: The size, or None if it is not known: events do not state it.
+        uploaded: Whether the file was uploaded through this service, which then deletes it with the last resource that
+            names it. A file that a sibling service put into the bucket is never touched.
+    """
 
     key: str
     content_type: str
+    size_bytes: int | None = None
+    uploaded: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that was uploaded through this service, or is being uploaded.
+
+    Attributes:
+        key: The key of the object in the artifacts bucket.
+        resource_count: The number of resources that name the file. With none, the file is deleted.
+        size_bytes: The size of the object.
+        upload_id: The upload that is being completed at this key, if there is one.
+        deleting: Whether the deletion of the object has begun. It cannot be stopped.
+    """
+
+    key: str
+    resource_count: int
+    size_bytes: int | None = None
+    upload_id: UploadId | None = None
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The resource that an imported resource is a copy of."""
+
+    project_id: ProjectId
+    resource_id: ResourceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +80,8 @@ class Resource:
         timestamp: The time of the newest event, its ``occurred_at``.
         version: A sort key that orders the events of one resource.
         fields: The other fields of the event's resource, unchanged.
+        artifact: The resource's file, if it has one.
+        origin: The resource that this one was imported from, if it was.
         deleted: Whether the resource is deleted. Its record stays, and no later event restores it.
         changed_by: The user or service that announced this state. None for a resource that was read from the table.
     """
@@ -50,6 +94,7 @@ class Resource:
     fields: dict[str, Any]
     artifact: Artifact | None = None
     deleted: bool = False
+    origin: Origin | None = None
     changed_by: Actor | None = field(default=None, compare=False)
 
     @property

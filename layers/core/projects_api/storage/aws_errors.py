@@ -18,7 +18,6 @@ TRANSIENT_CODES = frozenset(
         "KMSThrottlingException",
         "InternalFailure",
         "LimitExceededException",
-        "NoSuchUpload",  # another run completed or aborted the upload; the next attempt sees the result
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -70,6 +69,9 @@ CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgre
 #: S3 has no such object, or not with the requested ETag.
 MISSING_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"})
 
+#: S3 does not accept the parts of a multipart upload.
+PART_CODES = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
+
 #: Reasons for a cancelled transaction that may succeed in another attempt.
 TRANSIENT_CANCELLATIONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
@@ -119,6 +121,14 @@ class ObjectRefusedError(Exception):
         super().__init__(code)
         self.code = code
         self.message = message
+
+
+class UploadMissingError(StorageUnavailableError):
+    """Another run completed or aborted the multipart upload. The next attempt sees the result."""
+
+
+class PartsChangedError(Exception):
+    """S3 does not assemble the parts: one was replaced after it was listed, or is too small."""
 
 
 @contextmanager
@@ -176,14 +186,21 @@ def _translate(error: ClientError) -> Exception | None:
         return _translate_cancellation(error.response.get("CancellationReasons", []))  # type: ignore[arg-type]  # stubs know no such key
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError([True], [{}])
-    if code in CONFLICT_CODES:
-        return ContentionError()
-    if code in MISSING_CODES:
-        return ObjectMissingError(code)
+    if code in _ERRORS:
+        return _ERRORS[code](code)
     if code in TRANSIENT_CODES or status in SERVER_ERRORS:
         logger.warning("AWS returned a transient error: %s", code)
         return ThrottledError() if code in THROTTLING_CODES else StorageUnavailableError()
     return _translate_size_error(code.removesuffix("Exception"), error.response.get("Error", {}).get("Message", ""))
+
+
+#: The errors by AWS's code.
+_ERRORS: dict[str, type[Exception]] = {
+    "NoSuchUpload": UploadMissingError,
+    **dict.fromkeys(CONFLICT_CODES, ContentionError),
+    **dict.fromkeys(PART_CODES, PartsChangedError),
+    **dict.fromkeys(MISSING_CODES, ObjectMissingError),
+}
 
 
 def _translate_cancellation(reasons: list[dict[str, Any]]) -> Exception | None:

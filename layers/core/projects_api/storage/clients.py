@@ -97,7 +97,7 @@ def s3() -> S3Client:
     """Return the S3 client. With a custom endpoint, the bucket is in the path: it has no host name of its own."""
     has_custom_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = _config(
-        read_timeout=WORKER_TIMEOUT if "ARTIFACTS_BUCKET" in os.environ else READ_TIMEOUT,
+        read_timeout=WORKER_TIMEOUT if {"ARTIFACTS_BUCKET", "EXPORTS_BUCKET"} <= os.environ.keys() else READ_TIMEOUT,
         signature_version="s3v4",
         s3={"addressing_style": "path" if has_custom_endpoint else "virtual"},
         response_checksum_validation="when_required",  # else the signature of a presigned URL requires an extra header

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from projects_api.domain import announcements, purge
+from projects_api.domain import announcements, purge, uploaded_files, uploads
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.export import Export
@@ -27,10 +27,10 @@ def is_stalled(export: Export) -> bool:
 
 
 def resume_stalled() -> int:
-    """Queue every stalled purge and every stalled export again, and publish overdue announcements.
+    """Queue every stalled purge and export again, and continue uploads, deletions of files, and announcements.
 
     Returns:
-        The number of messages and announcements that were sent.
+        The number of messages sent, and of the other items processed.
 
     Raises:
         StorageUnavailableError: At least one message could not be sent. The function has tried to send all others.
@@ -51,10 +51,11 @@ def resume_stalled() -> int:
                 sent += 1
         except StorageUnavailableError as error:
             failure = error
-    try:
-        sent += announcements.send_overdue(by=now())
-    except StorageUnavailableError as error:
-        failure = error
+    for step in (uploads.resume_due, uploaded_files.delete_overdue, announcements.send_overdue):
+        try:
+            sent += step(by=now())
+        except StorageUnavailableError as error:
+            failure = error
     if failure:
         raise failure
     return sent

@@ -8,9 +8,10 @@ from projects_api.entities.activity import ActivityAction, ActivityEntry, Activi
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
-from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UploadId, UserId
 from projects_api.entities.project import Member, Project, Role
-from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, UploadedFile
+from projects_api.entities.upload import Purpose, Upload, UploadStatus
 from projects_api.entities.user import ApiKey, Email, Scope, User
 from projects_api.storage.dynamodb import keys
 from projects_api.storage.dynamodb.keys import Item, number, text
@@ -147,14 +148,30 @@ def resource_to_item(project_id: ProjectId, resource: Resource) -> Item:
             "artifact_key": text(resource.artifact.key),
             "artifact_content_type": text(resource.artifact.content_type),
         }
+        if resource.artifact.size_bytes is not None:
+            item["artifact_size"] = number(resource.artifact.size_bytes)
+        if resource.artifact.uploaded:
+            item["artifact_uploaded"] = {"BOOL": True}
+    if resource.origin:
+        item |= {
+            "origin_project_id": text(resource.origin.project_id),
+            "origin_resource_id": text(resource.origin.resource_id),
+        }
     return item
 
 
 def resource_from_item(item: Item) -> Resource:
     """Return the resource of an item."""
-    deleted, artifact = "deleted" in item, None
+    deleted, artifact, origin = "deleted" in item, None, None
     if "artifact_key" in item:
-        artifact = Artifact(item["artifact_key"]["S"], item["artifact_content_type"]["S"])
+        artifact = Artifact(
+            item["artifact_key"]["S"],
+            item["artifact_content_type"]["S"],
+            size_bytes=int(item["artifact_size"]["N"]) if "artifact_size" in item else None,
+            uploaded="artifact_uploaded" in item,
+        )
+    if "origin_project_id" in item:
+        origin = Origin(ProjectId(item["origin_project_id"]["S"]), ResourceId(item["origin_resource_id"]["S"]))
     return Resource(
         id=ResourceId(item["id"]["S"]),
         type=ResourceType(item["type"]["S"]),
@@ -164,6 +181,62 @@ def resource_from_item(item: Item) -> Resource:
         fields={} if deleted else json.loads(item["fields"]["S"]),
         artifact=artifact,
         deleted=deleted,
+        origin=origin,
+    )
+
+
+def uploaded_file_from_item(item: Item) -> UploadedFile:
+    """Return the uploaded file of an item."""
+    return UploadedFile(
+        key=item["key"]["S"],
+        resource_count=int(item["resource_count"]["N"]),
+        size_bytes=int(item["size_bytes"]["N"]) if "size_bytes" in item else None,
+        upload_id=UploadId(item["upload_id"]["S"]) if "upload_id" in item else None,
+        deleting="deleting" in item,
+    )
+
+
+def upload_to_item(upload: Upload) -> Item:
+    """Return the item of a new upload, which is due when it expires."""
+    return keys.upload(upload.user_id, upload.id) | {
+        "id": text(upload.id),
+        "user_id": text(upload.user_id),
+        "purpose": text(upload.purpose),
+        "project_id": text(upload.project_id),
+        "resource_id": text(upload.resource_id),
+        "key": text(upload.key),
+        "s3_upload_id": text(upload.s3_upload_id),
+        "content_type": text(upload.content_type),
+        "size_bytes": number(upload.size_bytes),
+        "part_size_bytes": number(upload.part_size_bytes),
+        "created_at": text(sortable(upload.created_at)),
+        "open_until": text(sortable(upload.expires_at)),
+        "status": text(upload.status),
+        "draft": text(json.dumps(upload.draft, ensure_ascii=False, separators=(",", ":"))),
+        "pending_work": text(keys.pending_work("UPLOAD", upload.id)),
+        "due_at": text(sortable(upload.expires_at)),
+    }
+
+
+def upload_from_item(item: Item) -> Upload:
+    """Return the upload of an item."""
+    return Upload(
+        id=UploadId(item["id"]["S"]),
+        user_id=UserId(item["user_id"]["S"]),
+        purpose=Purpose(item["purpose"]["S"]),
+        project_id=ProjectId(item["project_id"]["S"]),
+        resource_id=ResourceId(item["resource_id"]["S"]),
+        key=item["key"]["S"],
+        s3_upload_id=item["s3_upload_id"]["S"],
+        content_type=item["content_type"]["S"],
+        size_bytes=int(item["size_bytes"]["N"]),
+        part_size_bytes=int(item["part_size_bytes"]["N"]),
+        created_at=parse(item["created_at"]["S"]),
+        expires_at=parse(item["open_until"]["S"]),
+        status=UploadStatus(item["status"]["S"]),
+        draft=json.loads(item["draft"]["S"]),
+        completed_at=parse(item["completed_at"]["S"]) if "completed_at" in item else None,
+        version=item["version"]["S"] if "version" in item else None,
     )
 
 

@@ -18,23 +18,28 @@ client always finds the project that it has just created.
 | export | PROJECT#id | EXPORT#id | | |
 | entry of the activity | ACTIVITY#project_id#month | time#id | | |
 | marker of a user's first download | ACTIVITY#project_id#DOWNLOADS | export_id#user_id | | |
+| uploaded file | PROJECT#id | FILE#sha256 | | |
 | first result of an Idempotency-Key | USER#id or PROJECT#id | IDEMPOTENCY#sha256 | | |
+| upload | USER#id | UPLOAD#id | | |
+| position of the sweep | SWEEP | SWEEP | | |
 | announcement | ANNOUNCEMENT#id | ANNOUNCEMENT | | |
 
 The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
-export schedule, ``EXPORT#n`` an unfinished export, ``PURGE#n`` a deleted project, and ``ANNOUNCEMENT#n`` an event that
-is not on the bus yet, where ``n`` is the shard. The index is sorted by ``due_at``, the time from which the job
-processes the item. There are several shards because one partition key takes at most 1,000 writes per second
+export schedule, ``EXPORT#n`` an unfinished export, ``PURGE#n`` a deleted project, ``ANNOUNCEMENT#n`` an event that is
+not on the bus yet, ``UPLOAD#n`` an unfinished upload, and ``FILE#n`` an uploaded file to delete, where ``n`` is the
+shard. The index is sorted by ``due_at``, the time from which the job processes the item. There are several shards
+because one partition key takes at most 1,000 writes per second
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UploadId, UserId
 from projects_api.entities.project import Role
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.user import Email
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 type Item = dict[str, AttributeValueTypeDef]
-type WorkKind = Literal["DUE", "EXPORT", "PURGE", "ANNOUNCEMENT"]
+type WorkKind = Literal["DUE", "EXPORT", "PURGE", "ANNOUNCEMENT", "UPLOAD", "FILE"]
 
 
 class Index(NamedTuple):
@@ -73,6 +78,8 @@ EXPORTS = "EXPORT#"
 IDEMPOTENCY = "IDEMPOTENCY#"
 API_KEYS = "APIKEY#"
 USERS = "USER#"
+FILES = "FILE#"
+UPLOADS = "UPLOAD#"
 
 #: The sort key of a project's own item.
 PROJECT = "PROJECT"
@@ -161,6 +168,21 @@ def export(project_id: ProjectId, export_id: ExportId) -> Item:
     return _key(project_partition(project_id), f"{EXPORTS}{export_id}")
 
 
+def uploaded_file(project_id: ProjectId, object_key: str) -> Item:
+    """Return the key of an uploaded file. The key of an object can be longer than a sort key."""
+    return uploaded_file_by_digest(project_id, sha256(object_key.encode()).hexdigest())
+
+
+def uploaded_file_by_digest(project_id: ProjectId, digest: str) -> Item:
+    """Return the key of an uploaded file by the digest in its sort key."""
+    return _key(project_partition(project_id), f"{FILES}{digest}")
+
+
+def upload(user_id: UserId, upload_id: UploadId) -> Item:
+    """Return the key of an upload. Only the user who started the upload can find it."""
+    return _key(user_partition(user_id), f"{UPLOADS}{upload_id}")
+
+
 def idempotency(partition: str, digest: str) -> Item:
     """Return the key of the first result of an Idempotency-Key, in the partition of a user or of a project."""
     return _key(partition, f"{IDEMPOTENCY}{digest}")
@@ -189,6 +211,11 @@ def downloads_partition(project_id: ProjectId) -> str:
 def download(project_id: ProjectId, export_id: ExportId, user_id: UserId) -> Item:
     """Return the key of the marker of a user's first download of an export."""
     return _key(downloads_partition(project_id), f"{export_id}#{user_id}")
+
+
+def sweep() -> Item:
+    """Return the key of the position of the sweep of artifacts without a project."""
+    return _key("SWEEP", "SWEEP")
 
 
 def member_time_key(role: Role, created_at: datetime, user_id: UserId) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId
+from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, UploadId, UserId
 from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.keys import Item, WorkKind
 
@@ -31,6 +31,17 @@ def find_stalled_exports(*, by: datetime) -> Iterator[tuple[ProjectId, ExportId]
 def find_overdue_announcements(*, by: datetime) -> Iterator[AnnouncementId]:
     """Yield the announcements that nobody has sent by the time ``by``, although they are due."""
     return (AnnouncementId(keys.last_key_part(item, "PK")) for item in _query_pending_work("ANNOUNCEMENT", by))
+
+
+def find_due_uploads(*, by: datetime) -> Iterator[tuple[UserId, UploadId]]:
+    """Yield the unfinished uploads that have expired by the time ``by``, or whose completion was interrupted."""
+    items = _query_pending_work("UPLOAD", by)
+    return ((UserId(keys.last_key_part(item, "PK")), UploadId(keys.last_key_part(item, "SK"))) for item in items)
+
+
+def find_unreferenced_files(*, by: datetime) -> Iterator[tuple[ProjectId, str]]:
+    """Yield the uploaded files that no resource names by the time ``by``: the project and the digest of the file."""
+    return ((_project_id(item), keys.last_key_part(item, "SK")) for item in _query_pending_work("FILE", by))
 
 
 def _query_pending_work(kind: WorkKind, by: datetime) -> Iterator[Item]:

@@ -57,6 +57,12 @@ def get(project_id: ProjectId) -> Project | None:
     return project_from_item(item) if item else None
 
 
+def find_existing(project_ids: Sequence[ProjectId]) -> set[ProjectId]:
+    """Return those of the projects that have an item, also if they are deleted and not yet purged."""
+    items = table.get_items([keys.project(project_id) for project_id in project_ids])
+    return {ProjectId(keys.last_key_part(item, "PK")) for item in items.values()}
+
+
 def insert(
     project: Project,
     owner: Caller,

@@ -14,7 +14,7 @@ from projects_api.storage.dynamodb.item_mapping import export_from_item
 from projects_api.storage.dynamodb.keys import text
 
 #: Prefixes of the items to delete in batches. ``member_store`` removes the members, because each changes a total.
-_PREFIXES = (keys.EXPORTS, keys.RESOURCES, keys.IDEMPOTENCY)
+_PREFIXES = (keys.EXPORTS, keys.RESOURCES, keys.FILES, keys.IDEMPOTENCY)
 _BATCH_SIZE = 500
 
 
@@ -35,7 +35,7 @@ def postpone_recovery(project_id: ProjectId, *, until: datetime) -> None:
 
 
 def delete_item_batch(project_id: ProjectId) -> bool:
-    """Delete up to 500 items of the project: exports, resources or claims on Idempotency-Keys.
+    """Delete up to 500 items of the project: exports, resources, uploaded files or claims on Idempotency-Keys.
 
     Returns:
         Whether there were any.

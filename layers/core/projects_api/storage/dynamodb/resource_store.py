@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from projects_api.entities.activity import ActivityEntry
-from projects_api.entities.ids import ProjectId, ResourceId
-from projects_api.entities.project import Project
-from projects_api.entities.resource import Resource, ResourceType
-from projects_api.storage.dynamodb import keys, table
+from projects_api.entities.idempotency import IdempotentRequest
+from projects_api.entities.ids import ProjectId, ResourceId, UserId
+from projects_api.entities.project import Membership, Project
+from projects_api.entities.resource import Resource, ResourceType, UploadedFile
+from projects_api.storage.dynamodb import keys, project_store, table
 from projects_api.storage.dynamodb.item_mapping import (
     count_attribute,
     project_from_item,
     resource_from_item,
     resource_to_item,
+    uploaded_file_from_item,
 )
 from projects_api.storage.dynamodb.keys import Item, text
 from projects_api.storage.dynamodb.project_store import change_content
@@ -28,28 +30,59 @@ type ResourceKey = tuple[ResourceType, ResourceId]
 
 #: Maximum number of resources to record in one transaction. A transaction may have 100 items and 4 MB
 #: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). A resource takes up to 108 KB,
-#: and its entry of the activity up to 10 KB.
-RESOURCES_PER_TRANSACTION = 32
+#: its entry of the activity up to 10 KB, and its change can change how many resources name two uploaded files.
+RESOURCES_PER_TRANSACTION = 24
 
 
 def get_many(
-    project_id: ProjectId, resource_keys: Iterable[ResourceKey]
-) -> tuple[Project | None, dict[ResourceKey, Resource]]:
-    """Return the project and the resources with these keys, in one read.
+    project_id: ProjectId, resource_keys: Iterable[ResourceKey], artifact_keys: Iterable[str]
+) -> tuple[Project | None, dict[ResourceKey, Resource], dict[str, UploadedFile]]:
+    """Return the project, resources, and uploaded files by the key of their object, in one read.
 
     Returns:
         The project, also if it is deleted, or None if it does not exist. Then the resources, including deleted ones,
-        without an entry for a missing resource.
+        and the files, without an entry for what does not exist.
     """
     project_key = keys.project(project_id)
-    items = table.get_items([project_key, *(keys.resource(project_id, *key) for key in resource_keys)])
+    resource_item_keys = [keys.resource(project_id, *key) for key in resource_keys]
+    file_item_keys = [keys.uploaded_file(project_id, key) for key in artifact_keys]
+    items = table.get_items([project_key, *resource_item_keys, *file_item_keys])
     project = items.pop((project_key["PK"]["S"], project_key["SK"]["S"]), None)
-    resources = {resource.key: resource for resource in map(resource_from_item, items.values())}
-    return project_from_item(project) if project else None, resources
+    resources = [resource_from_item(item) for (_, sk), item in items.items() if sk.startswith(keys.RESOURCES)]
+    files = [uploaded_file_from_item(item) for (_, sk), item in items.items() if sk.startswith(keys.FILES)]
+    return (
+        project_from_item(project) if project else None,
+        {resource.key: resource for resource in resources},
+        {file.key: file for file in files},
+    )
+
+
+def get_files(project_id: ProjectId, artifact_keys: Iterable[str]) -> dict[str, UploadedFile]:
+    """Return the uploaded files among artifacts, by the key of their object."""
+    item_keys = [keys.uploaded_file(project_id, key) for key in artifact_keys]
+    files = map(uploaded_file_from_item, table.get_items(item_keys).values()) if item_keys else ()
+    return {file.key: file for file in files}
+
+
+def get_with_membership(
+    project_id: ProjectId, user_id: UserId, resource_id: ResourceId
+) -> tuple[Membership | None, list[Resource]]:
+    """Return the user's membership of the project and the resources with this id, in one read.
+
+    The resources are in the order of the types, and include deleted ones.
+    """
+    item_keys = [keys.resource(project_id, type_, resource_id) for type_ in ResourceType]
+    membership, items = project_store.get_membership(project_id, user_id, *item_keys)
+    return membership, [resource_from_item(item) for item in items if item]
 
 
 def record(
-    project: Project, changes: Sequence[tuple[Resource | None, Resource]], entries: Iterable[ActivityEntry]
+    project: Project,
+    changes: Sequence[tuple[Resource | None, Resource]],
+    entries: Iterable[ActivityEntry],
+    *writes: TransactWriteItemTypeDef,
+    request: IdempotentRequest | None = None,
+    result: dict[str, Any] | None = None,
 ) -> None:
     """Store changed resources and update the project's counts, in one transaction.
 
@@ -58,9 +91,14 @@ def record(
         changes: For each resource, its state when it was read, or None for a new one, and its new state. At most
             ``RESOURCES_PER_TRANSACTION``.
         entries: The entries of the activity, one for each change.
+        *writes: Other writes of the same transaction.
+        request: The request, if it has an Idempotency-Key.
+        result: The result of the request.
 
     Raises:
-        ConditionFailedError: A resource has changed since it was read, or the project is deleted.
+        RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
+        ConditionFailedError: A resource has changed since it was read, the project is deleted, or the condition of
+            another write did not hold.
         ProjectFullError: The project's partition has reached its size limit.
         TooLargeError: A resource is too large, or all of them are together.
     """
@@ -68,7 +106,7 @@ def record(
     for before, after in changes:
         counters[count_attribute(after.type)] += (not after.deleted) - (before is not None and not before.deleted)
     puts = [_build_put(project.id, *change) for change in changes]
-    change_content(project, *puts, entries=entries, counters=counters)
+    change_content(project, *puts, *writes, entries=entries, counters=counters, request=request, result=result)
 
 
 def _build_put(project_id: ProjectId, before: Resource | None, after: Resource) -> TransactWriteItemTypeDef:

@@ -1,18 +1,23 @@
-"""Read access to the artifacts that sibling services keep in the artifacts bucket."""
+"""Artifacts in the artifacts bucket, which sibling services put there and users upload."""
 
 import base64
 import zlib
 from collections.abc import Iterator
 from functools import reduce
 from typing import NamedTuple
+from urllib.parse import quote
 
 from projects_api import settings
 from projects_api.entities.ids import ProjectId
-from projects_api.entities.resource import artifacts_prefix
+from projects_api.entities.resource import Artifact, artifacts_prefix
 from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
-from projects_api.storage.aws_errors import translate_aws_errors, translate_object_errors
+from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import fast_get
+
+#: Lifetime of a signed URL, in seconds. A URL never outlives the function's temporary credentials that sign it.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
+URL_LIFETIME = 15 * 60
 
 #: Bytes that ``read_crc32`` holds in memory at a time.
 CHUNK = 1 << 20
@@ -65,6 +70,77 @@ def list_all(project_id: ProjectId) -> Iterator[ListedArtifact]:
                     Pin(summary["Key"], summary["ETag"], summary["Size"]),
                     archived=summary.get("StorageClass") in ARCHIVED_CLASSES and not restored,
                 )
+
+
+def read_size(key: str) -> int | None:
+    """Return the size of an artifact in bytes, or None if it does not exist."""
+    try:
+        with translate_aws_errors():
+            return clients.s3().head_object(Bucket=settings.artifacts_bucket(), Key=key)["ContentLength"]
+    except ObjectMissingError:
+        return None
+
+
+def signed_url(artifact: Artifact, *, file_name: str) -> str:
+    """Return a URL that anybody can download an artifact from for ``URL_LIFETIME`` seconds, also in ranges.
+
+    Args:
+        artifact: The artifact.
+        file_name: The name that a browser saves the file under.
+    """
+    ascii_name = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in file_name)
+    with translate_aws_errors():
+        return clients.s3().generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": settings.artifacts_bucket(),
+                "Key": artifact.key,
+                # the name twice, in ASCII for old browsers and in UTF-8 (RFC 6266, appendix D)
+                "ResponseContentDisposition": f'attachment; filename="{ascii_name}"; '
+                f"filename*=UTF-8''{quote(file_name, safe='')}",
+                "ResponseContentType": artifact.content_type,
+            },
+            ExpiresIn=URL_LIFETIME,
+        )
+
+
+def list_folders(*, after: str) -> Iterator[list[str]]:
+    """Yield the names of the projects' folders in the bucket, up to 1,000 at a time, in their order.
+
+    Args:
+        after: Start after this folder, or with the first one if it is empty.
+    """
+    root = "projects/"
+    # "0" is the character after "/", so this key is after every key in the folder
+    start = f"{root}{after}0" if after else root
+    pages = clients.s3().get_paginator("list_objects_v2")
+    with translate_aws_errors():
+        for page in pages.paginate(Bucket=settings.artifacts_bucket(), Prefix=root, Delimiter="/", StartAfter=start):
+            folders = [prefix["Prefix"].removeprefix(root).rstrip("/") for prefix in page.get("CommonPrefixes", [])]
+            if folders:
+                yield folders
+
+
+def hide_all(prefix: str) -> Iterator[int]:
+    """Put a delete marker on all objects whose key starts with ``prefix``, and yield the number after each page."""
+    bucket = settings.artifacts_bucket()
+    pages = clients.s3().get_paginator("list_objects_v2")
+    with translate_aws_errors():
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            keys = [summary["Key"] for summary in page.get("Contents", [])]
+            for key in keys:
+                clients.s3().delete_object(Bucket=bucket, Key=key)
+            yield len(keys)
+
+
+def delete_versions(key: str) -> None:
+    """Delete all versions of one object."""
+    bucket = settings.artifacts_bucket()
+    with translate_aws_errors():
+        for page in clients.s3().get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+            for version in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                if version["Key"] == key:
+                    clients.s3().delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
 
 
 def read(pin: Pin, *, start: int, size: int) -> bytes:

@@ -1,0 +1,62 @@
+"""POST /api/uploads/{upload_id}/complete: assemble the parts of an upload and record its resource."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from projects_api.api.openapi_responses import (
+    PROJECT_ERRORS,
+    RETRY_AFTER,
+    conflict_response,
+    json_content,
+    location_header,
+    response,
+)
+from projects_api.api.parameters import UploadPath
+from projects_api.api.resolver import Api
+from projects_api.domain import uploads
+from projects_api.entities.errors import UploadBusyError, UploadIncompleteError
+from projects_api.schemas.resource_schemas import Resource, ResourceResponse
+
+api = Api()
+
+#: The number of seconds after which a client repeats the request.
+RETRY_DELAY = 2
+
+
+@api.post(
+    "/api/uploads/<upload_id>/complete",
+    summary="Complete an upload",
+    description="Checks that all parts are uploaded with the right sizes, assembles them, and records the resource. "
+    "A repeat returns the same result. If the project is deleted or the role of the user is too low by now, the "
+    "upload is aborted.",
+    tags=["Uploads"],
+    responses=response(
+        201,
+        "The resource was recorded.",
+        headers=location_header("The URL of the resource."),
+        content=json_content("ResourceResponse"),
+    )
+    | response(
+        202,
+        "The parts are still being assembled. Repeat the request.",
+        headers=RETRY_AFTER,
+        content={"application/json": {"schema": {"type": "object"}}},
+    )
+    | PROJECT_ERRORS
+    | conflict_response(
+        incomplete=UploadIncompleteError("2 of 80 parts are missing or do not have the right size: 17, 80."),
+        busy=UploadBusyError(),
+    ),
+)
+def complete_upload(upload_id: UploadPath):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a declared type would be serialized as JSON
+    completion = uploads.complete(api.caller.user_id, upload_id)
+    if completion.resource is None:
+        return Response(HTTPStatus.ACCEPTED, "application/json", {}, {"Retry-After": str(RETRY_DELAY)})
+    path = f"/api/projects/{completion.upload.project_id}/resources/{completion.resource.id}"
+    body: dict[str, Any] = ResourceResponse(resource=Resource.from_entity(completion.resource)).model_dump(mode="json")
+    return Response(HTTPStatus.CREATED, "application/json", body, {"Location": path})
+
+
+handler = api.handler

@@ -1,0 +1,117 @@
+"""The fields of resources: what each type of resource may have, in events and over HTTP."""
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from projects_api.entities.errors import InvalidInputError, summarize_validation_error
+from projects_api.entities.resource import ResourceType
+
+#: Maximum size of a resource's own fields as JSON, in bytes. An item and its copies in the two local indexes may take
+#: 400 KB together (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+MAX_FIELDS_SIZE = 100_000
+
+#: Maximum length of an object key in UTF-8, in bytes
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+MAX_KEY_SIZE = 1024
+
+Text = Annotated[str, StringConstraints(max_length=1024)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def _check_key_size(key: str) -> str:
+    if len(key.encode()) > MAX_KEY_SIZE:
+        raise ValueError(f"the key takes more than {MAX_KEY_SIZE} bytes in UTF-8")
+    return key
+
+
+class Artifact(BaseModel):
+    """A resource's file."""
+
+    key: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_key_size)]
+    content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "application/octet-stream"
+
+
+class ResourceDetail(BaseModel):
+    """A resource in an event. Additional fields are stored unchanged and appear in the manifest of an export."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: UUID
+    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    artifact: Artifact | None = None
+
+
+class DeletedResource(ResourceDetail):
+    """A deleted resource. Only the id is required."""
+
+    name: Annotated[str, StringConstraints(max_length=1024)] = ""
+
+
+class Dataset(ResourceDetail):
+    """A dataset in an event."""
+
+    rows: Count | None = None
+    columns: Count | None = None
+
+
+class Experiment(ResourceDetail):
+    """An experiment in an event."""
+
+    status: Text | None = None
+    target_column: Text | None = None
+    problem_type: Text | None = None
+    best_model_type: Text | None = None
+    duration: Count | Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+MODELS: dict[ResourceType, type[ResourceDetail]] = {
+    ResourceType.DATASET: Dataset,
+    ResourceType.EXPERIMENT: Experiment,
+    ResourceType.MODEL: ResourceDetail,
+    ResourceType.DEPLOYMENT: ResourceDetail,
+    ResourceType.REPORT: ResourceDetail,
+}
+
+#: The names in an event's ``resource`` that are not fields of the resource's own.
+RESERVED_FIELDS = frozenset({"id", "name", "artifact"})
+
+#: Stands for the id and the name of a resource while only its fields are validated.
+_PLACEHOLDERS = {"id": UUID(int=0), "name": "-"}
+
+
+def validate_fields(type_: ResourceType, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource's own fields as they would be recorded from an event.
+
+    Raises:
+        InvalidInputError: A field has the wrong type or a reserved name, or the fields are too large.
+    """
+    if reserved := RESERVED_FIELDS & fields.keys():
+        raise InvalidInputError(
+            f"'{min(reserved)}' can't be the name of a field: use another name.", loc=("body", "fields", min(reserved))
+        )
+    try:
+        return dump_fields(MODELS[type_].model_validate(fields | _PLACEHOLDERS))
+    except ValidationError as error:
+        message = summarize_validation_error(error)
+    except ValueError as error:
+        message = str(error)
+    raise InvalidInputError(f"The fields are not valid: {message}.", loc=("body", "fields"))
+
+
+def dump_fields(resource: ResourceDetail) -> dict[str, Any]:
+    """Return the fields of the resource's own as JSON data.
+
+    Raises:
+        ValueError: They are too large, or JSON does not allow one of them.
+    """
+    fields = resource.model_dump(exclude=set(RESERVED_FIELDS), exclude_unset=True)
+    try:
+        size = len(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError:
+        raise ValueError("a field has a number or a text that JSON does not allow") from None
+    if size > MAX_FIELDS_SIZE:
+        raise ValueError(f"the fields take {size} bytes of JSON, more than {MAX_FIELDS_SIZE}")
+    return fields

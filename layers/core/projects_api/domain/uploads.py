@@ -1,0 +1,445 @@
+"""Uploads: files of any size that users send to the artifacts bucket in parts.
+
+The bytes go to S3 directly, by signed URLs. Nothing is recorded before an upload is complete. Completing is safe to
+repeat, and the recovery job continues it if the function dies: the upload's status and the metadata of its object tell
+what has happened.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from projects_api import settings
+from projects_api.domain import projects, resources, uploaded_files
+from projects_api.domain.permissions import Action
+from projects_api.domain.resource_fields import validate_fields
+from projects_api.entities.clock import now
+from projects_api.entities.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    ProjectNotFoundError,
+    StorageUnavailableError,
+    TooManyUploadsError,
+    UploadBusyError,
+    UploadIncompleteError,
+    UploadNotFoundError,
+)
+from projects_api.entities.idempotency import IdempotentRequest
+from projects_api.entities.ids import ProjectId, ResourceId, UploadId, UserId, new_id
+from projects_api.entities.resource import Resource, ResourceType
+from projects_api.entities.upload import (
+    MAX_PART_SIZE,
+    MAX_PARTS,
+    UPLOAD_LIFETIME,
+    Purpose,
+    Upload,
+    UploadStatus,
+)
+from projects_api.storage.aws_errors import ConditionFailedError, PartsChangedError, UploadMissingError
+from projects_api.storage.dynamodb import file_store, idempotency_store, pending_work, upload_store
+from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
+from projects_api.storage.s3 import artifact_upload
+from projects_api.storage.s3.artifact_upload import AssemblyPendingError
+
+#: Lifetime of a signed URL.
+URL_LIFETIME = timedelta(seconds=artifact_upload.URL_LIFETIME)
+
+#: Maximum number of parts that one request returns.
+PAGE_SIZE = artifact_upload.PAGE_SIZE
+
+#: Maximum number of part numbers that an error message names.
+NAMED_PARTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to upload.
+
+    Attributes:
+        name: The file name that the client states.
+        size_bytes: The exact size.
+        content_type: The content type.
+        part_size_bytes: The size of each part but the last, or None for as few parts as possible.
+    """
+
+    name: str
+    size_bytes: int
+    content_type: str
+    part_size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an upload, and a signed URL if the part is still to be uploaded."""
+
+    number: int
+    uploaded: bool
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartPage:
+    """A page of an upload's parts.
+
+    Attributes:
+        upload: The upload.
+        parts: The parts on the page.
+        urls_expire_at: The time at which the URLs expire.
+        next_after: The number of the last part if there are more parts, otherwise None.
+    """
+
+    upload: Upload
+    parts: list[Part]
+    urls_expire_at: datetime
+    next_after: int | None
+
+
+def start_for_new_resource(
+    user_id: UserId,
+    project_id: ProjectId,
+    *,
+    type_: ResourceType,
+    name: str,
+    fields: dict[str, Any],
+    file: NewFile,
+    request: IdempotentRequest | None,
+) -> PartPage:
+    """Start the upload of a new resource's file. The resource is recorded when the upload completes.
+
+    Args:
+        user_id: The caller.
+        project_id: The project.
+        type_: The resource's type.
+        name: The resource's name.
+        fields: The resource's own fields, as ``resource_events.validate_fields`` returned them.
+        file: The file.
+        request: The request, if it has an Idempotency-Key. A repeat returns the same upload, with fresh URLs.
+
+    Raises:
+        ProjectNotFoundError: The caller is not a member of the project.
+        NotAllowedError: The caller's role is too low.
+        InvalidInputError: The file is too large, or would have too many parts.
+        TooManyUploadsError: The caller has too many unfinished uploads.
+    """
+    projects.get(user_id, project_id, Action.CHANGE_RESOURCES)
+    first_result = idempotency_store.get(request)
+    if first_result:
+        return _restore(user_id, first_result)
+    draft = {"type": type_, "name": name, "fields": fields, "replaces": False}
+    return _start(user_id, project_id, ResourceId(new_id()), draft=draft, file=file, request=request)
+
+
+def start_for_existing_resource(
+    user_id: UserId,
+    project_id: ProjectId,
+    resource_id: ResourceId,
+    *,
+    type_: ResourceType | None,
+    name: str,
+    fields: dict[str, Any],
+    file: NewFile,
+) -> PartPage:
+    """Start the upload of a file that replaces a resource's file. The resource changes when the upload completes.
+
+    The arguments and errors are those of ``resources.update`` and ``start_for_new_resource``.
+    """
+    _, before = resources.require_replaceable(user_id, project_id, resource_id, type_)
+    draft = {"type": before.type, "name": name, "fields": validate_fields(before.type, fields), "replaces": True}
+    return _start(user_id, project_id, before.id, draft=draft, file=file, request=None)
+
+
+def _start(
+    user_id: UserId,
+    project_id: ProjectId,
+    resource_id: ResourceId,
+    *,
+    draft: dict[str, Any],
+    file: NewFile,
+    request: IdempotentRequest | None,
+) -> PartPage:
+    part_size = choose_part_size(file.size_bytes, file.part_size_bytes)
+    key = uploaded_files.object_key(project_id, draft["type"], resource_id, file.name)
+    upload_id, moment = UploadId(new_id()), now()
+    upload = Upload(
+        id=upload_id,
+        user_id=user_id,
+        purpose=Purpose.RESOURCE,
+        project_id=project_id,
+        resource_id=resource_id,
+        key=key,
+        s3_upload_id=artifact_upload.start(key, upload_id, content_type=file.content_type),
+        content_type=file.content_type,
+        size_bytes=file.size_bytes,
+        part_size_bytes=part_size,
+        created_at=moment,
+        expires_at=moment + UPLOAD_LIFETIME,
+        draft=draft,
+    )
+    try:
+        store(upload, request)
+    except RepeatedRequestError as repeat:
+        return _restore(user_id, repeat.result)
+    return sign_first_parts(upload)
+
+
+def store(upload: Upload, request: IdempotentRequest | None) -> None:
+    """Store a new upload, or abort its multipart upload in S3 if it cannot be stored.
+
+    Raises:
+        ProjectNotFoundError: The project is deleted.
+        TooManyUploadsError: The user has too many unfinished uploads.
+        RepeatedRequestError: An earlier request with the same Idempotency-Key started an upload.
+    """
+    limit = settings.max_open_uploads()
+    try:
+        upload_store.insert(upload, max_open=limit, request=request)
+    except (ConditionFailedError, RepeatedRequestError) as error:
+        with suppress(StorageUnavailableError):  # the bucket's lifecycle rule aborts it after a week
+            artifact_upload.abort(upload)
+        if isinstance(error, ConditionFailedError):
+            raise (ProjectNotFoundError() if error.failed[0] else TooManyUploadsError(limit)) from None
+        raise
+
+
+def _restore(user_id: UserId, result: dict[str, Any]) -> PartPage:
+    """Return the upload that an earlier request with the same Idempotency-Key has started."""
+    upload = upload_store.get(user_id, UploadId(result["upload_id"]))
+    if upload is None:
+        raise UploadNotFoundError
+    return sign_first_parts(upload)
+
+
+def choose_part_size(size_bytes: int, part_size_bytes: int | None) -> int:
+    """Return the size of each part but the last.
+
+    Raises:
+        InvalidInputError: The file is larger than the deployment allows, or would have too many parts.
+    """
+    limit = settings.max_upload_bytes()
+    if size_bytes > limit:
+        raise InvalidInputError(
+            f"The file has {size_bytes} bytes: the maximum is {limit}.", loc=("body", "file", "size_bytes")
+        )
+    part_size = part_size_bytes or MAX_PART_SIZE
+    if size_bytes > part_size * MAX_PARTS:
+        smallest = -(-size_bytes // MAX_PARTS)
+        raise InvalidInputError(
+            f"A file of {size_bytes} bytes would have more than {MAX_PARTS} parts: "
+            f"send a part_size_bytes of at least {smallest}.",
+            loc=("body", "part_size_bytes"),
+        )
+    return part_size
+
+
+def sign_first_parts(upload: Upload) -> PartPage:
+    """Return the first parts of a new upload, each with a signed URL."""
+    expires_at = now() + URL_LIFETIME
+    numbers = range(1, min(upload.part_count, PAGE_SIZE) + 1)
+    parts = [Part(number, uploaded=False, url=artifact_upload.sign_part(upload, number)) for number in numbers]
+    return PartPage(upload, parts, expires_at, numbers[-1] if upload.part_count > numbers[-1] else None)
+
+
+def list_parts(user_id: UserId, upload_id: UploadId, *, after: int) -> PartPage:
+    """Return the parts after a number, with a fresh URL for each that is still to be uploaded.
+
+    A part whose size is wrong counts as missing. Of a completed upload, all parts are uploaded.
+
+    Raises:
+        UploadNotFoundError: The user has no such upload.
+        ProjectNotFoundError: The user is no longer a member of the project.
+        NotAllowedError: The user's role is too low.
+    """
+    upload = _require_upload(user_id, upload_id)
+    projects.get(user_id, upload.project_id, Action.CHANGE_RESOURCES)
+    expires_at = now() + URL_LIFETIME
+    numbers = range(after + 1, min(upload.part_count, after + PAGE_SIZE) + 1)
+    existing = None
+    if numbers and upload.status is UploadStatus.OPEN:
+        try:
+            existing = artifact_upload.list_parts(upload, after=after, limit=len(numbers))
+        except UploadMissingError:
+            raise UploadNotFoundError from None
+    parts = []
+    for number in numbers:
+        uploaded = existing is None or (number in existing and existing[number].size == upload.part_size(number))
+        parts.append(Part(number, uploaded, None if uploaded else artifact_upload.sign_part(upload, number)))
+    return PartPage(upload, parts, expires_at, numbers[-1] if numbers and numbers[-1] < upload.part_count else None)
+
+
+def _require_upload(user_id: UserId, upload_id: UploadId) -> Upload:
+    upload = upload_store.get(user_id, upload_id)
+    if upload is None or upload.status is UploadStatus.ABORTING:
+        raise UploadNotFoundError
+    return upload
+
+
+def _require_access(upload: Upload) -> None:
+    """Check the role of the upload's user in the project, and abort the upload if it is too low.
+
+    Raises:
+        ProjectNotFoundError: The project is deleted, or the user is no longer a member.
+        NotAllowedError: The user's role is too low.
+    """
+    try:
+        projects.get(upload.user_id, upload.project_id, Action.CHANGE_RESOURCES)
+    except (ProjectNotFoundError, NotAllowedError):
+        with suppress(StorageUnavailableError):  # the recovery job aborts it
+            _abort(upload)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The result of completing an upload: the resource, or None while S3 is still assembling the parts."""
+
+    upload: Upload
+    resource: Resource | None
+
+
+def complete(user_id: UserId, upload_id: UploadId) -> Completion:
+    """Assemble the parts of an upload and record its resource. A repeat returns the same result.
+
+    Raises:
+        UploadNotFoundError: The user has no such upload.
+        ProjectNotFoundError: The project is deleted, or the user is no longer a member. The upload is aborted.
+        NotAllowedError: The user's role is too low. The upload is aborted.
+        ResourceNotFoundError: The resource to replace is deleted. The upload is aborted.
+        UploadIncompleteError: Parts are missing, or have the wrong size.
+        UploadBusyError: Another upload of the same file is being completed.
+    """
+    upload = _require_upload(user_id, upload_id)
+    _require_access(upload)
+    return Completion(upload, _continue_completion(upload))
+
+
+def _continue_completion(upload: Upload) -> Resource | None:
+    if upload.status is UploadStatus.COMPLETED:
+        return resources.read_outcome(upload)
+    if upload.status is UploadStatus.OPEN and upload.expires_at <= now():
+        _abort(upload)
+        raise UploadNotFoundError
+    try:
+        try:
+            _assemble(upload)
+        except UploadMissingError:  # another run, or this one before a lost response, has completed it in S3
+            if artifact_upload.find_version(upload) is None:
+                return _completed_elsewhere(upload)
+        return _record(upload)
+    except AssemblyPendingError:
+        return None
+
+
+def _assemble(upload: Upload) -> None:
+    """Create the object from its parts.
+
+    Raises:
+        UploadIncompleteError: Parts are missing, or have the wrong size.
+        UploadBusyError: Another upload of the same file is being completed.
+        UploadMissingError: S3 does not know the multipart upload any more.
+        AssemblyPendingError: S3 is still assembling the parts.
+    """
+    parts = artifact_upload.list_parts(upload)
+    wrong = [
+        number
+        for number in range(1, upload.part_count + 1)
+        if number not in parts or parts[number].size != upload.part_size(number)
+    ]
+    if wrong:
+        raise _incomplete_error(upload, wrong)
+    try:
+        upload_store.begin_completion(upload)
+    except ConditionFailedError as error:
+        if error.failed[0]:
+            raise UploadMissingError from None
+        raise UploadBusyError from None
+    try:
+        artifact_upload.complete(upload, {number: parts[number] for number in range(1, upload.part_count + 1)})
+    except PartsChangedError:
+        raise UploadIncompleteError(
+            "A part was uploaded again while the upload was being completed. Complete the upload once more."
+        ) from None
+
+
+def _incomplete_error(upload: Upload, wrong: list[int]) -> UploadIncompleteError:
+    named = ", ".join(map(str, wrong[:NAMED_PARTS])) + (", …" if len(wrong) > NAMED_PARTS else "")
+    return UploadIncompleteError(
+        f"{len(wrong)} of {upload.part_count} parts are missing or do not have the right size: {named}. "
+        "Upload them and complete the upload again. POST …/parts returns a fresh URL for each."
+    )
+
+
+def _completed_elsewhere(upload: Upload) -> Resource:
+    """Return the result of another run that has completed the upload meanwhile.
+
+    Raises:
+        UploadNotFoundError: The multipart upload was aborted, so the upload is too.
+    """
+    current = upload_store.get(upload.user_id, upload.id)
+    if current and current.status is UploadStatus.COMPLETED:
+        return resources.read_outcome(current)
+    if current:
+        _abort(current)
+    raise UploadNotFoundError
+
+
+def _record(upload: Upload) -> Resource:
+    """Record the resource of an upload whose object exists, or delete the object if it cannot be recorded."""
+    try:
+        return resources.record_upload(upload)
+    except (NotFoundError, NotAllowedError, ConflictError, StorageUnavailableError) as error:
+        current = upload_store.get(upload.user_id, upload.id)
+        if current and current.status is UploadStatus.COMPLETED:  # another run has recorded it
+            return resources.read_outcome(current)
+        if not isinstance(error, StorageUnavailableError):
+            _abort(upload)
+        raise
+
+
+def _abort(upload: Upload) -> None:
+    """Abort an upload: delete its parts or its object, then the upload. A completed upload is left alone.
+
+    Each step is safe to repeat. The recovery job continues if the function dies in between.
+    """
+    if not upload_store.begin_abort(upload):
+        return
+    artifact_upload.abort(upload)
+    version_id = artifact_upload.find_version(upload)
+    if version_id:
+        artifact_upload.delete_version(upload, version_id)
+    if upload.purpose is Purpose.RESOURCE and file_store.release(upload.project_id, upload.key, upload.id, now()):
+        uploaded_files.delete_unreferenced(upload.project_id, [upload.key])
+    upload_store.delete(upload)
+
+
+def resume_due(*, by: datetime, should_continue: Callable[[], bool] = lambda: True) -> int:
+    """Abort expired uploads, and continue completions and aborts that a function did not finish.
+
+    Args:
+        by: The current time.
+        should_continue: Returns False when the time is running out.
+
+    Returns:
+        The number of uploads.
+
+    Raises:
+        StorageUnavailableError: AWS is not available. The next run continues.
+    """
+    resumed = 0
+    for user_id, upload_id in pending_work.find_due_uploads(by=by):
+        upload = upload_store.get(user_id, upload_id)
+        if upload is None or upload.status is UploadStatus.COMPLETED:
+            continue
+        resumed += 1
+        if upload.status is UploadStatus.COMPLETING:
+            with suppress(NotFoundError, NotAllowedError, ConflictError):
+                _require_access(upload)
+                _continue_completion(upload)
+        elif upload.status is UploadStatus.ABORTING or upload.expires_at <= by:
+            _abort(upload)
+        if not should_continue():
+            break
+    return resumed

@@ -1,0 +1,59 @@
+"""Schemas of uploads."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from projects_api.domain.uploads import PartPage
+from projects_api.entities.upload import MAX_PARTS
+from projects_api.schemas.field_types import Id, Timestamp
+
+
+class UploadPart(BaseModel):
+    number: int = Field(examples=[1])
+    url: str = Field(description="A temporary URL that accepts this part by PUT, with exactly the size of the part.")
+
+
+class Upload(BaseModel):
+    id: Id
+    resource_id: Id = Field(description="The id that the resource has, or will have.")
+    size_bytes: int = Field(examples=[252_431])
+    part_size_bytes: int = Field(description="The size of each part but the last.", examples=[5 << 30])
+    part_count: int = Field(examples=[1])
+    parts: list[UploadPart] = Field(description="The first 1,000 parts. POST …/parts returns the others.")
+    urls_expire_at: Timestamp
+    expires_at: Timestamp = Field(description="The time at which the upload is aborted if it is not complete.")
+    complete_url: str = Field(description="The URL to POST to after all parts are uploaded.")
+
+    @classmethod
+    def from_page(cls, page: PartPage, base_url: str) -> Upload:
+        upload = page.upload
+        return cls(
+            id=UUID(upload.id),
+            resource_id=UUID(upload.resource_id),
+            size_bytes=upload.size_bytes,
+            part_size_bytes=upload.part_size_bytes,
+            part_count=upload.part_count,
+            parts=[UploadPart(number=part.number, url=part.url) for part in page.parts if part.url],
+            urls_expire_at=page.urls_expire_at,
+            expires_at=upload.expires_at,
+            complete_url=f"{base_url}/api/uploads/{upload.id}/complete",
+        )
+
+
+class PartRange(BaseModel):
+    after: int = Field(0, ge=0, le=MAX_PARTS, description="Return the parts after this number.")
+
+
+class PartState(BaseModel):
+    number: int = Field(examples=[1])
+    uploaded: bool = Field(description="Whether the part is uploaded, with the right size.")
+    url: str | None = Field(description="A temporary URL that accepts this part by PUT, or null if it is uploaded.")
+
+
+class PartList(BaseModel):
+    parts: list[PartState]
+    urls_expire_at: Timestamp
+    next_after: int | None = Field(description="The `after` of the next page. Null on the last page.")

@@ -1,0 +1,566 @@
+"""Uploads: parts by signed URLs, and completing them however often and wherever a function crashes."""
+
+import json
+import random
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projects_api.domain import uploads
+from projects_api.domain.uploaded_files import object_key
+from projects_api.domain.uploads import choose_part_size
+from projects_api.entities.clock import now
+from projects_api.entities.errors import InvalidInputError
+from projects_api.entities.ids import ProjectId, ResourceId
+from projects_api.entities.resource import ResourceType
+from projects_api.entities.upload import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
+from projects_api.storage.dynamodb import keys
+from projects_api.storage.s3 import artifact_upload
+from tests.support.api_client import Client, Response
+from tests.support.archives import download
+from tests.support.fault_injection import Fault, inject_fault
+from tests.support.in_process_app import InProcessApp
+from tests.support.interruptions import CrashError
+from tests.support.uploads import MIN_PART, complete, describe, put_part, put_parts, upload_file
+
+BODY = b"id,left\n1,no\n2,yes\n"
+
+
+@pytest.fixture
+def project_id(alice: Client) -> str:
+    return alice.create("Churn")
+
+
+@pytest.fixture
+def url(project_id: str) -> str:
+    return f"/api/projects/{project_id}/resources"
+
+
+def start(client: Client, url: str, name: str = "a.csv", body: bytes = BODY, **fields: Any) -> Any:
+    response = client.post(url, describe(name, body, **fields))
+    assert response.status == 201, response
+    assert response["resource"] is None
+    return response["upload"]
+
+
+def test_upload_with_one_part(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """Nothing is recorded before the upload is complete. Then the file is in the timeline, and can be downloaded."""
+    receive_events = app.listen()
+    upload = start(alice, url, fields={"rows": 2})
+    assert upload.keys() >= {
+        *("id", "resource_id", "part_size_bytes", "part_count", "parts"),
+        *("urls_expire_at", "expires_at", "complete_url"),
+    }
+    assert (upload["part_count"], [part["number"] for part in upload["parts"]]) == (1, [1])
+    assert upload["complete_url"].endswith(f"/api/uploads/{upload['id']}/complete")
+    put_parts(upload, BODY)
+    assert alice.get(url)["items"] == []
+    assert alice.get(f"{url}/{upload['resource_id']}").status == 404
+    assert receive_events() == []
+    response = complete(alice, upload)
+    assert response.status == 201
+    assert response.headers["Location"] == f"{url}/{upload['resource_id']}"
+    resource = response["resource"]
+    assert (resource["id"], resource["fields"]) == (upload["resource_id"], {"rows": 2})
+    assert (resource["artifact"]["file_name"], resource["artifact"]["size_bytes"]) == ("a.csv", len(BODY))
+    assert resource["artifact"]["download_url"] is None
+    read = alice.get(f"{url}/{resource['id']}")["resource"]
+    assert download(read["artifact"]["download_url"]) == BODY
+    assert app.find_objects(project_id) == [f"projects/{project_id}/datasets/{resource['id']}/a.csv"]
+    (event,) = receive_events()
+    assert event["detail-type"] == "Dataset Created"
+    assert event["detail"]["resource"]["artifact"] == {
+        "key": f"projects/{project_id}/datasets/{resource['id']}/a.csv",
+        "content_type": "text/csv",
+    }
+    assert "http" not in json.dumps(event["detail"])
+    assert app.find_broken_invariants() == []
+
+
+def test_repeat_returns_the_same_result(app: InProcessApp, alice: Client, url: str) -> None:
+    """Repeated completions return the resource as it was recorded, and record it once."""
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+    receive_events = app.listen()
+    first = complete(alice, upload)
+    alice.put(f"{url}/{upload['resource_id']}", {"name": "renamed"})
+    again = complete(alice, upload)
+    assert (again.status, again["resource"]) == (201, first["resource"])
+    assert Counter(event["detail-type"] for event in receive_events()) == {"Dataset Created": 1, "Dataset Updated": 1}
+
+
+def test_no_part_url_changes_anything_afterwards(app: InProcessApp, alice: Client, url: str) -> None:
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+    complete(alice, upload)
+    assert put_part(upload["parts"][0]["url"], BODY[::-1]).status_code == 404
+    artifact = alice.get(f"{url}/{upload['resource_id']}")["resource"]["artifact"]
+    assert download(artifact["download_url"]) == BODY
+
+
+def test_parts_are_listed_and_checked(alice: Client, url: str) -> None:
+    """Missing parts and parts of the wrong size are named, with a fresh URL for each."""
+    body = random.randbytes(2 * MIN_PART + 7)
+    upload = start(alice, url, "m.bin", body, part_size_bytes=MIN_PART)
+    assert upload["part_count"] == 3
+    put_parts(upload, body, {1})
+    put_part(upload["parts"][2]["url"], body[-5:])
+    parts = f"/api/uploads/{upload['id']}/parts"
+    listed = alice.post(parts, {"after": 0})
+    assert [(part["number"], part["uploaded"]) for part in listed["parts"]] == [(1, True), (2, False), (3, False)]
+    assert [part["url"] is None for part in listed["parts"]] == [True, False, False]
+    assert listed["next_after"] is None
+    refused = complete(alice, upload)
+    assert refused.status == 409
+    assert "2 of 3 parts" in refused["detail"]
+    assert "2, 3" in refused["detail"]
+    put_parts({**upload, "parts": listed["parts"][1:]}, body)
+    assert complete(alice, upload).status == 201
+    assert [part["number"] for part in alice.post(parts, {"after": 1})["parts"]] == [2, 3]
+    assert alice.post(parts, {"after": 3}).json["parts"] == []
+    assert alice.post(parts, {"after": -1}).status == 422
+
+
+def test_many_parts_are_paged(alice: Client, url: str) -> None:
+    """A response has at most 1,000 parts."""
+    file = {"name": "big.bin", "size_bytes": 1001 * MIN_PART, "content_type": "application/octet-stream"}
+    body = {"type": "model", "name": "big", "file": file, "part_size_bytes": MIN_PART}
+    upload = alice.post(url, body)["upload"]
+    assert (upload["part_count"], len(upload["parts"])) == (1001, 1000)
+    page = alice.post(f"/api/uploads/{upload['id']}/parts", {"after": 999})
+    assert [part["number"] for part in page["parts"]] == [1000, 1001]
+    first = alice.post(f"/api/uploads/{upload['id']}/parts", {})
+    assert (len(first["parts"]), first["next_after"]) == (1000, 1000)
+
+
+def test_empty_file(alice: Client, url: str) -> None:
+    upload = start(alice, url, "empty.csv", b"")
+    assert upload["part_count"] == 1
+    assert complete(alice, upload).status == 409
+    put_parts(upload, b"")
+    assert complete(alice, upload)["resource"]["artifact"]["size_bytes"] == 0
+
+
+def test_url_is_bound_to_its_part(alice: Client, url: str) -> None:
+    """The signature covers the upload, the number and the size of the part, and the URL lives 15 minutes."""
+    upload = start(alice, url)
+    part = upload["parts"][0]["url"]
+    assert "X-Amz-SignedHeaders=content-length%3Bhost" in part
+    assert "X-Amz-Expires=900" in part
+    assert "partNumber=1" in part
+
+
+def test_upload_belongs_to_its_user(app: InProcessApp, alice: Client, bob: Client, project_id: str, url: str) -> None:
+    """Another member of the project can neither see nor complete the upload."""
+    alice.post(f"/api/projects/{project_id}/members", {"email": bob.email, "role": "editor"})
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+    assert bob.post(f"/api/uploads/{upload['id']}/parts", {}).status == 404
+    assert complete(bob, upload).status == 404
+    assert alice.post(f"/api/uploads/{uuid.uuid4()}/complete").status == 404
+    assert complete(alice, upload).status == 201
+
+
+def unfinished_uploads(app: InProcessApp) -> list[str]:
+    found = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts).get("Uploads", [])
+    return [upload["Key"] for upload in found]
+
+
+@pytest.mark.parametrize("change", ["viewer", "removed", "deleted"])
+def test_access_lost_meanwhile(app: InProcessApp, alice: Client, bob: Client, project_id: str, change: str) -> None:
+    """Completing fails and the upload is aborted, if the role is too low or the project is gone by then."""
+    url = f"/api/projects/{project_id}/resources"
+    members = f"/api/projects/{project_id}/members"
+    alice.post(members, {"email": bob.email, "role": "editor"})
+    upload = start(bob, url)
+    put_parts(upload, BODY)
+    match change:
+        case "viewer":
+            alice.post(members, {"email": bob.email, "role": "viewer"})
+        case "removed":
+            alice.delete(f"{members}/{bob.user_id}")
+        case "deleted":
+            alice.delete(f"/api/projects/{project_id}")
+    assert complete(bob, upload).status == (403 if change == "viewer" else 404)
+    assert not any(project_id in key for key in unfinished_uploads(app))
+    assert complete(bob, upload).status == 404
+    assert app.find_objects(project_id) == []
+    assert app.find_broken_invariants() == []
+
+
+def test_replacing_a_file(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """PUT with a file changes the resource when the upload completes. The replaced file is deleted."""
+    resource = upload_file(alice, project_id, "a.csv", BODY, fields={"rows": 2})
+    response = alice.put(f"{url}/{resource['id']}", describe("b.csv", BODY * 2, fields={"rows": 4}))
+    assert (response.status, response["resource"]) == (200, None)
+    upload = response["upload"]
+    assert upload["resource_id"] == resource["id"]
+    put_parts(upload, BODY * 2)
+    assert alice.get(f"{url}/{resource['id']}")["resource"]["fields"] == {"rows": 2}
+    changed = complete(alice, upload)["resource"]
+    assert (changed["name"], changed["fields"], changed["artifact"]["size_bytes"]) == ("b.csv", {"rows": 4}, 38)
+    assert app.find_objects(project_id) == [f"projects/{project_id}/datasets/{resource['id']}/b.csv"]
+    assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 1
+    assert app.find_broken_invariants() == []
+
+
+def test_replacing_a_file_under_its_name(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """The same name is the same key: the new object is current, and deleting the resource deletes every version."""
+    resource = upload_file(alice, project_id, "a.csv", BODY)
+    upload = alice.put(f"{url}/{resource['id']}", describe("a.csv", BODY * 2))["upload"]
+    put_parts(upload, BODY * 2)
+    complete(alice, upload)
+    artifact = alice.get(f"{url}/{resource['id']}")["resource"]["artifact"]
+    assert download(artifact["download_url"]) == BODY * 2
+    alice.delete(f"{url}/{resource['id']}")
+    assert app.find_objects(project_id) == []
+    assert app.find_broken_invariants() == []
+
+
+def test_resource_deleted_before_its_new_file(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """A deletion is final: the upload is aborted and leaves no object."""
+    resource = upload_file(alice, project_id, "a.csv", BODY)
+    upload = alice.put(f"{url}/{resource['id']}", describe("b.csv", BODY))["upload"]
+    put_parts(upload, BODY)
+    alice.delete(f"{url}/{resource['id']}")
+    assert complete(alice, upload).status == 404
+    assert app.find_objects(project_id) == []
+    assert alice.get(url)["items"] == []
+    assert app.find_broken_invariants() == []
+
+
+def test_failed_replacement_restores_the_file(
+    app: InProcessApp, alice: Client, bob: Client, project_id: str, url: str
+) -> None:
+    """If the role is lost while S3 assembles the parts, the object that was replaced is current again."""
+    members = f"/api/projects/{project_id}/members"
+    alice.post(members, {"email": bob.email, "role": "editor"})
+    resource = upload_file(alice, project_id, "a.csv", BODY)
+    upload = bob.put(f"{url}/{resource['id']}", describe("a.csv", BODY * 2))["upload"]
+    put_parts(upload, BODY * 2)
+    real = artifact_upload.complete
+
+    def complete_and_demote(*arguments: Any) -> None:
+        real(*arguments)
+        alice.post(members, {"email": bob.email, "role": "viewer"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifact_upload, "complete", complete_and_demote)
+        assert complete(bob, upload).status == 403
+    artifact = alice.get(f"{url}/{resource['id']}")["resource"]["artifact"]
+    assert artifact["size_bytes"] == len(BODY)
+    assert download(artifact["download_url"]) == BODY
+    assert app.find_broken_invariants() == []
+
+
+def test_assembling_takes_longer_than_a_request(
+    app: InProcessApp, alice: Client, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The response is 202 with Retry-After until S3 has assembled the parts, and a repeat returns the resource."""
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+
+    def pending(*_: Any) -> None:
+        raise artifact_upload.AssemblyPendingError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifact_upload, "complete", pending)
+        response = complete(alice, upload)
+        assert response.status == 202
+        assert int(response.headers["Retry-After"]) > 0
+        assert alice.get(url)["items"] == []
+    assert complete(alice, upload).status == 201
+
+
+def test_slow_assembly_is_continued_by_the_recovery_job(app: InProcessApp, alice: Client, url: str) -> None:
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+    with inject_fault(app, "CompleteUpload", failing_call="CompleteMultipartUpload", fault=Fault.RESPONSE_LOST):
+        assert complete(alice, upload).status == 202
+    app.resume_stalled()
+    assert [item["id"] for item in alice.get(url)["items"]] == [upload["resource_id"]]
+    assert complete(alice, upload).status == 201
+
+
+def test_part_replaced_while_completing(alice: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 refuses a part that changed after it was listed. The client completes once more."""
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+    real = artifact_upload.complete
+
+    def replace_first(the_upload: Any, parts: Any) -> None:
+        put_part(upload["parts"][0]["url"], BODY[::-1])
+        real(the_upload, parts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifact_upload, "complete", replace_first)
+        assert complete(alice, upload).status == 409
+    assert complete(alice, upload).status == 201
+    artifact = alice.get(f"{url}/{upload['resource_id']}")["resource"]["artifact"]
+    assert download(artifact["download_url"]) == BODY[::-1]
+
+
+def test_two_uploads_of_one_file(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """Of two uploads at the same key, the later one waits while the other is being completed."""
+    resource = upload_file(alice, project_id, "a.csv", BODY)
+    first, second = (
+        alice.put(f"{url}/{resource['id']}", describe("a.csv", BODY * times))["upload"] for times in (2, 3)
+    )
+    put_parts(first, BODY * 2)
+    put_parts(second, BODY * 3)
+
+    def pending(*_: Any) -> None:
+        raise artifact_upload.AssemblyPendingError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifact_upload, "complete", pending)
+        assert complete(alice, first).status == 202
+    assert complete(alice, second).status == 409
+    assert complete(alice, first).status == 201
+    assert complete(alice, second).status == 201
+    artifact = alice.get(f"{url}/{resource['id']}")["resource"]["artifact"]
+    assert (artifact["size_bytes"], download(artifact["download_url"])) == (len(BODY) * 3, BODY * 3)
+    assert app.find_broken_invariants() == []
+
+
+def test_limits(app: InProcessApp, alice: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployment limits the size of a file and the number of unfinished uploads of a user."""
+    monkeypatch.setenv("MAX_UPLOAD_BYTES", "19")
+    monkeypatch.setenv("MAX_OPEN_UPLOADS", "2")
+    assert alice.post(url, describe("a.csv", BODY + b"x")).status == 422
+    upload = start(alice, url)
+    start(alice, url, "b.csv")
+    before = len(unfinished_uploads(app))
+    refused = alice.post(url, describe("c.csv", BODY))
+    assert refused.status == 409
+    assert "2 unfinished uploads" in refused["detail"]
+    assert len(unfinished_uploads(app)) == before
+    put_parts(upload, BODY)
+    complete(alice, upload)
+    start(alice, url, "c.csv")
+    assert app.find_broken_invariants() == []
+
+
+def test_unfinished_uploads_expire(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """After a week, the recovery job aborts an upload. It is not found any more, and does not count."""
+    upload = start(alice, url)
+    put_parts(upload, BODY)
+    assert uploads.resume_due(by=now() + timedelta(days=6)) == 0
+    with app.permissions.acting_as("ResumeStalled"):
+        assert uploads.resume_due(by=now() + timedelta(days=8)) >= 1
+    assert not any(project_id in key for key in unfinished_uploads(app))
+    assert complete(alice, upload).status == 404
+    assert alice.post(f"/api/uploads/{upload['id']}/parts", {}).status == 404
+    assert app.find_broken_invariants() == []
+
+
+def test_idempotency_key(app: InProcessApp, alice: Client, url: str) -> None:
+    """A repeat with the same key returns the same upload, with URLs that work."""
+    body = describe("a.csv", BODY)
+    first = alice.post(url, body, Idempotency_Key="k")["upload"]
+    count = len(unfinished_uploads(app))
+    second = alice.post(url, body, Idempotency_Key="k")["upload"]
+    assert (second["id"], second["resource_id"]) == (first["id"], first["resource_id"])
+    assert len(unfinished_uploads(app)) == count
+    put_parts(second, BODY)
+    assert complete(alice, first).status == 201
+    assert alice.post(url, describe("b.csv", BODY), Idempotency_Key="k").status == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.csv", "a.csv"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\data\\größe.csv", "größe.csv"),
+        ("con.csv", "_con.csv"),
+        ("a<b>|?.csv", "a_b___.csv"),
+        ("..", "_"),
+        ("x" * 300 + ".csv", "x" * 251 + ".csv"),
+        ("Cafe\u0301.csv", "Café.csv"),
+    ],
+)
+def test_object_key(name: str, expected: str) -> None:
+    key = object_key(ProjectId("p"), ResourceType.DATASET, ResourceId("r"), name)
+    assert key == f"projects/p/datasets/r/{expected}"
+
+
+@given(st.text(min_size=1, max_size=1024))
+def test_object_key_stays_in_its_folder(name: str) -> None:
+    folder, _, file_name = object_key(ProjectId("p"), ResourceType.MODEL, ResourceId("r"), name).rpartition("/")
+    assert folder == "projects/p/models/r"
+    assert 0 < len(file_name.encode()) <= 255
+    assert file_name not in {".", ".."}
+
+
+@given(st.integers(0, 5 << 40), st.none() | st.integers(MIN_PART_SIZE, MAX_PART_SIZE))
+def test_part_sizes(size: int, part_size: int | None) -> None:
+    """Every accepted file has at most 10,000 parts of at most 5 GiB, and the parts make up the file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAX_UPLOAD_BYTES", str(5 << 40))
+        try:
+            chosen = choose_part_size(size, part_size)
+        except InvalidInputError as error:
+            smallest = int(re.findall(r"\d+", str(error))[-1])
+            assert choose_part_size(size, smallest) == smallest
+            return
+    count = max(1, -(-size // chosen))
+    assert count <= MAX_PARTS
+    assert chosen <= MAX_PART_SIZE
+    if part_size is None and size <= MAX_PART_SIZE:
+        assert count == 1
+
+
+# ---------------------------------------------------------------------------------------------------- crashes
+
+
+@pytest.fixture
+def one_shard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use one shard for pending work: all shards are read in the same way."""
+    monkeypatch.setattr(keys, "PENDING_WORK_SHARDS", 1)
+
+
+def list_versions(app: InProcessApp, project_id: str) -> list[str]:
+    """Return the keys of a project's artifacts, one for each version."""
+    page = app.s3.list_object_versions(Bucket=app.stack.artifacts, Prefix=f"projects/{project_id}/")
+    return [version["Key"] for version in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
+
+
+def surviving() -> AbstractContextManager[None]:
+    """Return a context that ignores a crash of the function."""
+    return suppress(CrashError)
+
+
+#: The faults that stop a function at a call, or hide from it that the call took effect.
+CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.RESPONSE_LOST)
+
+
+@pytest.fixture
+def counts() -> Iterator[Counter[str]]:
+    counted: Counter[str] = Counter()
+    yield counted
+    print(f"\n{counted.total()} faults: {dict(counted)}")
+
+
+@pytest.mark.usefixtures("one_shard")
+@pytest.mark.memory
+@pytest.mark.parametrize("by", ["a repeat", "the recovery job"])
+def test_crash_while_completing(app: InProcessApp, counts: Counter[str], by: str) -> None:
+    """After a fault at any call of completing, there is exactly one resource, and its announcement was made."""
+    receive_events = app.listen()
+
+    def prepare() -> tuple[str, Any]:
+        project_id = alice.create()
+        upload = start(alice, f"/api/projects/{project_id}/resources")
+        put_parts(upload, BODY)
+        receive_events()
+        return project_id, upload
+
+    app.reset()
+    alice = app.create_user("alice")
+    scene = prepare()
+    with inject_fault(app, "CompleteUpload") as network:
+        complete(alice, scene[1])
+    for number, operation in enumerate(network.calls):
+        for fault in CRASHES:
+            case = f"call {number}, {operation}: {fault.value}"
+            project_id, upload = prepare()
+            with inject_fault(app, "CompleteUpload", failing_call=number, fault=fault), surviving():
+                complete(alice, upload)
+            counts[operation] += 1
+            if by == "a repeat" or not alice.get(f"/api/projects/{project_id}/resources")["items"]:
+                if by == "the recovery job":
+                    app.resume_stalled()
+                assert complete(alice, upload).status == 201, case
+            app.resume_stalled()
+            (item,) = alice.get(f"/api/projects/{project_id}/resources")["items"]
+            assert item["id"] == upload["resource_id"], case
+            assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 1, case
+            events = [event for event in receive_events() if event["detail"]["project_id"] == project_id]
+            assert {event["detail-type"] for event in events} == {"Dataset Created"}, case
+            assert len({event["detail"]["announcement_id"] for event in events}) == 1, case
+            assert len(list_versions(app, project_id)) == 1, case
+    assert app.find_broken_invariants() == []
+    assert not app.find_items("ANNOUNCEMENT#")
+
+
+@pytest.mark.usefixtures("one_shard")
+@pytest.mark.memory
+@pytest.mark.parametrize("how", ["delete", "remove the file"])
+def test_crash_while_deleting(app: InProcessApp, counts: Counter[str], how: str) -> None:
+    """After a fault at any call of deleting, the file is deleted in the end, and the change is announced."""
+    app.reset()
+    alice = app.create_user("alice")
+    receive_events = app.listen()
+    function = "DeleteResource" if how == "delete" else "UpdateResource"
+
+    def prepare() -> tuple[str, str]:
+        project_id = alice.create()
+        resource = upload_file(alice, project_id, "a.csv", BODY)
+        receive_events()
+        return project_id, f"/api/projects/{project_id}/resources/{resource['id']}"
+
+    def act(resource_url: str) -> Response:
+        if how == "delete":
+            return alice.delete(resource_url)
+        return alice.put(resource_url, {"name": "a.csv", "file": None})
+
+    with inject_fault(app, function) as network:
+        act(prepare()[1])
+    for number, operation in enumerate(network.calls):
+        for fault in CRASHES:
+            case = f"call {number}, {operation}: {fault.value}"
+            project_id, resource_url = prepare()
+            with inject_fault(app, function, failing_call=number, fault=fault), surviving():
+                act(resource_url)
+            counts[operation] += 1
+            assert act(resource_url).status in {200, 404}, case
+            app.resume_stalled()
+            app.resume_stalled()
+            assert list_versions(app, project_id) == [], case
+            events = [event for event in receive_events() if event["detail"]["project_id"] == project_id]
+            expected = "Dataset Deleted" if how == "delete" else "Dataset Updated"
+            assert {event["detail-type"] for event in events} == {expected}, case
+    assert app.find_broken_invariants() == []
+    assert not app.find_items("ANNOUNCEMENT#", '"FILE#')
+
+
+@pytest.mark.usefixtures("one_shard")
+@pytest.mark.memory
+def test_crash_while_aborting(app: InProcessApp, counts: Counter[str]) -> None:
+    """After a fault at any call of aborting, nothing of the upload remains."""
+    app.reset()
+    alice, bob = app.create_user("alice"), app.create_user("bob")
+
+    def prepare() -> tuple[str, Any]:
+        project_id = alice.create()
+        members = f"/api/projects/{project_id}/members"
+        alice.post(members, {"email": bob.email, "role": "editor"})
+        upload = start(bob, f"/api/projects/{project_id}/resources")
+        put_parts(upload, BODY)
+        alice.post(members, {"email": bob.email, "role": "viewer"})
+        return project_id, upload
+
+    with inject_fault(app, "CompleteUpload") as network:
+        complete(bob, prepare()[1])
+    for number, operation in enumerate(network.calls):
+        for fault in CRASHES:
+            case = f"call {number}, {operation}: {fault.value}"
+            project_id, upload = prepare()
+            with inject_fault(app, "CompleteUpload", failing_call=number, fault=fault), surviving():
+                complete(bob, upload)
+            counts[operation] += 1
+            assert complete(bob, upload).status in {403, 404}, case
+            app.resume_stalled()
+            assert complete(bob, upload).status == 404, case
+            assert not any(project_id in key for key in unfinished_uploads(app)), case
+            assert list_versions(app, project_id) == [], case
+    assert app.find_broken_invariants() == []
