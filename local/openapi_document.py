@@ -18,6 +18,8 @@ The Projects API of a machine-learning platform: projects, their members, their 
 Authenticate every request with an API key that an operator issued: `Authorization: Bearer <api key>`.
 Errors are JSON documents that say what is wrong and what to do.
 Unknown fields and query parameters are ignored.
+
+[Guide]({Guide}) · [Source]({Source})
 """
 TAGS = [
     Tag(name="Projects", description="The projects that the caller owns or is a member of."),
@@ -55,12 +57,12 @@ def build_document() -> str:
 
 def _declarations(api: Any, name: str) -> dict[str, Any]:
     """Return the document of one function. The name of the function becomes the operation id."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declarations: dict[str, Any] = json.loads(
         api.get_openapi_json_schema(
             title="Projects API",
-            version=version,
-            description=DESCRIPTION,
+            version=project["version"],
+            description=DESCRIPTION.format_map(project["urls"]),
             license_info=License(name="Apache-2.0", identifier="Apache-2.0"),
             tags=TAGS,
             security_schemes={"ApiKey": KEY},

@@ -1,5 +1,11 @@
 "use strict";
 
+// Swagger UI has a dark theme, but does not follow the system's preference by itself.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyTheme);
+applyTheme();
+
 // The scripts of this page may not request the archive from S3, but a user may follow a link to it.
 const archiveLink = {
   wrapComponents: {
@@ -19,13 +25,26 @@ function downloadUrl(content) {
   }
 }
 
+// The curl line is shown and copied without the key, because pages are shared and screens are recorded.
+const maskedKey = {
+  wrapComponents: {
+    curl: (Curl, { React: { createElement } }) => (props) =>
+      createElement(Curl, { ...props, request: props.request.update("headers", maskKey) }),
+  },
+};
+
+function maskKey(headers) {
+  return headers && headers.map((value, name) => (name.toLowerCase() === "authorization" ? "Bearer prj_…" : value));
+}
+
 const docs = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",
   deepLinking: true,
   displayRequestDuration: true,
   tryItOutEnabled: true,
-  plugins: [archiveLink],
+  defaultModelsExpandDepth: 0, // the list of schemas is longer than all operations
+  plugins: [archiveLink, maskedKey],
   validatorUrl: null, // the default validator would send the document to a third party
 });
 

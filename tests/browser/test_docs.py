@@ -4,8 +4,11 @@ import io
 import itertools
 import json
 import os
+import re
+import tomllib
 import uuid
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +34,16 @@ COLORS = {"post": (73, 204, 144), "get": (97, 175, 254), "put": (252, 161, 48), 
 
 
 @pytest.fixture
-def page(chromium: Chrome, stack: RunningStack) -> Chrome:
+def page(chromium: Chrome, stack: RunningStack) -> Iterator[Chrome]:
     """Open the page, and wait until it shows the operations."""
     chromium.get("about:blank")
     read_log(chromium, "browser")
     read_log(chromium, "performance")
     chromium.get(f"{stack.description['base_url']}/api/docs")
     wait_for_element(chromium, ".opblock")
-    return chromium
+    yield chromium
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def read_log(page: Chrome, kind: str) -> list[dict[str, Any]]:
@@ -147,6 +152,84 @@ def test_try_request_with_and_without_key(page: Chrome, stack: RunningStack) -> 
     assert '"Card fraud"' in execute("200")
     save_screenshot(page, "response")
     assert page.execute_script("return localStorage.length + sessionStorage.length + document.cookie.length") == 0
+
+
+def execute_first_operation(page: Chrome, api_key: str) -> WebElement:
+    """Enter an API key, execute the operation that lists projects, and return the operation."""
+    page.find_element(By.ID, "api-key").send_keys(api_key)
+    wait_for_element(page, "#operations-Projects-list_projects .opblock-summary-control").click()
+    operation = page.find_element(By.ID, "operations-Projects-list_projects")
+    wait_for_element(operation, ".btn.execute").click()
+    wait_for_element(operation, ".live-responses-table .highlight-code")
+    return operation
+
+
+def test_key_is_masked(page: Chrome, stack: RunningStack) -> None:
+    """The key is shown nowhere on the page, and the curl line says where it belongs."""
+    api_key = stack.description["users"]["alice"]["api_key"]
+    operation = execute_first_operation(page, api_key)
+    assert "Authorization: Bearer prj_…" in operation.find_element(By.CSS_SELECTOR, ".curl-command").text
+    assert api_key not in page.find_element(By.TAG_NAME, "html").get_attribute("outerHTML")  # type: ignore[operator]
+    assert page.find_element(By.ID, "api-key").get_attribute("type") == "password"
+
+
+def test_schemas_are_collapsed(page: Chrome) -> None:
+    section = wait_for_element(page, "section.models")
+    assert "is-open" not in str(section.get_attribute("class"))
+    assert not page.find_elements(By.CSS_SELECTOR, ".model-container, section.models article")
+    section.find_element(By.CSS_SELECTOR, "button").click()
+    wait_for_element(page, "section.models.is-open")
+
+
+def test_links(page: Chrome) -> None:
+    """The page links to the guide and the source, in another tab and without a referrer."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    for name, url in (("Guide", urls["Guide"]), ("Source", urls["Source"])):
+        link = page.find_element(By.CSS_SELECTOR, ".info").find_element(By.LINK_TEXT, name)
+        assert (link.get_attribute("href") or "").rstrip("/") == url
+        assert link.get_attribute("target") == "_blank"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_layout(page: Chrome, stack: RunningStack, width: int, theme: str) -> None:
+    """On a phone and a desktop, in both themes: nothing is cut off, and every text stands out from its background."""
+    metrics = {"width": width, "height": 1400, "deviceScaleFactor": 1, "mobile": width < 700}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    save_screenshot(page, f"api-docs-{width}-{theme}")
+    execute_first_operation(page, stack.description["users"]["alice"]["api_key"])
+    page.find_element(By.CSS_SELECTOR, "#operations-Projects-create_project .opblock-summary-control").click()
+    wait_for_element(page, "#operations-Projects-create_project textarea")
+    save_screenshot(page, f"api-docs-{width}-{theme}-response")
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    # an element may be wider than the screen only inside one that scrolls by itself
+    cut_off = page.execute_script(
+        """return [...document.querySelectorAll('#key *, .swagger-ui *')].filter(element => {
+             const box = element.getBoundingClientRect();
+             const scrolls = element.closest('pre, code, textarea, .highlight-code, .curl-command');
+             return box.width && !scrolls && (box.right > innerWidth + 1 || box.left < -1);
+           }).map(element => element.className)"""
+    )
+    assert cut_off == []
+    background = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert measure_brightness(background) > 240 if theme == "light" else measure_brightness(background) < 60
+    for selector in (
+        ".info .title",
+        ".info p",
+        ".opblock-tag",
+        ".opblock-summary-path",
+        ".opblock-summary-description",
+    ):
+        color = page.execute_script("return getComputedStyle(document.querySelector(arguments[0])).color", selector)
+        assert abs(measure_brightness(color) - measure_brightness(background)) > 110, selector
+
+
+def measure_brightness(color: str) -> float:
+    """Return the brightness of a CSS color, from 0 (black) to 255 (white)."""
+    red, green, blue = (int(number) for number in re.findall(r"\d+", color)[:3])
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def test_archive_link(page: Chrome, stack: RunningStack, alice: Client, tmp_path: Path) -> None:
