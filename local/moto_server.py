@@ -134,6 +134,16 @@ def _patch_lambda_invoke(address: Any) -> None:
     LambdaFunction.invoke = invoke
 
 
+def patch_stack_resources() -> None:
+    """Make moto leave out of a stack's resources those that it can't create, each of which it records as None."""
+    from moto.cloudformation.models import Stack  # noqa: PLC0415 - as above
+
+    def list_created(stack: Stack) -> list[Any]:
+        return [resource for resource in stack.resource_map.values() if resource is not None]
+
+    Stack.stack_resources = property(list_created)
+
+
 def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     """Run the server's process: serve until the parent process ends."""
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # moto would allow web pages of all origins
@@ -158,6 +168,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     patch_transactions()
     patch_version_listing()
     patch_missing_uploads()
+    patch_stack_resources()
     _patch_lambda_invoke(invocations_address)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C

@@ -42,6 +42,7 @@ def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[st
             PartialCredentialsError,
             ProfileNotFound,
         )
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 - as above
     except ImportError:
         raise ProjectsClientError(
             "Operator commands need boto3. Run: pip install boto3, or in the repository: "
@@ -66,6 +67,8 @@ def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[st
         raise NotAuthenticatedError(f"{error}. Sign in, or set AWS_PROFILE.") from None
     except ValueError as error:  # invalid endpoint
         raise InvalidInputError(f"{error}. Check AWS_ENDPOINT_URL.") from None
+    except ResponseParserError:
+        raise UnavailableError("AWS, or a proxy, returned a response that is not one of AWS. Try again.") from None
     except BotoCoreError as error:
         raise UnavailableError(f"AWS does not respond: {error}") from None
     if "FunctionError" in response:

@@ -4,10 +4,12 @@ A state file in the cache folder remembers an unfinished upload, so that the nex
 Nothing is written next to the user's file.
 """
 
+import errno
 import hashlib
 import json
 import math
 import mimetypes
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -152,7 +154,7 @@ def upload_file(
 
 def _resume(api: ApiClient, file: Path, state: "_State", size: int) -> tuple[_Upload | None, Json]:
     raw = state.load()
-    if raw is None:
+    if raw is None or "upload" not in raw:  # without an upload, the idempotency key of a start without a response
         return None, {}
     try:
         upload = _read_upload(raw["upload"], file, size)
@@ -285,10 +287,11 @@ class _Sender:
         return session
 
     def _advance(self, size: int) -> None:
+        if self._stopped and size > 0:
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))  # ends the transfer of the part in its middle
         with self._lock:
             self._done += size
-            done = self._done
-        self._on_progress(Step("uploading", done, self._upload.size))
+            self._on_progress(Step("uploading", self._done, self._upload.size))
 
 
 class _State:

@@ -11,10 +11,10 @@ import pytest
 from projects_client.upload import MAX_PARTS, choose_part_size
 from tests.client.test_download import wait_until
 from tests.support.cli_process import ProjectsCommand
-from tests.support.fake_api import PROJECT_ID, FakeService
+from tests.support.fake_api import PROJECT, PROJECT_ID, FakeService
 
 MIB = 1 << 20
-CONTENT = random.Random(5).randbytes(70 * MIB + 11)
+CONTENT = random.Random(5).randbytes(35 * MIB + 11)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_upload(service: FakeService, projects: ProjectsCommand, file: Path) -> 
     assert resource["artifact"] == {"file_name": "table.csv", "size_bytes": len(CONTENT), "content_type": "text/csv"}
     (sent,) = service.uploads.values()
     assert sent.content == CONTENT
-    assert sent.part_count == 5
+    assert sent.part_count == 3
     assert list_states(projects) == []
     assert sorted(path.name for path in projects.folder.iterdir() if not path.name.startswith(".")) == ["table.csv"]
 
@@ -60,9 +60,9 @@ def test_empty_file(service: FakeService, projects: ProjectsCommand, file: Path)
 
 def test_upload_after_kill(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
     """The next run sends only the parts that are missing, and the state is not next to the file."""
-    service.part_errors.extend([200] * 3 + [503] * 100)
+    service.part_errors.extend([200] * 2 + [503] * 100)
     process = projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
-    wait_until(lambda: len(service.part_numbers) >= 4)
+    wait_until(lambda: len(service.part_numbers) >= 3)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     stored = {number for each in service.uploads.values() for number in each.parts}
@@ -107,7 +107,7 @@ def test_part_errors(
 
 def test_lost_part(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
     """A part that the service misses at the completion is sent again."""
-    service.lost_parts = {2, 5}
+    service.lost_parts = {2, 3}
     service.assembling = 2
     assert upload(projects)[0] == 0
     (sent,) = service.uploads.values()
@@ -145,6 +145,18 @@ def test_without_cache_folder(service: FakeService, projects: ProjectsCommand, f
     """Without a cache folder, an upload works."""
     (projects.folder / ".cache").write_text("a file")
     assert upload(projects)[0] == 0
+
+
+def test_lost_response_to_start(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
+    """A start whose response was lost is repeated with the same idempotency key, also by the next run."""
+    service.responses.extend([(200, {"project": PROJECT}, {}), *[(504, b"", {})] * 5])
+    assert upload(projects)[0] == 7
+    assert upload(projects)[0] == 0
+    keys = {each.headers["Idempotency-Key"] for each in service.requests if each.path.endswith("/resources")}
+    assert len(keys) == 1
+    assert upload(projects)[0] == 0
+    keys = {each.headers["Idempotency-Key"] for each in service.requests if each.path.endswith("/resources")}
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("field", ["rows", "=1", " =1"])

@@ -31,7 +31,7 @@ ME: dict[str, Any] = {
 }  # fmt: skip
 
 #: Number of parts that the API lists in one response; the real one lists 1,000.
-PARTS_PAGE = 3
+PARTS_PAGE = 2
 
 
 def build_archive(files: dict[str, bytes], **overrides: Any) -> bytes:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 #: Columns of times, which a terminal shows to the minute.
-TIME_COLUMNS = {"CREATED", "SINCE", "TIME"}
+TIME_COLUMNS = {"CREATED", "DEACTIVATED", "EXPIRES", "REVOKED", "SINCE", "TIME"}
 
 #: Columns of free text, which may wrap.
 TEXT_COLUMNS = {"NAME", "EMAIL", "DETAILS"}

@@ -1,6 +1,7 @@
 """Commands for operators, ``projects users`` and ``projects keys``, which need AWS credentials."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Annotated, Any
@@ -32,8 +33,8 @@ DURATION = re.compile(r"\+?(?P<count>\d{1,6}) ?(?P<unit>h|d|w|hours?|days?|weeks
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
-USER_COLUMNS = ("EMAIL", "NAME", "STATUS", "CREATED", "ID")
-KEY_COLUMNS = ("EMAIL", "SCOPES", "STATUS", "CREATED", "EXPIRES", "LAST USED", "ID")
+USER_COLUMNS = ("EMAIL", "NAME", "PROJECTS", "CREATED", "DEACTIVATED", "ID")
+KEY_COLUMNS = ("ID", "SCOPES", "CREATED", "EXPIRES", "REVOKED", "LAST USED")
 
 
 def parse_expiry(text: str) -> datetime:
@@ -94,8 +95,8 @@ def list_users(*, stack: Stack = "projects", as_json: AsJson = False) -> None:
     if as_json:
         terminal.print_json({"items": rows})
         return
-    keys_of_row = ("email", "name", "status", "created_at")
-    terminal.print_table(USER_COLUMNS, [[*(row.get(key) for key in keys_of_row), _get_id(row)] for row in rows])
+    names = ("email", "name", "project_count", "created_at", "deactivated_at", "user_id")
+    terminal.print_table(USER_COLUMNS, [[row[name] for name in names] for row in rows])
 
 
 @users.command()
@@ -128,27 +129,19 @@ def transfer_project(
 
 @keys.command("list")
 def list_keys(
-    email: Annotated[str | None, typer.Argument(help="Only the keys of this user.", show_default="all users")] = None,
+    email: Email,
     *,
     stack: Stack = "projects",
     as_json: AsJson = False,
 ) -> None:
-    """List API keys, without their secrets, and the day on which each was last used."""
-    rows = _list_all(stack, "ListApiKeys", {"email": email} if email else {})
+    """List the API keys of a user, without their secrets, and the day on which each was last used."""
+    rows = _list_all(stack, "ListApiKeys", {"email": email})
     if as_json:
         terminal.print_json({"items": rows})
         return
-    table = [
-        [
-            row.get("email") or email,
-            ", ".join(row.get("scopes") or []),
-            row.get("status"),
-            *(row.get(key) for key in ("created_at", "expires_at", "last_used_on")),
-            _get_id(row),
-        ]
-        for row in rows
-    ]
-    terminal.print_table(KEY_COLUMNS, table, drop_first=("EXPIRES", "CREATED"))
+    names = ("created_at", "expires_at", "revoked_at", "last_used_on")
+    table = [[row["key_id"], ", ".join(row["scopes"]), *(row[name] for name in names)] for row in rows]
+    terminal.print_table(KEY_COLUMNS, table)
 
 
 @keys.command()
@@ -204,14 +197,22 @@ def _list_all(stack: str, function: str, event: dict[str, Any]) -> list[dict[str
             return rows
 
 
-def _get_id(row: dict[str, Any]) -> str:
-    return str(next((row[name] for name in ("id", "key_id", "user_id") if name in row), ""))
-
-
 def _print_response(response: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         terminal.print_json(response)
     else:
-        terminal.print_fields(
-            {name: ", ".join(value) if isinstance(value, list) else value for name, value in response.items()}
-        )
+        terminal.print_fields(dict(_flatten(response)))
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a response with dotted names; of objects in a list, only their ids."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            yield (
+                prefix + name,
+                ", ".join(str(each["key_id"]) if isinstance(each, dict) else str(each) for each in value),
+            )
+        else:
+            yield prefix + name, value
