@@ -197,6 +197,28 @@ def test_update_and_single_files(alice: ProjectsCommand, stack: RunningStack, la
         assert len(file.read()) == 16
 
 
+def test_upload(alice: ProjectsCommand) -> None:
+    """A file of two parts becomes a resource, which is listed, replaced, exported and deleted."""
+    project_id = alice("create", "Uploads", "--json").json["project"]["id"]
+    content = uuid.uuid4().bytes * (20 * MIB // 16)
+    (alice.folder / "table.csv").write_bytes(content)
+    uploaded = alice("upload", project_id, "table.csv", "--type", "dataset", "--field", "rows=100", "--json")
+    assert uploaded.code == 0, uploaded.err
+    resource_id = uploaded.json["resource"]["id"]
+    assert "rows=100 file=table.csv" in alice("resources", "list", project_id).out
+    shown = alice("resources", "show", project_id, resource_id, "--json").json["resource"]
+    assert (shown["artifact"]["size_bytes"], shown["fields"]["rows"]) == (len(content), 100)
+    (alice.folder / "table.csv").write_bytes(b"a,b\n")
+    replaced = alice("upload", project_id, "table.csv", "--type", "dataset", "--replace", resource_id, "--json")
+    assert replaced.json["resource"]["id"] == resource_id
+    assert alice("download", project_id, "-o", ".", "--force").code == 0
+    (downloaded,) = (alice.folder / "datasets").rglob("table.csv")
+    assert downloaded.read_bytes() == b"a,b\n"
+    assert alice("resources", "delete", project_id, resource_id, "--yes").code == 0
+    assert alice("resources", "list", project_id).out == ""
+    assert alice("delete", project_id, "--yes").code == 0
+
+
 def test_write_only_key(alice: ProjectsCommand, operator: ProjectsCommand) -> None:
     """A key without the read scope works with ids, and the error for a name says so."""
     key = operator("keys", "create", "bob@example.com", "--scope", "write", "--json").json["api_key"]
