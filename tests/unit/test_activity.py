@@ -81,8 +81,8 @@ def test_events_of_one_resource_in_one_transaction(app: InProcessApp, alice: Cli
     assert app.deliver(events) == []
     created = read_activity(alice, project_id, "action=resource.created")
     assert {entry["object"]["name"]: entry["after"] for entry in created} == {
-        "d": {"name": "d", "timestamp": "2026-02-10T09:00:01.000000Z", "fields.rows": 2},
-        "other": {"name": "other", "timestamp": "2026-02-10T09:00:00.000000Z"},
+        "d": {"name": "d", "timestamp": "2026-02-10T09:00:01Z", "fields.rows": 2},
+        "other": {"name": "other", "timestamp": "2026-02-10T09:00:00Z"},
     }
     assert {entry["actor"]["service"] for entry in created} == {"mlplatform.tests"}
     update = app.build_event("Dataset Updated", project_id, resource | {"rows": 3}, "2026-02-10T09:00:02Z")

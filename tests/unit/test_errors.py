@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from projects_api.entities.errors import InvalidInputError
+from projects_api.entities.errors import InvalidInputError, OwnerCannotLeaveError
 from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
 
 #: A project that does not exist.
 UNKNOWN_PROJECT = "01930000-0000-7000-8000-00000000dead"
+
+#: The message about a cursor of another list, filter or order.
+CURSOR_ERROR = (
+    "This cursor does not belong to this list, filter and order. Send the next_cursor of a page of the same request, "
+    "or no cursor."
+)
 
 VALID_BODY = '{"name": "n"}'
 
@@ -57,14 +63,27 @@ INVALID_REQUESTS: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         "POST",
         "",
         '{"name": ' + "1" * 5_000 + "}",
-        {"body": "The body contains a number with too many digits: send a smaller number."},
+        {"body": "The body contains a number with too many digits: send one JSON object."},
     ),
     ("POST", "", f"[{VALID_BODY}]", {"body": "The body is a list: send one JSON object."}),
     ("POST", "", '"n"', {"body": "The body is a string: send one JSON object."}),
     ("POST", "", "{}", {"body name": "'name' is required."}),
     ("POST", "", '{"name": " "}', {"body name": "'name' is blank: send at least 1 character."}),
     ("POST", "", '{"name": 5}', {"body name": "'name' is a number: send a string."}),
-    ("POST", "", '{"name": NaN}', {"body name": "'name' is a number: send a string."}),
+    ("POST", "", '{"name": NaN}', {"body": "The body contains NaN, which is not JSON: send one JSON object."}),
+    (
+        "POST",
+        "",
+        '{"name": "n", "unknown": [-Infinity]}',
+        {"body": "The body contains -Infinity, which is not JSON: send one JSON object."},
+    ),
+    (
+        "POST",
+        "",
+        '{"name": "n", "unknown": {"a": 1e999}}',
+        {"body": "The body contains a number that is too large: send one JSON object."},
+    ),
+    ("POST", "", '{"name": "\u200b"}', {"body name": "'name' is blank: send at least 1 character."}),
     ("POST", "", '{"name": null}', {"body name": "'name' is null: send a string."}),
     ("POST", "", '{"name": ' + "[" * 500 + "]" * 500 + "}", {"body name": "'name' is a list: send a string."}),
     (
@@ -113,13 +132,13 @@ INVALID_REQUESTS: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         "POST",
         f"/{UNKNOWN_PROJECT}/members",
         '{"email": "nobody"}',
-        {"body email": "'nobody' is not an email address: give it as name@domain, in at most 254 characters."},
+        {"body email": "This is not an email address: send it as name@domain, in at most 254 characters."},
     ),
     (
         "POST",
         f"/{UNKNOWN_PROJECT}/members",
         '{"email": "bob@example.com", "role": "owner"}',
-        {"body role": "A project has one owner, the user who created it: use viewer, editor or admin."},
+        {"body role": "A project has one owner, whom PUT …/owner changes: use viewer, editor or admin."},
     ),
     (
         "GET",
@@ -135,16 +154,13 @@ INVALID_REQUESTS: list[tuple[str, str, str | bytes, dict[str, str]]] = [
         "GET",
         f"/{UNKNOWN_PROJECT}/timeline?cursor=x",
         "",
-        {
-            "query cursor": "This cursor does not belong to this timeline. Pass the next_cursor of a page with the "
-            "same type and order, or no cursor."
-        },
+        {"query cursor": CURSOR_ERROR},
     ),
     (
         "GET",
         f"/{UNKNOWN_PROJECT}/exports?cursor=x",
         "",
-        {"query cursor": "This cursor does not belong to this list. Pass the next_cursor of a page, or no cursor."},
+        {"query cursor": CURSOR_ERROR},
     ),
 ]
 
@@ -170,10 +186,7 @@ def test_invalid_header(alice: Client) -> None:
         ("k" * 256, "'Idempotency-Key' has 256 characters: the maximum is 255."),
         (
             key,
-            (
-                "An earlier request with this Idempotency-Key had another name or description. "
-                "Use a new key for a new project."
-            ),
+            ("An earlier request with this Idempotency-Key had another body. Use a new key for a new request."),
         ),
     ):
         response = alice.post("/api/projects", {"name": "Second"}, Idempotency_Key=value)
@@ -226,7 +239,7 @@ def test_rejected_requests(app: InProcessApp, alice: Client, bob: Client) -> Non
         (
             alice.delete(f"{path}/members/{alice.user_id}"),
             409,
-            "The owner can't leave or be removed. Delete the project if nobody needs it any more.",
+            str(OwnerCannotLeaveError()),
         ),
     ]
     for response, status, detail in responses:
@@ -257,7 +270,6 @@ def test_echoed_value(alice: Client) -> None:
     for response in (
         alice.get(f"/api/projects?limit={alice.api_key}"),
         alice.get(f"/api/projects/{alice.api_key}"),
-        alice.post(f"/api/projects/{uuid.uuid4()}/members", {"email": alice.api_key}),
     ):
         (message,) = read_messages(response).values()
         assert "prj_…" in message
@@ -267,7 +279,6 @@ def test_echoed_value(alice: Client) -> None:
 #: Texts that an attacker may send.
 UNUSUAL_BODIES: list[dict[str, Any]] = [
     {"name": "a\\u0000b", "description": "\\" * 100},
-    {"name": "e\u0301", "description": "\N{LATIN SMALL LETTER E WITH ACUTE}"},
     {"name": "\u202etxt.exe", "description": "\ufeff\u200b"},
     {"name": "\U0001f600" * 200},
     {"name": "../../etc/passwd", "description": "'; DROP TABLE projects; --"},

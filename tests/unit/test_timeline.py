@@ -254,7 +254,7 @@ def test_any_event_is_parsed_or_rejected(body: Any) -> None:
         assert str(reason)  # noqa: PT017 - an event may be parsed or rejected
     else:
         assert UUID(project_id)
-        assert resource.name
+        assert resource.name or resource.deleted
 
 
 def test_event_for_unknown_project_is_rejected(app: InProcessApp) -> None:

@@ -48,6 +48,7 @@ def transfer(user_id: UserId, project_id: ProjectId, *, email: str) -> Membershi
         require(Action.TRANSFER, membership.role)
         member = member_store.get(project_id, user.id) if user else None
         if user is None or member is None:
+            _require_active(project_id)
             raise MemberNotFoundError("No member of the project has this email. Add the user first: POST …/members.")
         if user.deactivated_at:
             raise DeactivatedUserError
@@ -123,9 +124,17 @@ def _remove_deactivated_previous_owner(project: Project) -> None:
 
 def _get_owner(project: Project) -> Member:
     owner = member_store.get(project.id, project.owner_id)
-    if owner is None:  # the project was deleted since it was read
+    if owner is None:
+        _require_active(project.id)
         raise StorageUnavailableError
     return owner
+
+
+def _require_active(project_id: ProjectId) -> None:
+    """Raise ProjectNotFoundError if the project was deleted, with all its members, since it was read."""
+    project = project_store.get(project_id)
+    if project is None or project.deleted_at:
+        raise ProjectNotFoundError
 
 
 def _is_deactivated(user_id: UserId) -> bool:

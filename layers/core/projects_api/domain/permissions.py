@@ -9,7 +9,7 @@ from projects_api.entities.user import Scope
 #: All roles, lowest first. A role may do everything that a lower role may do.
 ROLES = tuple(Role)
 
-#: The roles that POST …/members assigns. A project has exactly one owner: the user who created it.
+#: The roles that POST …/members assigns. A project has exactly one owner.
 ASSIGNABLE_ROLES = (Role.VIEWER, Role.EDITOR, Role.ADMIN)
 
 

@@ -17,6 +17,7 @@ from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId, new_id
 from projects_api.entities.project import Caller, Membership, Project
 from projects_api.entities.resource import ResourceType
+from projects_api.entities.text import fold
 from projects_api.storage import sqs
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import member_store, project_store
@@ -41,7 +42,7 @@ class SortField(StrEnum):
 _SORT_KEYS: dict[SortField, Callable[[Project], object]] = {
     SortField.CREATED_AT: lambda project: project.created_at,
     SortField.UPDATED_AT: lambda project: project.updated_at,
-    SortField.NAME: lambda project: project.name.casefold(),
+    SortField.NAME: lambda project: fold(project.name),
     SortField.DATASET_COUNT: lambda project: project.counts[ResourceType.DATASET],
     SortField.MODEL_COUNT: lambda project: project.counts[ResourceType.MODEL],
     SortField.EXPERIMENT_COUNT: lambda project: project.counts[ResourceType.EXPERIMENT],
@@ -83,19 +84,20 @@ def list_page(
         user_id: The user.
         limit: Maximum number of projects to return.
         offset: Number of projects to skip.
-        search: Text that the name or the description contains, in upper or lower case. Empty for all projects.
+        search: Text that the name or the description contains, trimmed and compared in NFC with full case folding.
+            Empty for all projects.
         sort_field: Field to sort by. Projects with equal values are sorted by their id.
         descending: Whether to return the greatest value first.
     """
-    if sort_field is SortField.CREATED_AT and not search:
+    if sort_field is SortField.CREATED_AT and not search.strip():
         return ProjectPage(*project_store.list_page(user_id, limit=limit, offset=offset, descending=descending))
-    search = search.casefold()
+    search = fold(search.strip())
     sort_key = _SORT_KEYS[sort_field]
     matches = sorted(
         (
             membership
             for membership in project_store.list_all(user_id)
-            if search in membership.project.name.casefold() or search in membership.project.description.casefold()
+            if search in fold(membership.project.name) or search in fold(membership.project.description)
         ),
         key=lambda membership: (sort_key(membership.project), membership.project.id),
         reverse=descending,

@@ -4,10 +4,11 @@ import json
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from projects_api.entities.errors import InvalidInputError, summarize_validation_error
 from projects_api.entities.resource import ResourceType
+from projects_api.entities.text import is_blank, to_nfc
 
 #: Maximum size of a resource's own fields as JSON, in bytes. An item and its copies in the two local indexes may take
 #: 400 KB together (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
@@ -17,6 +18,9 @@ MAX_FIELDS_SIZE = 100_000
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_SIZE = 1024
 
+#: Maximum length of a resource's name, in characters.
+MAX_NAME_LENGTH = 1024
+
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -25,6 +29,16 @@ def _check_key_size(key: str) -> str:
     if len(key.encode()) > MAX_KEY_SIZE:
         raise ValueError(f"the key takes more than {MAX_KEY_SIZE} bytes in UTF-8")
     return key
+
+
+def _normalize(name: Any) -> Any:
+    return to_nfc(name.strip(), MAX_NAME_LENGTH) if isinstance(name, str) else name
+
+
+def _reject_blank(name: str) -> str:
+    if is_blank(name):
+        raise ValueError("the name shows nothing")
+    return name
 
 
 class Artifact(BaseModel):
@@ -40,14 +54,13 @@ class ResourceDetail(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: UUID
-    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH),
+        AfterValidator(_reject_blank),
+        BeforeValidator(_normalize),
+    ]
     artifact: Artifact | None = None
-
-
-class DeletedResource(ResourceDetail):
-    """A deleted resource. Only the id is required."""
-
-    name: Annotated[str, StringConstraints(max_length=1024)] = ""
 
 
 class Dataset(ResourceDetail):

@@ -30,7 +30,7 @@ from projects_api.entities.activity import (
     new_entry,
 )
 from projects_api.entities.announcement import Announcement
-from projects_api.entities.clock import now, parse, sortable
+from projects_api.entities.clock import now, parse, rfc3339, sortable
 from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError, ResourceNotFoundError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId, UserId, new_id
@@ -164,7 +164,7 @@ def _new_entry(project_id: ProjectId, before: Resource | None, after: Resource) 
 
 
 def _values(resource: Resource) -> Values:
-    values = {"name": resource.name, "timestamp": sortable(resource.timestamp)}
+    values = {"name": resource.name, "timestamp": rfc3339(resource.timestamp)}
     if resource.artifact:
         values["artifact"] = resource.artifact.key
     return values | {f"fields.{name}": value for name, value in resource.fields.items()}

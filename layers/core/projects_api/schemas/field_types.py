@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from projects_api.entities.clock import rfc3339
+from projects_api.entities.text import is_blank, to_nfc
 
 Timestamp = Annotated[
     datetime,
@@ -36,3 +37,18 @@ def forbid(characters: str) -> AfterValidator:
         return text
 
     return AfterValidator(reject_forbidden)
+
+
+def normalize(max_length: int) -> BeforeValidator:
+    """Return a validator that trims texts and converts them to NFC, before their length is checked."""
+    return BeforeValidator(lambda text: to_nfc(text.strip(), max_length) if isinstance(text, str) else text)
+
+
+def _reject_blank(text: str) -> str:
+    if is_blank(text):
+        raise PydanticCustomError("string_too_short", "It shows nothing", {"min_length": 1})
+    return text
+
+
+#: A validator that rejects texts which show nothing, such as zero-width characters.
+reject_blank = AfterValidator(_reject_blank)

@@ -23,7 +23,7 @@ def _reject_unassignable(role: object) -> object:
     roles = {"roles": f"{', '.join(others)} or {last}"}
     if role == Role.OWNER:
         raise PydanticCustomError(
-            "not_assignable", "A project has one owner, the user who created it: use {roles}.", roles
+            "not_assignable", "A project has one owner, whom PUT …/owner changes: use {roles}.", roles
         )
     raise PydanticCustomError("enum", "", {"expected": roles["roles"]})
 

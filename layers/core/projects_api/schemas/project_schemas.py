@@ -9,7 +9,15 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from projects_api.entities.project import Membership, Role
 from projects_api.entities.resource import ResourceType
-from projects_api.schemas.field_types import FORBIDDEN_IN_NAMES, FORBIDDEN_IN_TEXTS, Id, Timestamp, forbid
+from projects_api.schemas.field_types import (
+    FORBIDDEN_IN_NAMES,
+    FORBIDDEN_IN_TEXTS,
+    Id,
+    Timestamp,
+    forbid,
+    normalize,
+    reject_blank,
+)
 
 #: The maximum lengths in characters, after leading and trailing whitespace is removed.
 MAX_NAME_LENGTH = 200
@@ -17,19 +25,22 @@ MAX_DESCRIPTION_LENGTH = 2_000
 
 ProjectName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
+    StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH),
     forbid(FORBIDDEN_IN_NAMES),
+    reject_blank,
+    normalize(MAX_NAME_LENGTH),  # a validator before the others comes last
     Field(
-        description="A name that is not blank and has no control characters. Leading and trailing whitespace is "
-        "removed.",
+        description="A name without control characters that shows something. It is stored in Unicode NFC, without "
+        "leading and trailing whitespace.",
         examples=["Card fraud"],
         json_schema_extra={"pattern": rf"^[^{FORBIDDEN_IN_NAMES}]*[^\s{FORBIDDEN_IN_NAMES}][^{FORBIDDEN_IN_NAMES}]*$"},
     ),
 ]
 Description = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=MAX_DESCRIPTION_LENGTH),
+    StringConstraints(max_length=MAX_DESCRIPTION_LENGTH),
     forbid(FORBIDDEN_IN_TEXTS),
+    normalize(MAX_DESCRIPTION_LENGTH),
     Field(
         description="A text without control characters other than tabs and line breaks. Leading and trailing "
         "whitespace is removed.",
