@@ -13,7 +13,8 @@ from local.stack import ROOT
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, SCHEMAS
 
 DESCRIPTION = """\
-The Projects API of a machine-learning platform: projects, their members, their timelines, and exports as ZIP archives.
+The Projects API of a machine-learning platform: projects, their members, their timelines, and exports and imports as
+ZIP archives.
 
 Authenticate every request with an API key that an operator issued: `Authorization: Bearer <api key>`.
 Errors are JSON documents that say what is wrong and what to do.
@@ -30,6 +31,7 @@ TAGS = [
     Tag(name="Activity", description="The audit trail of a project."),
     Tag(name="Exports", description="Archives of a project as ZIP files."),
     Tag(name="Caller", description="The user and the API key of the request."),
+    Tag(name="Imports", description="New projects from the archives of exports."),
     Tag(name="Documentation", description="This document. It requires no API key."),
 ]
 KEY = HTTPBearer(description="An API key that an operator issued: `prj_…`.", bearerFormat="prj_<id>_<secret>")

@@ -5,15 +5,24 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 from urllib.request import urlopen
 
 import boto3
+import jsonschema_rs
 
+from local.stack import ROOT
 from projects_api.archive.plan import BufferedPart, CopiedPart, Part, Seam, Segment
 from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
+
+
+@cache
+def manifest_validator() -> jsonschema_rs.Validator:
+    """Return the validator of the published schema of manifests."""
+    return jsonschema_rs.validator_for(json.loads((ROOT / "docs/reference/manifest.schema.json").read_text()))
 
 
 def unpack_archive(body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -21,6 +30,7 @@ def unpack_archive(body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert archive.testzip() is None
         manifest = json.loads(archive.read("manifest.json"))
+        manifest_validator().validate(manifest)
         files = {file["path"]: archive.read(file["path"]) for file in manifest["files"]}
         assert archive.namelist() == ["manifest.json", *files]
     for file in manifest["files"]:

@@ -47,7 +47,7 @@ def build_archive(files: dict[str, bytes], **overrides: Any) -> bytes:
     ]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("manifest.json", json.dumps({"format": "projects-export/1", "files": entries}))
+        archive.writestr("manifest.json", json.dumps({"format": "projects-export/2", "files": entries}))
         for path, data in files.items():
             archive.writestr(path, data)
     return buffer.getvalue()

@@ -19,8 +19,10 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.dynamodb import member_store
 from projects_api.storage.dynamodb.export_store import Lease
 from projects_api.storage.s3 import archive_store, artifact_store, artifact_upload, multipart_upload
+from projects_api.storage.s3.artifact_writer import ArtifactUpload
 from tests.support.api_client import Client
 from tests.support.iam_requests import IamRequest, queue_arn
+from tests.support.imports import import_archive
 from tests.support.in_process_app import InProcessApp
 from tests.support.uploads import complete, describe, put_parts, upload_file
 
@@ -37,6 +39,7 @@ def use_all_permissions(app: InProcessApp) -> None:
         _export_projects(app, alice, project_id)
         _resume_exports(app, alice, project_id)
         _export_deleted_project(app, alice)
+        _import_projects(app, alice, bob, project_id)
         _delete_project(app, alice, project_id)
         _resend_lost_messages(app, alice)
     key = app.invoke("CreateApiKey", {"email": alice.email, "scopes": ["read"]})
@@ -214,6 +217,39 @@ def _export_deleted_project(app: InProcessApp, alice: Client) -> None:
     app.process_queues()
 
 
+def _import_projects(app: InProcessApp, alice: Client, bob: Client, project_id: str) -> None:
+    """Copy an export in several runs, import an uploaded archive, and import one with wrong content."""
+    path = f"/api/projects/{project_id}"
+    alice.post(f"{path}/exports")
+    app.process_queues()
+    export = alice.get(f"{path}/exports?limit=1")["items"][0]
+    body = {"project_id": project_id, "export_id": export["id"], "members": "match"}
+    started = [alice.post("/api/imports", body, Idempotency_Key="import") for _ in range(2)]
+    import_id = started[0]["import"]["id"]
+    assert import_id == started[1]["import"]["id"]
+    message = {"import_id": import_id}
+    with patch.object(sys.modules["functions_run_import"], "TIME_RESERVE", 10**9):
+        app.deliver([message], "RunImport")
+    with patch.object(ArtifactUpload, "complete", side_effect=StorageUnavailableError):
+        assert app.deliver([message], "RunImport")
+    (upload,) = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts)["Uploads"]
+    app.s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=upload["Key"])
+    assert not app.deliver([message], "RunImport")
+    assert alice.get(f"/api/imports/{import_id}")["import"]["status"] == "ready"
+    key = archive_store.archive_key(ProjectId(project_id), ExportId(export["id"]))
+    archive = bytearray(app.s3.get_object(Bucket=app.stack.exports, Key=key)["Body"].read())
+    uploaded = import_archive(app, bob, bytes(archive), members="match")
+    assert uploaded["status"] == "ready", uploaded
+    archive[len(archive) // 2] ^= 1
+    failed = import_archive(app, bob, bytes(archive))
+    assert failed["status"] == "failed", failed
+    app.deliver([{"import_id": failed["id"]}], "RunImport")
+    pending = alice.post("/api/imports", body)["import"]["id"]
+    app.s3.delete_object(Bucket=app.stack.exports, Key=key)
+    app.process_queues()
+    assert alice.get(f"/api/imports/{pending}")["import"]["status"] == "failed"
+
+
 def _delete_project(app: InProcessApp, alice: Client, project_id: str) -> None:
     s3 = boto3.client("s3")
     s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=f"projects/{project_id}/unfinished")
@@ -230,10 +266,15 @@ def _delete_project(app: InProcessApp, alice: Client, project_id: str) -> None:
 
 
 def _resend_lost_messages(app: InProcessApp, alice: Client) -> None:
+    lost = alice.create("Copied")
+    alice.post(f"/api/projects/{lost}/exports")
+    app.process_queues()
+    export_id = alice.get(f"/api/projects/{lost}/exports")["items"][0]["id"]
     with patch("projects_api.storage.sqs._send"), patch("projects_api.domain.announcements.send"):
         exported_id, deleted_id = alice.create("Exported"), alice.create("Deleted")
         alice.post(f"/api/projects/{exported_id}/exports")
         alice.delete(f"/api/projects/{deleted_id}")
+        alice.post("/api/imports", {"project_id": lost, "export_id": export_id})
     assert app.resume_stalled()["resumed"] > 1
     app.process_queues()
 

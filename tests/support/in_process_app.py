@@ -236,7 +236,8 @@ class InProcessApp:
     def resume_stalled(self) -> dict[str, int]:
         """Run the recovery job as if 15 minutes had passed, when the message timeout of all pending work is over."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("projects_api.domain.exports.recovery.now", lambda: now() + timedelta(minutes=15))
+            for module in ("exports.recovery", "imports.import_recovery"):
+                patch.setattr(f"projects_api.domain.{module}.now", lambda: now() + timedelta(minutes=15))
             result: dict[str, int] = self.invoke("ResumeStalled", {})
             return result
 

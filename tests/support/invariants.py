@@ -30,9 +30,7 @@ def find_broken_invariants(items: Iterable[Item]) -> list[str]:
     return problems
 
 
-def _check_partition(  # noqa: C901 - a table
-    pk: str, partition: Partition, partitions: dict[str, Partition]
-) -> Iterable[str]:
+def _check_partition(pk: str, partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
     kind, _, id_ = pk.partition("#")
     match kind:
         case "PROJECT":
@@ -47,12 +45,10 @@ def _check_partition(  # noqa: C901 - a table
             yield from _check_list_of_users(partition, partitions)
         case "SWEEP":
             pass
-        case "ANNOUNCEMENT":
-            if partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
-                yield f"{pk}: nobody will send it"
-        case "ACTIVITY":
-            if keys.PROJECT not in partitions.get(f"PROJECT#{id_.partition('#')[0]}", {}):
-                yield f"{pk}: its project does not exist"
+        case "ANNOUNCEMENT" | "ACTIVITY":
+            yield from (f"{pk}: {problem}" for problem in _check_record(kind, id_, partition, partitions))
+        case "IMPORT":
+            yield from (f"import {id_}: {problem}" for problem in _check_import(partition, partitions))
         case _:
             yield f"{pk}: unknown kind of partition"
 
@@ -78,11 +74,38 @@ def _check_project(id_: str, partition: Partition, partitions: dict[str, Partiti
         yield f"unknown items: {unknown}"
     if "deleted_at" in project:
         return
+    if "import_id" in project:
+        if f"IMPORT#{project['import_id']['S']}" not in partitions:
+            yield "its import does not exist"
+        return
     yield from _check_members(project, partition, partitions)
     yield from _check_resources(project, partition)
     latest = project.get("latest_export_id")
     if latest and f"{keys.EXPORTS}{latest['S']}" not in partition:
         yield f"its latest export {latest['S']} does not exist"
+
+
+def _check_record(kind: str, id_: str, partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
+    if kind == "ACTIVITY":
+        if keys.PROJECT not in partitions.get(f"PROJECT#{id_.partition('#')[0]}", {}):
+            yield "its project does not exist"
+    elif partition.keys() != {"ANNOUNCEMENT"} or "pending_work" not in partition["ANNOUNCEMENT"]:
+        yield "nobody will send it"
+
+
+def _check_import(partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:
+    (record,) = partition.values()
+    project = partitions.get(f"PROJECT#{record['project_id']['S']}", {}).get(keys.PROJECT)
+    match record["status"]["S"]:
+        case "pending" | "running":
+            if project is None or project.get("import_id") != record["id"]:
+                yield "its project does not exist, or is not being imported"
+        case "failed":
+            if project and "deleted_at" not in project:
+                yield "it has failed, but its project is not deleted"
+        case "ready":
+            if project and "import_id" in project:
+                yield "it is ready, but nobody sees its project"
 
 
 def _check_members(project: Item, partition: Partition, partitions: dict[str, Partition]) -> Iterable[str]:

@@ -14,6 +14,7 @@ import yaml
 
 from projects_api.domain import projects, uploads, users
 from projects_api.domain.exports import export_requests
+from projects_api.domain.imports import import_requests
 from projects_api.entities.ids import UploadId, UserId
 from projects_api.entities.user import ApiKey, Email, Scope
 from projects_api.storage.dynamodb import upload_store, user_store
@@ -37,6 +38,7 @@ DELETED = _build_id("de1e7ed")  # deleted, but not purged yet
 DATASETS = (_build_id("c4d1"), _build_id("c4d2"))  # of the second project
 UPLOADS = (_build_id("0b10ad1"), _build_id("0b10ad2"))  # the second one has its part
 READY, PENDING = _build_id("e1"), _build_id("e2")
+IMPORTED, IMPORTING = _build_id("1de0"), _build_id("1de1")  # imports of the ready export, and their projects
 
 #: The secret of all of Alice's keys, and the key that she uses.
 SECRET = "s" * 43
@@ -113,12 +115,12 @@ def _decode_like(value: Any, expected: Any) -> Any:
     return json.loads(value) if isinstance(expected, dict) and isinstance(value, str) else value
 
 
-def create_sample_data(app: InProcessApp) -> None:
+def create_sample_data(app: InProcessApp) -> None:  # noqa: C901 - one step after the other
     """Create the data that the sample events refer to, with the functions themselves and the ids in the events."""
     with pytest.MonkeyPatch.context() as patch:
 
         def set_next_id(value: str) -> None:
-            for module in (users, projects, uploads, export_requests):
+            for module in (users, projects, uploads, export_requests, import_requests):
                 patch.setattr(module, "new_id", lambda: value)
 
         for nick, name in (("alice", "Archer"), ("bob", "Baker"), ("carol", "Cooper"), ("dave", "Dyer")):
@@ -138,6 +140,11 @@ def create_sample_data(app: InProcessApp) -> None:
                 set_next_id(READY)
                 app.invoke("ScheduleExports", {})
                 _assemble(app, FRAUD, READY)
+        for import_id in (IMPORTED, IMPORTING):
+            set_next_id(import_id)
+            copied = {"project_id": FRAUD, "export_id": READY, "name": "Imported copy"}
+            _send_request(app, "StartImport", "POST", "/api/imports", copied)
+        assert app.deliver([{"import_id": IMPORTED}], "RunImport") == []
         for resource_id in DATASETS:
             resource = {"id": resource_id, "name": "customers.csv"}
             assert app.deliver([app.build_event("Dataset Created", CHURN, resource)]) == []

@@ -82,13 +82,20 @@ def test_same_content_has_same_bytes(app: InProcessApp, alice: Client, project_i
 def test_manifest_keeps_conflicting_fields(app: InProcessApp, alice: Client) -> None:
     """A resource's own field is not lost if the manifest has a field of the same name."""
     project_id = alice.create()
-    own_fields = {"type": "canary", "path": "/v1/predict", "timestamp": "noon", "fields": [1], "replicas": 2}
+    own_fields = {
+        "type": "canary",
+        "path": "/v1/predict",
+        "timestamp": "noon",
+        "origin": 7,
+        "fields": [1],
+        "replicas": 2,
+    }
     app.publish_event("Deployment Created", project_id, {"id": str(uuid.uuid4()), "name": "d"} | own_fields)
     app.process_queues()
     manifest, _ = unpack_archive(download(finish_export(app, alice, project_id)["export"]["download_url"]))
     (row,) = manifest["resources"]
     assert (row["type"], row["path"], row["replicas"]) == ("deployment", None, 2)
-    assert row["fields"] == {name: own_fields[name] for name in ("type", "path", "timestamp", "fields")}
+    assert row["fields"] == {name: own_fields[name] for name in ("type", "path", "timestamp", "origin", "fields")}
 
 
 def test_missing_artifact(app: InProcessApp, alice: Client, project_id: str) -> None:

@@ -56,6 +56,9 @@ POST   /projects/P/exports        202   202   202    202    404      | 401  403 
 GET    /projects/P/exports        200   200   200    200    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/exports/E      200   200   200    200    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/exports/NONE   404   404   404    404    404      | 401  403   403     403     | 404   403    404
+POST   /imports copy              202   202   202    202    404      | 401  403   403     403     | 403   202    202
+GET    /imports/I                 200   404   404    404    404      | 401  403   403     403     | 200   403    200
+GET    /imports/NONE              404   404   404    404    404      | 401  403   403     403     | 404   403    404
 GET    /projects/GONE             404   404   404    404    404      | 401  403   403     403     | 404   403    404
 GET    /openapi.json              200   200   200    200    200      | 200  200   200     200     | 200   200    200
 GET    /docs                      200   200   200    200    200      | 200  200   200     200     | 200   200    200
@@ -67,7 +70,7 @@ NO_SUCH = "00000000-0000-4000-8000-000000000000"
 
 @dataclass
 class Scenario:
-    """A project with a member of each role and a ready export, and the callers.
+    """A project with a member of each role, a ready export and a copy, and the callers.
 
     Attributes:
         callers: The caller of each column.
@@ -100,6 +103,7 @@ class Scenario:
             "file": describe("b.csv", b"b"),
             "f2": describe("b.csv", b"b"),
             "x": {},
+            "copy": {"project_id": self.ids["P"], "export_id": self.ids["E"]},
         }
         body = bodies.get(rest[0], {"name": "Another"} if method in {"PUT", "POST"} else None)
         return method, f"/api{path}", body
@@ -118,6 +122,8 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
     resource_id = upload_file(owner, project_id, "a.csv", b"a")["id"]
     upload_id = owner.post(f"/api/projects/{project_id}/resources", describe("b.csv", b"b"))["upload"]["id"]
     export_id = owner.post(f"/api/projects/{project_id}/exports")["export"]["id"]
+    app.process_queues()
+    copy = owner.post("/api/imports", {"project_id": project_id, "export_id": export_id})
     app.process_queues()
 
     def create_key(*scopes: str, expires_at: datetime | None = None) -> Client:
@@ -143,6 +149,7 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
         "E": export_id,
         "R": resource_id,
         "U": upload_id,
+        "I": copy["import"]["id"],
         "GONE": deleted_id,
         "NONE": NO_SUCH,
         "NOBODY": NO_SUCH,
@@ -191,6 +198,7 @@ def test_table_has_every_route(app: InProcessApp) -> None:
             ("/exports/E", "/exports/{export_id}"),
             ("/resources/R", "/resources/{resource_id}"),
             ("/uploads/U", "/uploads/{upload_id}"),
+            ("/imports/I", "/imports/{import_id}"),
         ):
             path = path.replace(part, parameter) if path.endswith(part) or f"{part}/" in path else path
         if path.endswith("/MEMBER"):

@@ -4,11 +4,14 @@ The caller gets the correct response, or an error in JSON that reveals no intern
 state as a request without the fault.
 """
 
+import io
 import json
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -19,11 +22,14 @@ from moto.dynamodb.models import dynamodb_backends
 
 from local.stack import REGION
 from projects_api.domain.exports import export_requests
+from projects_api.domain.imports import file_copier, import_worker
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage import sqs
 from projects_api.storage.dynamodb import keys
+from tests.support import imports
 from tests.support.api_client import Client, Response
 from tests.support.fault_injection import Fault, inject_fault
+from tests.support.imports import zip_files
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError
 from tests.support.moto_snapshot import StorageSnapshot
@@ -193,6 +199,38 @@ def export_project(scene: Scene) -> str:
     return export_id
 
 
+def start_import(scene: Scene) -> Action:
+    body = {"project_id": scene.project_id, "export_id": export_project(scene)}
+    return lambda: scene.alice.post("/api/imports", body, Idempotency_Key="once")
+
+
+def get_import(scene: Scene) -> Action:
+    import_id = start_import(scene)()["import"]["id"]
+    scene.app.process_queues()
+    return lambda: scene.alice.get(f"/api/imports/{import_id}")
+
+
+def run_import(scene: Scene) -> Action:
+    import_id = start_import(scene)()["import"]["id"]
+    return deliver_message(scene, "RunImport", {"import_id": import_id})
+
+
+def run_uploaded_import(scene: Scene) -> Action:
+    """Import an uploaded archive with a deflated file and members."""
+    export_id = export_project(scene)
+    key = f"{scene.project_id}/{export_id}.zip"
+    body = scene.app.s3.get_object(Bucket=scene.app.stack.exports, Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    import_id = imports.start_import(scene.app, scene.alice, zip_files(files, zipfile.ZIP_DEFLATED), members="match")
+    return deliver_message(scene, "RunImport", {"import_id": import_id})
+
+
+def run_failing_import(scene: Scene) -> Action:
+    import_id = imports.start_import(scene.app, scene.alice, b"PK")
+    return deliver_message(scene, "RunImport", {"import_id": import_id})
+
+
 def deliver_message(scene: Scene, function: str, body: Any) -> Action:
     return lambda: scene.app.deliver([body], function)
 
@@ -250,10 +288,12 @@ def schedule_exports(scene: Scene) -> Action:
 
 
 def resume_stalled(scene: Scene) -> Action:
-    """Lose the messages of an export and of a purge, and return the action that sends them again."""
+    """Lose the messages of an import, an export and a purge, and return the action that sends them again."""
     with pytest.MonkeyPatch.context() as patch:
-        for function in ("send_export", "send_purge"):
+        for function in ("send_export", "send_import", "send_purge"):
             patch.setattr(sqs, function, lambda *_, **__: None)
+        start_import(scene)()
+        scene.alice.put(scene.url, {"name": "Changed"})
         scene.alice.post(f"{scene.url}/exports")
         other_project_id = scene.alice.create("Other")
         scene.alice.delete(f"/api/projects/{other_project_id}")
@@ -340,6 +380,11 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("StartExport", start_export, 202),
     ("ListExports", list_exports, 200),
     ("GetExport", get_export, 200),
+    ("StartImport", start_import, 202),
+    ("GetImport", get_import, 200),
+    ("RunImport", run_import, 0),
+    ("RunImport", run_uploaded_import, 0),
+    ("RunImport", run_failing_import, 0),
     ("RecordResource", record_new_resource, 0),
     ("RecordResource", record_update, 0),
     ("RecordResource", record_deletion, 0),
@@ -406,7 +451,7 @@ def replace_random_values(text: str) -> str:
     for pattern, label in (
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
-        (r"(DUE|EXPORT|PURGE|ANNOUNCEMENT|UPLOAD|FILE)#\d", r"\1"),
+        (r"(DUE|EXPORT|IMPORT|PURGE|ANNOUNCEMENT|UPLOAD|FILE)#\d", r"\1"),
         (r"#[0-9a-f]{16}\b", "#DIGEST"),
         (r'"(secret_sha256|s3_upload_id|revision|expires_at|size_bytes|bytes_\w+)": \{[^}]*\}', r'"\1"'),
         (r"APIKEY#[0-9a-f]{16}|(?<=\"id\": \{\"S\": \")[0-9a-f]{16}", "APIKEY"),
@@ -425,9 +470,12 @@ def read_state(scene: Scene) -> Counter[str]:
 
 @pytest.fixture(autouse=True)
 def fast_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for archives, and use one shard for pending work: all shards are read in the same way."""
+    """Do not wait for archives and leases, copy the smallest files inside S3, and use one shard for pending work."""
     monkeypatch.setattr(export_requests, "WAIT", 0.0)
     monkeypatch.setattr(keys, "PENDING_WORK_SHARDS", 1)
+    monkeypatch.setattr(import_worker, "LEASE", timedelta(seconds=-1))
+    monkeypatch.setattr(file_copier, "MIN_COPY_SIZE", 4)
+    monkeypatch.setattr(file_copier, "MIN_PART_SIZE", 0)
 
 
 @pytest.fixture(scope="module")

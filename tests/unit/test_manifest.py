@@ -6,7 +6,7 @@ from itertools import repeat
 from projects_api.archive.manifest import File, encode_manifest, list_files
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
-from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType
 from projects_api.entities.snapshot import Content
 from projects_api.entities.user import Email
 
@@ -28,29 +28,36 @@ MEMBERS = [
 BINARY = Artifact("projects/p/models/b.bin", "application/octet-stream")
 TEXT = Artifact("projects/p/models/a.txt", "text/plain")
 MODEL = Resource(ResourceId("1"), ResourceType.MODEL, "first", MOMENT, "v", {"note": "ü", "path": "own"}, BINARY)
-COPY = Resource(ResourceId("2"), ResourceType.MODEL, "second", LATER, "v", {}, BINARY)
+ORIGIN = Origin(ProjectId("o"), ResourceId("5"))
+COPY = Resource(ResourceId("2"), ResourceType.MODEL, "second", LATER, "v", {}, BINARY, origin=ORIGIN)
 REPORT = Resource(ResourceId("3"), ResourceType.REPORT, "third", LATER, "v", {"fields": 1}, TEXT)
 BARE = Resource(ResourceId("4"), ResourceType.EXPERIMENT, "fourth", LATER, "v", {})
 CONTENT = Content(PROJECT, MEMBERS, [MODEL, COPY, REPORT, BARE])
 
 MANIFEST = """{
-"format": "projects-export/1",
+"format": "projects-export/2",
 "project": {"id": "p", "name": "Größe", "description": "About it", "status": "active", "owner_id": "u", \
-"model_count": 2, "report_count": 1, "created_at": "2026-02-10T09:00:02Z", "updated_at": "2026-02-11T09:00:02Z"},
+"model_count": 2, "report_count": 1, "created_at": "2026-02-10T09:00:02.000000Z", \
+"updated_at": "2026-02-11T09:00:02.000000Z"},
 "members": [
-{"user_id": "u", "email": "ada@example.com", "name": "Ada", "role": "owner", "created_at": "2026-02-10T09:00:02Z"},
-{"user_id": "v", "email": "bob@example.com", "name": "Bob", "role": "viewer", "created_at": "2026-02-11T09:00:02Z"}],
+{"user_id": "u", "email": "ada@example.com", "name": "Ada", "role": "owner", \
+"created_at": "2026-02-10T09:00:02.000000Z"},
+{"user_id": "v", "email": "bob@example.com", "name": "Bob", "role": "viewer", \
+"created_at": "2026-02-11T09:00:02.000000Z"}],
 "resources": [
 {"note": "ü", "path": "models/b.bin", "id": "1", "type": "model", "name": "first", \
-"timestamp": "2026-02-10T09:00:02Z", "fields": {"path": "own"}},
-{"id": "2", "type": "model", "name": "second", "timestamp": "2026-02-11T09:00:02Z", "path": "models/b.bin"},
-{"fields": {"fields": 1}, "id": "3", "type": "report", "name": "third", "timestamp": "2026-02-11T09:00:02Z", \
-"path": "models/a.txt"},
-{"id": "4", "type": "experiment", "name": "fourth", "timestamp": "2026-02-11T09:00:02Z", "path": null}],
+"timestamp": "2026-02-10T09:00:02.000000Z", "origin": null, "fields": {"path": "own"}},
+{"id": "2", "type": "model", "name": "second", "timestamp": "2026-02-11T09:00:02.000000Z", \
+"origin": {"project_id": "o", "resource_id": "5"}, "path": "models/b.bin"},
+{"fields": {"fields": 1}, "id": "3", "type": "report", "name": "third", "timestamp": "2026-02-11T09:00:02.000000Z", \
+"origin": null, "path": "models/a.txt"},
+{"id": "4", "type": "experiment", "name": "fourth", "timestamp": "2026-02-11T09:00:02.000000Z", \
+"origin": null, "path": null}],
 "files": [
-{"path": "models/a.txt", "size": 3, "crc32": "0000002a", "content_type": "text/plain", "resource_id": "3"},
-{"path": "models/b.bin", "size": 5, "crc32": "0000002a", "content_type": "application/octet-stream", \
-"resource_id": "1"}]
+{"path": "models/a.txt", "file_name": "a.txt", "size": 3, "crc32": "0000002a", "content_type": "text/plain", \
+"resource_id": "3"},
+{"path": "models/b.bin", "file_name": "b.bin", "size": 5, "crc32": "0000002a", \
+"content_type": "application/octet-stream", "resource_id": "1"}]
 }
 """
 

@@ -32,6 +32,10 @@ def export_queue_url() -> str:
     return _variable("EXPORT_QUEUE_URL")
 
 
+def import_queue_url() -> str:
+    return _variable("IMPORT_QUEUE_URL")
+
+
 def purge_queue_url() -> str:
     return _variable("PURGE_QUEUE_URL")
 

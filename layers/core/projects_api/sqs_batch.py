@@ -23,7 +23,9 @@ def process_batch(event: dict[str, Any], context: LambdaContext, process_message
     """
 
     def process_record(record: SQSRecord) -> None:
-        logger.append_keys(message_id=record.message_id, project_id=None, resource_id=None, export_id=None)
+        logger.append_keys(
+            message_id=record.message_id, project_id=None, resource_id=None, export_id=None, import_id=None
+        )
         try:
             process_message(record.body)
         except Exception:

@@ -31,6 +31,8 @@ class Metric(StrEnum):
     ARTIFACTS_SWEPT = "ArtifactsSwept"
     EXPORTS_READY = "ExportsReady"
     EXPORTS_FAILED = "ExportsFailed"
+    IMPORTS_READY = "ImportsReady"
+    IMPORTS_FAILED = "ImportsFailed"
 
 
 def count(metric: Metric, times: int = 1) -> None:

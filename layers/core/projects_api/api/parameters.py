@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
-from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UploadId, UserId
+from projects_api.entities.ids import ExportId, ImportId, ProjectId, ResourceId, UploadId, UserId
 
 
 class Order(StrEnum):
@@ -25,6 +25,7 @@ ProjectPath = Annotated[ProjectId, _UUID_AS_STRING, Path(description="The id of 
 ExportPath = Annotated[ExportId, _UUID_AS_STRING, Path(description="The id of the export.")]
 ResourcePath = Annotated[ResourceId, _UUID_AS_STRING, Path(description="The id of the resource.")]
 UploadPath = Annotated[UploadId, _UUID_AS_STRING, Path(description="The id of the upload.")]
+ImportPath = Annotated[ImportId, _UUID_AS_STRING, Path(description="The id of the import.")]
 UserPath = Annotated[UserId, _UUID_AS_STRING, Path(description="The user id of the member.")]
 Offset = Annotated[int, Query(ge=0, description="The number of items to skip.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of the previous page.")]

@@ -1,9 +1,11 @@
-"""The files of an archive, and the manifest that lists them."""
+"""The files of an archive, and the manifest that lists them.
+
+``docs/reference/manifest.schema.json`` describes the manifest as a JSON Schema, and ``manifest_reader`` reads it.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from projects_api.archive.paths import unique_paths
@@ -12,7 +14,12 @@ from projects_api.entities.resource import Artifact, Resource, artifacts_prefix
 from projects_api.entities.snapshot import Content
 
 MANIFEST_PATH = "manifest.json"
-FORMAT = "projects-export/1"
+
+#: The version of the manifest that this module writes. Version 2 has six digits of a second in each time, the origin of
+#: imported resources, and the original name of each file.
+FORMAT_VERSION = 2
+FORMAT_PREFIX = "projects-export/"
+FORMAT = f"{FORMAT_PREFIX}{FORMAT_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ def encode_manifest(
                 "email": member.email,
                 "name": member.name,
                 "role": member.role,
-                "created_at": _time(member.created_at),
+                "created_at": sortable(member.created_at),
             }
             for member in content.members
         ),
@@ -81,6 +88,7 @@ def encode_manifest(
         "files": (
             {
                 "path": file.path,
+                "file_name": file.artifact.file_name,
                 "size": size,
                 "crc32": f"{crc32:08x}",
                 "content_type": file.artifact.content_type,
@@ -96,8 +104,8 @@ def encode_manifest(
         "status": "active",
         "owner_id": project.owner_id,
         **{f"{type_}_count": count for type_, count in project.counts.items()},
-        "created_at": _time(project.created_at),
-        "updated_at": _time(project.updated_at),
+        "created_at": sortable(project.created_at),
+        "updated_at": sortable(project.updated_at),
     }
     yield f'{{\n"format": {_json(FORMAT)},\n"project": {_json(project_row)}'.encode()
     for name, rows in lists.items():
@@ -106,11 +114,6 @@ def encode_manifest(
             yield f"{',' if number else ''}\n{_json(row)}".encode()
         yield b"]"
     yield b"\n}\n"
-
-
-def _time(moment: datetime) -> str:
-    """Return a time with six digits of a second, always: an import restores times exactly."""
-    return sortable(moment)
 
 
 def _json(value: object) -> str:
@@ -122,11 +125,13 @@ def _resource_row(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:
 
     An own field that has the name of a common attribute is kept under ``fields``.
     """
+    origin = resource.origin
     common = {
         "id": resource.id,
         "type": resource.type,
         "name": resource.name,
-        "timestamp": _time(resource.timestamp),
+        "timestamp": sortable(resource.timestamp),
+        "origin": {"project_id": origin.project_id, "resource_id": origin.resource_id} if origin else None,
         "path": paths[resource.artifact.key] if resource.artifact else None,
     }
     hidden = {name: value for name, value in resource.fields.items() if name in {*common, "fields"}}

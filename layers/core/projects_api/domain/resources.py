@@ -35,7 +35,7 @@ from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId, UserId, new_id
 from projects_api.entities.project import Membership, Project
-from projects_api.entities.resource import Artifact, Resource, ResourceType, UploadedFile
+from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, UploadedFile
 from projects_api.entities.upload import Upload
 from projects_api.storage.dynamodb import (
     announcement_store,
@@ -69,6 +69,7 @@ def resource_from_event(
     artifact: Artifact | None,
     extra_digits: str = "",
     changed_by: Actor | None = None,
+    origin: Origin | None = None,
 ) -> Resource:
     """Return the resource as one event describes it.
 
@@ -85,6 +86,7 @@ def resource_from_event(
         artifact: The resource's file, if it has one.
         extra_digits: The digits of the event's time after the microseconds, without trailing zeros.
         changed_by: The user or service that announced the change.
+        origin: The resource that this one was imported from.
     """
     content = json.dumps([name, fields, artifact and [artifact.key, artifact.content_type]], sort_keys=True)
     digest = sha256(content.encode()).hexdigest()[:16]
@@ -98,6 +100,7 @@ def resource_from_event(
         artifact=artifact,
         deleted=change is Change.DELETED,
         changed_by=changed_by,
+        origin=origin,
     )
 
 
@@ -106,11 +109,12 @@ def merge_event(before: Resource | None, event: Resource) -> Resource:
 
     A repeated or older event changes nothing. A deletion is final: it replaces the stored resource even if that is
     newer, and no later event replaces the deletion. The same events therefore give the same result in any order.
+    An imported resource keeps its origin, which no event names.
     """
     if before is None:
         return event
     if not before.deleted and (event.deleted or event.version > before.version):
-        return event
+        return replace(event, origin=before.origin)
     return before
 
 

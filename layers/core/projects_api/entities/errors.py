@@ -79,6 +79,10 @@ class UploadNotFoundError(NotFoundError):
     )
 
 
+class ImportNotFoundError(NotFoundError):
+    TEXT = "You have no such import, or its record has expired. POST /api/imports starts a new one."
+
+
 class ApiKeyNotFoundError(NotFoundError):
     def __init__(self, key_id: str) -> None:
         super().__init__(
@@ -111,6 +115,11 @@ class DeactivatedUserError(ConflictError):
 
 class ProjectFullError(ConflictError):
     TEXT = "The project is full: its records may take up to 10 GB. Continue in another project."
+
+
+class ExportNotReadyError(ConflictError):
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The export is {status}, and a copy needs a ready one. GET …/exports lists the exports.")
 
 
 class TooLargeError(ConflictError):

@@ -8,6 +8,7 @@ from uuid import UUID
 UserId = NewType("UserId", str)
 ProjectId = NewType("ProjectId", str)
 ExportId = NewType("ExportId", str)
+ImportId = NewType("ImportId", str)
 ResourceId = NewType("ResourceId", str)
 AnnouncementId = NewType("AnnouncementId", str)
 UploadId = NewType("UploadId", str)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from projects_api.entities.activity import UNKNOWN, Actor
-from projects_api.entities.ids import ExportId, ProjectId, UserId
+from projects_api.entities.ids import ExportId, ImportId, ProjectId, UserId
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.user import Email
 
@@ -40,6 +40,7 @@ class Project:
         archive_export_id: The id of the export whose archive was finished last.
         deleted_at: The time of the DELETE request. The purge removes this record last.
         idempotency_claim: The name of the claim on the ``Idempotency-Key`` of the request that created the project.
+        import_id: The import that is making the project, or None. Only the import and the purge see such a project.
     """
 
     id: ProjectId
@@ -56,6 +57,7 @@ class Project:
     deleted_at: datetime | None = None
     idempotency_claim: str | None = None
     previous_owner_id: UserId | None = None
+    import_id: ImportId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The resource that an imported resource is a copy of."""
+    """The resource that an imported resource is a copy of. It may be in another deployment, or deleted."""
 
     project_id: ProjectId
     resource_id: ResourceId

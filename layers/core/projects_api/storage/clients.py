@@ -130,6 +130,7 @@ _CLIENT_BY_VARIABLE = {
     "ARTIFACTS_BUCKET": s3,
     "EXPORTS_BUCKET": s3,
     "EXPORT_QUEUE_URL": sqs,
+    "IMPORT_QUEUE_URL": sqs,
     "PURGE_QUEUE_URL": sqs,
     "EVENTS_DEAD_LETTERS_URL": sqs,
     "BUS": events,

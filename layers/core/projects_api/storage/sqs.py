@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from projects_api import settings
-from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.entities.ids import ExportId, ImportId, ProjectId
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import translate_aws_errors
 
@@ -20,6 +20,11 @@ MAX_MESSAGE_SIZE = 1 << 20
 def send_export(project_id: ProjectId, export_id: ExportId) -> None:
     """Queue an export for assembly. A repeated message does not assemble the archive twice."""
     _send(settings.export_queue_url(), {"project_id": project_id, "export_id": export_id})
+
+
+def send_import(import_id: ImportId) -> None:
+    """Queue an import for its worker. A repeated message does not import the archive twice."""
+    _send(settings.import_queue_url(), {"import_id": import_id})
 
 
 def send_purge(project_id: ProjectId, *, delay: int = 0) -> None:

@@ -1,8 +1,9 @@
-"""The recovery job: resume exports and purges that no worker works on, and send announcements that are overdue."""
+"""The recovery job: resume exports, imports and purges that no worker works on, and send overdue announcements."""
 
 from contextlib import suppress
 
 from projects_api.domain import announcements, purge, uploaded_files, uploads
+from projects_api.domain.imports import import_recovery
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.export import Export
@@ -27,7 +28,7 @@ def is_stalled(export: Export) -> bool:
 
 
 def resume_stalled() -> int:
-    """Queue every stalled purge and export again, and continue uploads, deletions of files, and announcements.
+    """Queue every stalled purge, export and import again, and continue uploads, deletions of files, and announcements.
 
     Returns:
         The number of messages sent, and of the other items processed.
@@ -51,7 +52,13 @@ def resume_stalled() -> int:
                 sent += 1
         except StorageUnavailableError as error:
             failure = error
-    for step in (uploads.resume_due, uploaded_files.delete_overdue, announcements.send_overdue):
+    steps = (
+        import_recovery.resume_stalled_imports,
+        uploads.resume_due,
+        uploaded_files.delete_overdue,
+        announcements.send_overdue,
+    )
+    for step in steps:
         try:
             sent += step(by=now())
         except StorageUnavailableError as error:

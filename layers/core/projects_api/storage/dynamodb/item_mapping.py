@@ -8,7 +8,7 @@ from projects_api.entities.activity import ActivityAction, ActivityEntry, Activi
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
-from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UploadId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ImportId, ProjectId, ResourceId, UploadId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, UploadedFile
 from projects_api.entities.upload import Purpose, Upload, UploadStatus
@@ -26,7 +26,7 @@ PROGRESS = ("bytes_done", "bytes_total", "files_done", "files_total")
 
 
 def project_to_item(project: Project) -> Item:
-    """Return the item of a new project, which is due for the export schedule."""
+    """Return the item of a new project, which is due for the export schedule unless an import is making it."""
     item = keys.project(project.id) | {
         "id": text(project.id),
         "name": text(project.name),
@@ -36,10 +36,13 @@ def project_to_item(project: Project) -> Item:
         "updated_at": text(sortable(project.updated_at)),
         "member_count": number(project.member_count),
         "revision": number(project.revision),
-        "pending_work": text(keys.pending_work("DUE", project.id)),
-        "due_at": text(sortable(project.created_at)),
         "padding": text("." * PADDING),
     }
+    if project.import_id:
+        item["import_id"] = text(project.import_id)
+    else:
+        item["pending_work"] = text(keys.pending_work("DUE", project.id))
+        item["due_at"] = text(sortable(project.created_at))
     item |= {count_attribute(type_): number(project.counts.get(type_, 0)) for type_ in ResourceType}
     if project.idempotency_claim:
         item["idempotency_claim"] = text(project.idempotency_claim)
@@ -63,7 +66,13 @@ def project_from_item(item: Item) -> Project:
         deleted_at=parse(item["deleted_at"]["S"]) if "deleted_at" in item else None,
         idempotency_claim=item["idempotency_claim"]["S"] if "idempotency_claim" in item else None,
         previous_owner_id=UserId(item["previous_owner_id"]["S"]) if "previous_owner_id" in item else None,
+        import_id=ImportId(item["import_id"]["S"]) if "import_id" in item else None,
     )
+
+
+def is_visible(item: Item) -> bool:
+    """Return whether the project of an item is neither deleted nor still being imported."""
+    return "deleted_at" not in item and "import_id" not in item
 
 
 def count_attribute(type_: ResourceType) -> str:

@@ -19,16 +19,17 @@ client always finds the project that it has just created.
 | entry of the activity | ACTIVITY#project_id#month | time#id | | |
 | marker of a user's first download | ACTIVITY#project_id#DOWNLOADS | export_id#user_id | | |
 | uploaded file | PROJECT#id | FILE#sha256 | | |
+| import | IMPORT#id | IMPORT | | |
 | first result of an Idempotency-Key | USER#id or PROJECT#id | IDEMPOTENCY#sha256 | | |
 | upload | USER#id | UPLOAD#id | | |
 | position of the sweep | SWEEP | SWEEP | | |
 | announcement | ANNOUNCEMENT#id | ANNOUNCEMENT | | |
 
 The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
-export schedule, ``EXPORT#n`` an unfinished export, ``PURGE#n`` a deleted project, ``ANNOUNCEMENT#n`` an event that is
-not on the bus yet, ``UPLOAD#n`` an unfinished upload, and ``FILE#n`` an uploaded file to delete, where ``n`` is the
-shard. The index is sorted by ``due_at``, the time from which the job processes the item. There are several shards
-because one partition key takes at most 1,000 writes per second
+export schedule, ``EXPORT#n`` an unfinished export, ``IMPORT#n`` an unfinished import, ``PURGE#n`` a deleted project,
+``ANNOUNCEMENT#n`` an event that is not on the bus yet, ``UPLOAD#n`` an unfinished upload, and ``FILE#n`` an uploaded
+file to delete, where ``n`` is the shard. The index is sorted by ``due_at``, the time from which the job processes the
+item. There are several shards because one partition key takes at most 1,000 writes per second
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html).
 """
 
@@ -39,7 +40,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, ResourceId, UploadId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ImportId, ProjectId, ResourceId, UploadId, UserId
 from projects_api.entities.project import Role
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.user import Email
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 type Item = dict[str, AttributeValueTypeDef]
-type WorkKind = Literal["DUE", "EXPORT", "PURGE", "ANNOUNCEMENT", "UPLOAD", "FILE"]
+type WorkKind = Literal["DUE", "EXPORT", "IMPORT", "PURGE", "ANNOUNCEMENT", "UPLOAD", "FILE"]
 
 
 class Index(NamedTuple):
@@ -90,8 +91,8 @@ USERS_PARTITION = "USERS"
 #: The condition that a user's item exists and the user is not deactivated.
 ACTIVE_USER = "attribute_exists(PK) AND attribute_not_exists(deactivated_at)"
 
-#: The condition that a project's item exists and the project is not deleted.
-ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at)"
+#: The condition that a project's item exists, the project is not deleted, and no import is still making it.
+ACTIVE = "attribute_exists(PK) AND attribute_not_exists(deleted_at) AND attribute_not_exists(import_id)"
 
 
 def text(value: str) -> AttributeValueTypeDef:
@@ -181,6 +182,11 @@ def uploaded_file_by_digest(project_id: ProjectId, digest: str) -> Item:
 def upload(user_id: UserId, upload_id: UploadId) -> Item:
     """Return the key of an upload. Only the user who started the upload can find it."""
     return _key(user_partition(user_id), f"{UPLOADS}{upload_id}")
+
+
+def project_import(import_id: ImportId) -> Item:
+    """Return the key of an import."""
+    return _key(f"IMPORT#{import_id}", "IMPORT")
 
 
 def idempotency(partition: str, digest: str) -> Item:

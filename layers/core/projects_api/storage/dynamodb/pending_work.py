@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.ids import AnnouncementId, ExportId, ProjectId, UploadId, UserId
+from projects_api.entities.ids import AnnouncementId, ExportId, ImportId, ProjectId, UploadId, UserId
 from projects_api.storage.dynamodb import keys, table
 from projects_api.storage.dynamodb.keys import Item, WorkKind
 
@@ -42,6 +42,11 @@ def find_due_uploads(*, by: datetime) -> Iterator[tuple[UserId, UploadId]]:
 def find_unreferenced_files(*, by: datetime) -> Iterator[tuple[ProjectId, str]]:
     """Yield the uploaded files that no resource names by the time ``by``: the project and the digest of the file."""
     return ((_project_id(item), keys.last_key_part(item, "SK")) for item in _query_pending_work("FILE", by))
+
+
+def find_stalled_imports(*, by: datetime) -> Iterator[ImportId]:
+    """Yield the unfinished imports whose message counts as lost, or whose lease has expired, at the time ``by``."""
+    return (ImportId(keys.last_key_part(item, "PK")) for item in _query_pending_work("IMPORT", by))
 
 
 def _query_pending_work(kind: WorkKind, by: datetime) -> Iterator[Item]:

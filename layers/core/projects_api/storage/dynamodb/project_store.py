@@ -16,6 +16,7 @@ from projects_api.entities.project import Caller, Member, Membership, Project, R
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import activity_store, announcement_store, idempotency_store, keys, table
 from projects_api.storage.dynamodb.item_mapping import (
+    is_visible,
     member_to_item,
     membership_to_item,
     project_from_item,
@@ -45,7 +46,7 @@ def get_membership(
 
     project, member = item_at(project_key), item_at(member_key)
     other_items = [item_at(key) for key in other_keys]
-    if project is None or member is None or "deleted_at" in project:
+    if project is None or member is None or not is_visible(project):
         return None, other_items
     actor = Actor(user_id, member["name"]["S"])
     return Membership(project_from_item(project), Role(member["role"]["S"]), actor), other_items
@@ -287,6 +288,6 @@ def _get_projects(rows: Sequence[Item], *other_keys: Item) -> tuple[list[Members
     memberships = []
     for row, key in zip(rows, project_keys, strict=True):
         item = items.get((key["PK"]["S"], key["SK"]["S"]))
-        if item and "deleted_at" not in item:
+        if item and is_visible(item):
             memberships.append(Membership(project_from_item(item), Role(row["role"]["S"])))
     return memberships, items

@@ -187,9 +187,9 @@ def build_put(item: Item, *, condition: str = "", **placeholders: Any) -> Transa
     return _build_write("Put", {"Item": item}, condition, **placeholders)
 
 
-def build_condition_check(key: Item, *, condition: str) -> TransactWriteItemTypeDef:
+def build_condition_check(key: Item, *, condition: str, **placeholders: Any) -> TransactWriteItemTypeDef:
     """Return a write for ``transact`` that only checks a condition."""
-    return _build_write("ConditionCheck", {"Key": key}, condition)
+    return _build_write("ConditionCheck", {"Key": key}, condition, **placeholders)
 
 
 def build_update(key: Item, expression: str, *, condition: str = "", **placeholders: Any) -> TransactWriteItemTypeDef:

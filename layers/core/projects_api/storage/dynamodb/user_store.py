@@ -1,5 +1,6 @@
 """Users and API keys in the table."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 
 from projects_api.entities.clock import sortable
@@ -27,6 +28,13 @@ def get(user_id: UserId) -> User | None:
     """Return the user, also if they are deactivated, or None if there is no such user."""
     item = table.get_item(keys.user(user_id))
     return user_from_item(item) if item else None
+
+
+def get_many_by_email(emails: Collection[Email]) -> dict[Email, User]:
+    """Return the users who are registered with any of ``emails``, by email."""
+    items = table.get_items([keys.email(email) for email in emails])
+    users = map(user_from_item, items.values())
+    return {user.email: user for user in users}
 
 
 def insert(user: User) -> User:

@@ -1,0 +1,463 @@
+"""The plan of an import: the archive and its manifest, checked against each other before anything is written.
+
+The archive is treated as hostile. ``plan_import`` either returns a plan, or raises an error that lists everything that
+is wrong. It holds the entries and the paths of the files in memory, and reads the manifest row by row.
+"""
+
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID, uuid5
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError, inflate
+from projects_api.archive.manifest import MANIFEST_PATH
+from projects_api.archive.manifest_reader import MAX_MANIFEST_SIZE, ManifestError, Row, read_rows
+from projects_api.archive.paths import safe_path
+from projects_api.archive.zip_reader import ArchiveEntry, ArchiveError, ErrorList, Read, read_entries
+from projects_api.archive.zip_writer import STORED
+from projects_api.domain.resource_fields import MAX_KEY_SIZE, validate_fields
+from projects_api.domain.resources import Change, resource_from_event
+from projects_api.entities.clock import in_utc, now
+from projects_api.entities.errors import InvalidInputError, redact, summarize_validation_error
+from projects_api.entities.ids import ImportId, ProjectId, ResourceId
+from projects_api.entities.project import Role
+from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, artifacts_prefix
+
+#: Bytes of an archive that one request reads.
+READ_SIZE = 8 << 20
+
+#: Maximum number of members in a manifest.
+MAX_MEMBERS = 10_000
+
+#: How far a resource's time may lie in the future, as for events.
+MAX_FUTURE = timedelta(days=1)
+
+#: Maximum lengths of a project's name and description, in characters.
+MAX_NAME_LENGTH, MAX_DESCRIPTION_LENGTH = 200, 2_000
+
+#: Entries that archivers add. An import ignores them unless the manifest names them.
+_JUNK = re.compile(r"(?:.*/)?(?:__MACOSX/.*|\.DS_Store)|META-INF/MANIFEST\.MF")
+
+_FORBIDDEN_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORBIDDEN_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_FORBIDDEN_IN_FILE_NAMES = re.compile(r"[/\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+
+class ProjectRow(_Row):
+    """The project in a manifest."""
+
+    id: UUID
+    name: str = Field(max_length=10_000)
+    description: str = Field("", max_length=MAX_DESCRIPTION_LENGTH)
+
+
+class MemberRow(_Row):
+    """A member in a manifest."""
+
+    email: str = Field(max_length=1_000)
+    role: Role
+    created_at: Moment
+
+
+class _OriginRow(_Row):
+    project_id: UUID
+    resource_id: UUID
+
+
+class ResourceRow(_Row):
+    """A resource in a manifest. Its own fields are next to the attributes."""
+
+    id: UUID
+    type: ResourceType
+    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    timestamp: Moment
+    path: str | None
+    origin: _OriginRow | None = None
+    fields: dict[str, Any] = {}
+
+
+class FileRow(_Row):
+    """A file in a manifest."""
+
+    path: str = Field(min_length=1)
+    file_name: str | None = Field(None, min_length=1, max_length=1024)
+    size: int = Field(ge=0, strict=True)
+    crc32: Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}$")]
+    content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    resource_id: UUID
+
+
+#: The attributes of a resource's row that are not its own fields, by the version of the manifest.
+_ATTRIBUTES = {
+    1: {"id", "type", "name", "timestamp", "path", "fields"},
+    2: {"id", "type", "name", "timestamp", "origin", "path", "fields"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file of the archive and the artifact that it becomes.
+
+    Attributes:
+        entry: The entry in the archive.
+        key: The key of the artifact.
+        content_type: The content type of the artifact.
+    """
+
+    entry: ArchiveEntry
+    key: str
+    content_type: str
+
+
+@dataclass
+class ImportPlan:
+    """The plan of an import.
+
+    Attributes:
+        project_id: The new project.
+        import_id: The import.
+        read: Reads a range of the archive.
+        manifest: The entry of the manifest.
+        source_project_id: The id of the project in the manifest.
+        name: The project's name in the manifest.
+        description: The project's description.
+        members: The members in the manifest.
+        counts: The number of resources by type.
+        files: The files in the order of their bytes in the archive.
+        warnings: Remarks on the archive, as sentences.
+        artifacts: The artifacts by the path that resources have in the manifest.
+    """
+
+    project_id: ProjectId
+    import_id: ImportId
+    read: Read
+    manifest: ArchiveEntry
+    source_project_id: ProjectId
+    name: str = ""
+    description: str = ""
+    members: list[MemberRow] = field(default_factory=list)
+    counts: Counter[ResourceType] = field(default_factory=Counter)
+    files: list[PlannedFile] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+
+    def list_resources(self) -> Iterator[Resource]:
+        """Yield the resources of the new project, by reading the manifest again."""
+        version = 1
+        for row in read_rows(_read_entry(self.read, self.manifest)):
+            if row.section == "format":
+                version = row.value
+            elif row.section == "resources":
+                parsed = _parse_resource(row, version)
+                yield resource_from_event(
+                    id=new_resource_id(self.import_id, parsed.id),
+                    type=parsed.type,
+                    change=Change.CREATED,
+                    name=parsed.name,
+                    occurred_at=parsed.timestamp,
+                    fields=parsed.fields,
+                    artifact=self.artifacts[parsed.path] if parsed.path is not None else None,
+                    origin=Origin(self.source_project_id, ResourceId(str(parsed.id))),
+                )
+
+
+def new_resource_id(import_id: ImportId, resource_id: UUID) -> ResourceId:
+    """Return the id of an imported resource. The same import always gives the same id, so that it can be resumed."""
+    return ResourceId(str(uuid5(UUID(import_id), str(resource_id))))
+
+
+def plan_import(
+    read: Read,
+    size: int,
+    *,
+    import_id: ImportId,
+    project_id: ProjectId,
+    name: str | None = None,
+    map_: Callable[..., Iterable[None]] = map,
+    check: Callable[[], None] = lambda: None,
+) -> ImportPlan:
+    """Return the plan of an import.
+
+    Args:
+        read: Reads a range of the archive.
+        size: The size of the archive in bytes.
+        import_id: The import.
+        project_id: The new project.
+        name: The name of the new project, or None for the name in the manifest.
+        map_: A function like the built-in ``map`` that may call in parallel.
+        check: Called between reads. It raises an error to stop.
+
+    Raises:
+        ArchiveError: The archive or the manifest is invalid.
+    """
+
+    def read_and_check(start: int, length: int) -> bytes:
+        check()
+        return read(start, length)
+
+    entries = {entry.path: entry for entry in read_entries(read_and_check, size, map_=map_)}
+    prefix = _find_folder(entries)
+    manifest = entries[prefix + MANIFEST_PATH]
+    if manifest.size > MAX_MANIFEST_SIZE:
+        raise ArchiveError([f"The manifest has {manifest.size} bytes, more than {MAX_MANIFEST_SIZE}."], 1)
+    plan = ImportPlan(project_id, import_id, read_and_check, manifest, ProjectId(""))
+    if prefix:
+        plan.warnings.append(f"All files are in the folder {redact(prefix.removesuffix('/'))}, which is ignored.")
+    errors = ErrorList()
+    try:
+        content = _read_manifest(plan, errors)
+    except ManifestError as error:
+        raise ArchiveError([*errors.errors, str(error)][: ErrorList.MAX_ERRORS], errors.count + 1) from None
+    except InflateError as error:
+        raise ArchiveError([f"The manifest: {error}."], 1) from None
+    if name is None and not plan.name:
+        errors.add("The project has no name that shows something. Give a name when you start the import.")
+    _match_entries(plan, entries, prefix, content, errors)
+    errors.raise_if_any()
+    _assign_keys(plan, content)
+    return plan
+
+
+# ----------------------------------------------------------------------------------------------------------- entries
+
+
+def _find_folder(entries: dict[str, ArchiveEntry]) -> str:
+    """Return the folder that contains all files, with a ``/`` at its end, or no folder.
+
+    Raises:
+        ArchiveError: There is no manifest.
+    """
+    if MANIFEST_PATH in entries:
+        return ""
+    folders = {path.partition("/")[0] + "/" for path in entries if not _JUNK.fullmatch(path)}
+    if len(folders) == 1 and (folder := folders.pop()) + MANIFEST_PATH in entries:
+        return folder
+    raise ArchiveError([f"The archive has no {MANIFEST_PATH} at its top or in the one folder around everything."], 1)
+
+
+def _read_entry(read: Read, entry: ArchiveEntry) -> Iterator[bytes]:
+    """Yield the content of an entry.
+
+    Raises:
+        InflateError: The content is not what the headers state.
+    """
+    chunks = (
+        read(entry.data_offset + offset, min(READ_SIZE, entry.compressed_size - offset))
+        for offset in range(0, entry.compressed_size, READ_SIZE)
+    )
+    if entry.method != STORED:
+        yield from inflate(chunks, size=entry.size, crc32=entry.crc32)
+        return
+    checksum = 0
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk, checksum)
+        yield chunk
+    if checksum != entry.crc32:
+        raise InflateError(WRONG_CHECKSUM)
+
+
+# ---------------------------------------------------------------------------------------------------------- manifest
+
+
+@dataclass
+class _Content:
+    """The parts of a manifest that the archive is compared with.
+
+    Attributes:
+        files: The files by path.
+        used_paths: For each path that resources have, the name of the first resource.
+        resource_ids: The ids of all resources.
+        resource_keys: The types and ids of all resources.
+    """
+
+    files: dict[str, FileRow] = field(default_factory=dict)
+    used_paths: dict[str, str] = field(default_factory=dict)
+    resource_ids: set[UUID] = field(default_factory=set)
+    resource_keys: set[tuple[ResourceType, UUID]] = field(default_factory=set)
+
+    def add_resource(self, resource: ResourceRow) -> None:
+        """Add a resource.
+
+        Raises:
+            ValueError: It is there already.
+        """
+        if (resource.type, resource.id) in self.resource_keys:
+            raise ValueError("the manifest has this resource twice")
+        self.resource_keys.add((resource.type, resource.id))
+        self.resource_ids.add(resource.id)
+        if resource.path is not None:
+            self.used_paths.setdefault(resource.path, resource.name)
+
+    def add_file(self, file: FileRow) -> None:
+        """Add a file.
+
+        Raises:
+            ValueError: It is there already.
+        """
+        if file.path in self.files:
+            raise ValueError("the manifest has this file twice")
+        self.files[file.path] = file
+
+
+def _read_manifest(plan: ImportPlan, errors: ErrorList) -> _Content:
+    """Read the manifest into the plan and the returned content, and add an error for each invalid row."""
+    content = _Content()
+    version = 1
+    for row in read_rows(_read_entry(plan.read, plan.manifest)):
+        if row.section == "format":
+            version = row.value
+            continue
+        if row.section == "members" and row.number > MAX_MEMBERS:
+            raise ManifestError(f"The manifest has more than {MAX_MEMBERS} members.")
+        try:
+            _add_row(plan, content, row, version)
+        except ValidationError as error:
+            errors.add(f"{_show_row(row)}: {summarize_validation_error(error)}.")
+        except ValueError as error:
+            errors.add(f"{_show_row(row)}: {error}.")
+    return content
+
+
+def _add_row(plan: ImportPlan, content: _Content, row: Row, version: int) -> None:
+    match row.section:
+        case "project":
+            _add_project(plan, ProjectRow.model_validate(row.value))
+        case "members":
+            plan.members.append(MemberRow.model_validate(row.value))
+        case "resources":
+            resource = _parse_resource(row, version)
+            content.add_resource(resource)
+            plan.counts[resource.type] += 1
+        case _:
+            content.add_file(_parse_file(row))
+
+
+def _show_row(row: Row) -> str:
+    labels = {"members": "member", "resources": "resource", "files": "file"}
+    return f"Manifest, {labels[row.section]} {row.number}" if row.number else f"Manifest, {row.section}"
+
+
+def _add_project(plan: ImportPlan, row: ProjectRow) -> None:
+    """Take the project's id, name and description. Characters that names must not have are left out."""
+    plan.source_project_id = ProjectId(str(row.id))
+    plan.name = clean_name(row.name)
+    plan.description = _FORBIDDEN_IN_TEXTS.sub("", row.description).strip()
+
+
+def clean_name(name: str) -> str:
+    """Return a name of a project in NFC, without control characters, and cut to the maximum length."""
+    return unicodedata.normalize("NFC", _FORBIDDEN_IN_NAMES.sub("", name)).strip()[:MAX_NAME_LENGTH].strip()
+
+
+def _parse_resource(row: Row, version: int) -> ResourceRow:
+    """Return a resource of the manifest with all of its own fields.
+
+    Raises:
+        ValueError: The row is invalid.
+    """
+    if not isinstance(row.value, dict):
+        raise ValueError("it is not an object")  # noqa: TRY004 - all problems of rows are ValueErrors
+    attributes = {name: value for name, value in row.value.items() if name in _ATTRIBUTES[version]}
+    resource = ResourceRow.model_validate(attributes)
+    if resource.timestamp > now() + MAX_FUTURE:
+        raise ValueError("timestamp: it is more than a day in the future")
+    own_fields = {name: value for name, value in row.value.items() if name not in _ATTRIBUTES[version]}
+    try:
+        resource.fields = validate_fields(resource.type, own_fields | resource.fields)
+    except InvalidInputError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
+    return resource
+
+
+def _parse_file(row: Row) -> FileRow:
+    file = FileRow.model_validate(row.value)
+    file.path = unicodedata.normalize("NFC", file.path)
+    if safe_path(file.path) != file.path:
+        raise ValueError("path: it is not a safe relative path")
+    if file.file_name and (file.file_name in {".", ".."} or _FORBIDDEN_IN_FILE_NAMES.search(file.file_name)):
+        raise ValueError("file_name: it is not the name of a file")
+    return file
+
+
+# ------------------------------------------------------------------------------------------------------------- match
+
+
+def _match_entries(
+    plan: ImportPlan, entries: dict[str, ArchiveEntry], prefix: str, content: _Content, errors: ErrorList
+) -> None:
+    """Compare the manifest with the archive and with itself, and add the files to the plan."""
+    _match_resources(content, errors)
+    for path, file in content.files.items():
+        entry = entries.get(prefix + path)
+        if entry is None:
+            errors.add(f"The archive has no entry for the file {redact(path)} of the manifest.")
+        elif entry.size != file.size or entry.crc32 != int(file.crc32, 16):
+            errors.add(f"Entry {redact(entry.path)}: its size or checksum is not the one in the manifest.")
+        else:
+            plan.files.append(PlannedFile(entry, "", file.content_type))
+    ignored = 0
+    for path in sorted(entries.keys() - {prefix + path for path in (MANIFEST_PATH, *content.files)}):
+        if _JUNK.fullmatch(path) or _JUNK.fullmatch(path.removeprefix(prefix)):
+            ignored += 1
+        else:
+            errors.add(f"Entry {redact(path)}: the manifest does not name it.")
+    if ignored:
+        plan.warnings.append(f"{ignored} entries that archivers add, such as .DS_Store, are ignored.")
+    plan.files.sort(key=lambda file: file.entry.data_offset)
+
+
+def _match_resources(content: _Content, errors: ErrorList) -> None:
+    """Compare the resources of the manifest with its files."""
+    used_paths = set()
+    for path, name in content.used_paths.items():
+        used_paths.add(normal_path := unicodedata.normalize("NFC", path))
+        if normal_path not in content.files:
+            errors.add(f"Manifest, resource {redact(name)}: its path {redact(path)} is not among the files.")
+    for path, file in content.files.items():
+        if path not in used_paths:
+            errors.add(f"Manifest, file {redact(path)}: no resource has this file.")
+        if file.resource_id not in content.resource_ids:
+            errors.add(f"Manifest, file {redact(path)}: its resource_id is not among the resources.")
+
+
+def _assign_keys(plan: ImportPlan, content: _Content) -> None:
+    """Give each file the key of its artifact: the path with the new ids of resources, and its original name."""
+    new_ids = {str(old): str(new_resource_id(plan.import_id, old)) for old in content.resource_ids}
+    keys: set[str] = set()
+    by_entry: dict[str, tuple[str, str]] = {}
+    for path, file in sorted(content.files.items()):
+        *folders, last = path.split("/")
+        folders = [new_ids.get(folder, folder) for folder in folders]
+        prefix = artifacts_prefix(plan.project_id)
+        owner = new_ids[str(file.resource_id)]
+        candidates = (
+            "/".join([*folders, file.file_name or last]),
+            "/".join([*folders, last]),
+            f"files/{owner}/{last}",
+            f"files/{owner}/{len(keys)}",
+        )
+        key = next(
+            prefix + name
+            for name in candidates
+            if prefix + name not in keys and len((prefix + name).encode()) <= MAX_KEY_SIZE
+        )
+        keys.add(key)
+        by_entry[path] = key, file.content_type
+        plan.artifacts[path] = Artifact(key, file.content_type, size_bytes=file.size)
+    for path in content.used_paths:
+        plan.artifacts[path] = plan.artifacts[unicodedata.normalize("NFC", path)]
+    root = plan.manifest.path.removesuffix(MANIFEST_PATH)
+    plan.files = [PlannedFile(file.entry, *by_entry[file.entry.path.removeprefix(root)]) for file in plan.files]

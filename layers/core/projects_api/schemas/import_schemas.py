@@ -1,0 +1,64 @@
+"""Schemas of imports."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from projects_api.entities import project_import
+from projects_api.entities.project_import import ImportStatus, MembersMode
+from projects_api.schemas.export_schemas import Progress
+from projects_api.schemas.field_types import Id, Timestamp
+from projects_api.schemas.project_schemas import ProjectName
+
+
+class NewImport(BaseModel):
+    project_id: Id = Field(description="The project whose export is copied.")
+    export_id: Id = Field(description="A ready export of the project.")
+    name: ProjectName | None = Field(
+        None, description="The name of the new project. By default, the name in the archive."
+    )
+    members: MembersMode = Field(
+        MembersMode.NONE,
+        description="`match` adds the members of the archive whose emails are registered here, with roles up to admin.",
+    )
+
+
+class Import(BaseModel):
+    id: Id
+    status: ImportStatus
+    created_at: Timestamp
+    finished_at: Timestamp | None
+    expires_at: Timestamp = Field(description="The time at which this record is deleted. The project stays.")
+    size_bytes: int | None = Field(description="The size of the archive.", examples=[252_431])
+    progress: Progress
+    project_id: Id | None = Field(description="The new project. Null until the import is ready.")
+    errors: list[str] = Field(description="The first 100 reasons why the import failed.")
+    error_count: int = Field(description="The number of all reasons.")
+    warnings: list[str] = Field(description="Remarks on the archive, such as entries that were ignored.")
+
+    @classmethod
+    def from_entity(cls, import_: project_import.Import) -> Import:
+        return cls(
+            id=UUID(import_.id),
+            status=import_.status,
+            created_at=import_.created_at,
+            finished_at=import_.finished_at,
+            expires_at=import_.expires_at,
+            size_bytes=import_.size_bytes,
+            progress=Progress.model_validate(import_.progress, from_attributes=True),
+            project_id=UUID(import_.project_id) if import_.status is ImportStatus.READY else None,
+            errors=import_.errors,
+            error_count=import_.error_count,
+            warnings=import_.warnings,
+        )
+
+
+class ImportResponse(BaseModel):
+    import_: Import = Field(alias="import")
+
+
+class StartedImportResponse(BaseModel):
+    import_: Import = Field(alias="import")
+    upload: None = Field(None, description="Null for a copy.")
