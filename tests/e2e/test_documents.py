@@ -65,6 +65,7 @@ PAGES = {
 OTHER_PAGES = {
     "how-to/deploy.md",
     "how-to/manage-users-and-keys.md",
+    "how-to/offboard-a-user.md",
     "how-to/respond-to-alarms.md",
     "how-to/handle-dead-letters.md",
     "how-to/restore-data.md",

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from projects_api import telemetry
+from projects_api.api.base_path import add_base_path, split_base_path
 from projects_api.api.error_responses import register_error_handlers
 from projects_api.api.request_body import parse_body, treat_body_as_json
 from projects_api.domain.permissions import require_scope
@@ -111,7 +112,8 @@ class Api(APIGatewayHttpResolver):
     def _handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         telemetry.append_request_keys(event)
         with deadline.within(context.get_remaining_time_in_millis() / 1000):
-            response = self.resolve(treat_body_as_json(event), context)
+            base_path, event = split_base_path(event)
+            response = add_base_path(base_path, self.resolve(treat_body_as_json(event), context))
         status = response["statusCode"]
         logger.info("Request completed", extra={"status": status})
         if status == HTTPStatus.SERVICE_UNAVAILABLE:

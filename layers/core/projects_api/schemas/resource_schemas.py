@@ -12,7 +12,15 @@ from projects_api.domain.uploads import NewFile
 from projects_api.entities import resource
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.upload import MAX_PART_SIZE, MIN_PART_SIZE
-from projects_api.schemas.field_types import FORBIDDEN_IN_NAMES, Id, NextCursor, Timestamp, forbid
+from projects_api.schemas.field_types import (
+    FORBIDDEN_IN_NAMES,
+    Id,
+    NextCursor,
+    Timestamp,
+    forbid,
+    normalize,
+    reject_blank,
+)
 from projects_api.schemas.upload_schemas import Upload
 
 #: The maximum length of a resource's name and of a file name, in characters.
@@ -23,8 +31,10 @@ MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]*)?$"
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
+    StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH),
     forbid(FORBIDDEN_IN_NAMES),
+    reject_blank,
+    normalize(MAX_NAME_LENGTH),
     Field(
         examples=["transactions.csv"],
         json_schema_extra={"pattern": rf"^[^{FORBIDDEN_IN_NAMES}]*[^\s{FORBIDDEN_IN_NAMES}][^{FORBIDDEN_IN_NAMES}]*$"},
