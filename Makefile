@@ -57,6 +57,9 @@ $(CLIENT_TESTS): test-client-%: .venv/client-%/.ready
 test-browser: $(READY) ## Test the docs page in Chromium (Debian: apt install chromium chromium-driver)
 	$(BIN)/pytest tests/browser
 
+test-generated-clients: $(READY) tests/generated_clients/node_modules/.ready ## Generate clients from the OpenAPI document, and use them
+	$(BIN)/pytest tests/generated_clients
+
 test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install unzip p7zip-full libarchive-tools default-jdk-headless)
 	$(BIN)/pytest -n 2 tests/readers
 
@@ -141,7 +144,7 @@ lock-added: $(READY) ## Lock requirements that were added or removed, and keep t
 
 clean: ## Remove everything that the other targets installed, built or stored
 	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .mutation .coverage* \
-		tests/iam/node_modules
+		tests/iam/node_modules tests/generated_clients/node_modules
 
 $(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/iam/package-lock.json
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { echo \
@@ -152,6 +155,10 @@ $(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/i
 	$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable client
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts --prefix tests/iam
+	@touch $@
+
+tests/generated_clients/node_modules/.ready: tests/generated_clients/package-lock.json $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --ignore-scripts --prefix tests/generated_clients
 	@touch $@
 
 $(CHECKOV) $(EMULATOR) $(MUTATION): .venv/%: requirements/%.txt $(READY)
