@@ -77,6 +77,8 @@ def _declarations(api: Any, name: str) -> dict[str, Any]:
             operation["operationId"] = name
             for parameter in operation.get("parameters", []):
                 _describe_as_sent(parameter)
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                _drop_null(content["schema"])
             del operation["responses"]["500"]  # Powertools adds a 500 response that differs from ours
             _share_errors(operation["responses"], declarations["components"].setdefault("responses", {}))
     return declarations
@@ -96,11 +98,16 @@ def _describe_as_sent(parameter: dict[str, Any]) -> None:
     """Describe a parameter as clients send it: never null, and a header name with capitals."""
     schema = parameter["schema"]
     schema.pop("description", None)
-    kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
-    for kind in kinds:
-        schema |= kind
+    _drop_null(schema)
     if parameter["in"] == "header":
         parameter["name"] = parameter["name"].title()
+
+
+def _drop_null(schema: dict[str, Any]) -> None:
+    """Remove null from the types of an optional value, which clients leave out instead."""
+    for kind in schema.pop("anyOf", []):
+        if kind != {"type": "null"}:
+            schema |= kind
 
 
 def _merge(into: dict[str, Any], part: dict[str, Any]) -> None:

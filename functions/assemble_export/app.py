@@ -17,6 +17,13 @@ from projects_api.telemetry import Metric, count
 #: (``clients.LARGE_COPY_TIMEOUT``), and than all attempts of a smaller one.
 TIME_RESERVE = 350_000
 
+#: The metric of each outcome.
+METRICS = {
+    ExportStatus.READY: Metric.EXPORTS_READY,
+    ExportStatus.FAILED: Metric.EXPORTS_FAILED,
+    ExportStatus.CANCELLED: Metric.EXPORTS_CANCELLED,
+}
+
 logger = Logger()
 
 
@@ -36,10 +43,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
                 should_continue=lambda: context.get_remaining_time_in_millis() > TIME_RESERVE,
             )
         except OutOfTimeError:
-            recovery.send_again(project_id, export_id)
+            recovery.send_messages([(project_id, export_id)])
         export = finalization.finalize_export(project_id, export_id)
         if export:
-            count(Metric.EXPORTS_READY if export.status is ExportStatus.READY else Metric.EXPORTS_FAILED)
+            count(METRICS[export.status])
         logger.info("Export run ended", extra={"status": export.status if export else None})
 
     return process_batch(event, context, assemble)

@@ -37,6 +37,12 @@ function maskKey(headers) {
   return headers && headers.map((value, name) => (name.toLowerCase() === "authorization" ? "Bearer prj_…" : value));
 }
 
+// A script can't follow the redirect to an archive either, so it requests the export with its URL.
+function requestExport(request) {
+  if (new URL(request.url, location.href).pathname.endsWith("/export")) request.headers.Accept = "application/json";
+  return request;
+}
+
 const docs = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",
@@ -45,6 +51,7 @@ const docs = SwaggerUIBundle({
   tryItOutEnabled: true,
   defaultModelsExpandDepth: 0, // the list of schemas is longer than all operations
   plugins: [archiveLink, maskedKey],
+  requestInterceptor: requestExport,
   validatorUrl: null, // the default validator would send the document to a third party
 });
 

@@ -24,12 +24,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
 
     def purge(body: str) -> None:
-        project_id = ProjectId(json.loads(body)["project_id"])
+        message = json.loads(body)
+        project_id = ProjectId(message["project_id"])
         logger.append_keys(project_id=project_id)
         try:
             purge_project(project_id, should_continue=lambda: context.get_remaining_time_in_millis() > TIME_RESERVE)
         except PurgeIncompleteError as error:
-            send_again(project_id, delay=RESEND_DELAY)
+            send_again(project_id, run=message.get("run", 1) + 1, delay=RESEND_DELAY)
             logger.info("Purge incomplete", extra={"reason": str(error)})
         else:
             logger.info("Purge completed")

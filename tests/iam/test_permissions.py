@@ -30,6 +30,7 @@ ANNOUNCERS = {
     "TransferOwnership",
     "TransferProject",
     "AssembleExport",
+    "CancelExport",
     "CompleteUpload",
     "CreateProject",
     "CreateResource",
@@ -169,7 +170,7 @@ def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]
             yield function, IamRequest("events:PutEvents", bus_arn(stack.bus))
         if function not in ANNOUNCERS - {"AssembleExport"}:
             yield function, dynamodb_request("PutItem", table, ["ANNOUNCEMENT#0"])
-        if function not in {"AssembleExport", "PurgeProject"}:
+        if function not in {"AssembleExport", "CancelExport", "PurgeProject", "ResumeStalled"}:
             yield function, IamRequest("s3:DeleteObjectVersion", archive)
         if function not in {"AssembleExport", "GetArchive", "PurgeProject", "StartExport"}:
             yield function, IamRequest("s3:ListBucket", bucket_arn(stack.exports))

@@ -12,10 +12,11 @@ from unittest.mock import patch
 import boto3
 
 from projects_api.domain import projects
-from projects_api.domain.exports import export_requests
+from projects_api.domain.exports import export_requests, retention
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.storage import sqs
 from projects_api.storage.dynamodb import member_store
 from projects_api.storage.dynamodb.export_store import Lease
 from projects_api.storage.s3 import archive_store, artifact_store, artifact_upload, multipart_upload
@@ -38,6 +39,8 @@ def use_all_permissions(app: InProcessApp) -> None:
         _use_resources_and_uploads(app, alice, bob)
         _export_projects(app, alice, project_id)
         _resume_exports(app, alice, project_id)
+        _cancel_exports(app, alice)
+        _retire_archives(app, alice)
         _export_deleted_project(app, alice)
         _import_projects(app, alice, bob, project_id)
         _delete_project(app, alice, project_id)
@@ -203,6 +206,43 @@ def _resume_exports(app: InProcessApp, alice: Client, project_id: str) -> None:
     app.process_queues()
 
 
+def _cancel_exports(app: InProcessApp, alice: Client) -> None:
+    """Cancel an export that a worker has begun, a scheduled one, and one whose worker notices."""
+    project_id = alice.create("Cancelled")
+    path = f"/api/projects/{project_id}/exports"
+    artifact = app.store_artifact(project_id, "models/m", bytes(9 * MIB))
+    app.publish_event("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
+    app.process_queues()
+    export_id = alice.post(path)["export"]["id"]
+    with patch.object(multipart_upload.MultipartUpload, "complete", side_effect=StorageUnavailableError):
+        app.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
+    assert alice.delete(f"{path}/{export_id}").status == 200
+    assert not app.find_objects(export_id)
+    app.invoke("ScheduleExports", {})
+    assert alice.delete(f"{path}/{alice.get(path)['items'][0]['id']}").status == 200
+    export_id = alice.post(path, {"fresh": True}, Idempotency_Key=str(uuid.uuid4()))["export"]["id"]
+    mark_ready = Lease.mark_ready
+
+    def cancel_and_mark_ready(lease: Lease, **options: Any) -> None:
+        alice.delete(f"{path}/{export_id}")
+        mark_ready(lease, **options)
+
+    with patch.object(Lease, "mark_ready", cancel_and_mark_ready):
+        app.process_queues()
+    assert alice.get(f"{path}/{export_id}")["export"]["status"] == "cancelled"
+
+
+def _retire_archives(app: InProcessApp, alice: Client) -> None:
+    """Let a project keep one archive only, and remove the other."""
+    project_id = alice.create("Kept")
+    with patch.object(retention, "KEPT_ARCHIVES", 1), patch.object(retention, "URLS_EXPIRE", timedelta(0)):
+        for _ in range(2):
+            alice.post(f"/api/projects/{project_id}/exports", {"fresh": True})
+            app.process_queues()
+    assert app.invoke("ResumeStalled", {})["resumed"] == 1
+    assert len(alice.get(f"/api/projects/{project_id}/exports")["items"]) == 1
+
+
 def _export_deleted_project(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create("Short-lived")
     export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
@@ -270,7 +310,11 @@ def _resend_lost_messages(app: InProcessApp, alice: Client) -> None:
     alice.post(f"/api/projects/{lost}/exports")
     app.process_queues()
     export_id = alice.get(f"/api/projects/{lost}/exports")["items"][0]["id"]
-    with patch("projects_api.storage.sqs._send"), patch("projects_api.domain.announcements.send"):
+    with (
+        patch.object(sqs, "send_exports", lambda exports: [True for _ in exports]),
+        patch.object(sqs, "_send"),
+        patch("projects_api.domain.announcements.send"),
+    ):
         exported_id, deleted_id = alice.create("Exported"), alice.create("Deleted")
         alice.post(f"/api/projects/{exported_id}/exports")
         alice.delete(f"/api/projects/{deleted_id}")

@@ -234,10 +234,10 @@ class InProcessApp:
                         self.sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
 
     def resume_stalled(self) -> dict[str, int]:
-        """Run the recovery job as if 15 minutes had passed, when the message timeout of all pending work is over."""
+        """Run the recovery job as if a day had passed, when the timeout of all pending work is over."""
         with pytest.MonkeyPatch.context() as patch:
             for module in ("exports.recovery", "imports.import_recovery"):
-                patch.setattr(f"projects_api.domain.{module}.now", lambda: now() + timedelta(minutes=15))
+                patch.setattr(f"projects_api.domain.{module}.now", lambda: now() + timedelta(days=1))
             result: dict[str, int] = self.invoke("ResumeStalled", {})
             return result
 

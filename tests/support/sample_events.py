@@ -30,14 +30,14 @@ def _build_id(suffix: str) -> str:
 PEOPLE = {"alice": _build_id("a11ce"), "bob": _build_id("b0b"), "carol": _build_id("ca401"), "dave": _build_id("dae")}
 FRAUD = _build_id("f4a0d")  # Bob is its editor, Carol its viewer; it has a ready export; no event changes it
 CHURN = _build_id("c4094")  # has the same members; events change it
-TEAM = _build_id("7ea0")  # has the same members; events remove them
+TEAM = _build_id("7ea0")  # has the same members; events remove them, and cancel its export
 HANDED = _build_id("4a4d")  # with the same members; events transfer it
 ARCHIVED = _build_id("a4c41e")  # has a pending export
 RETIRED = _build_id("4e71")  # an event deletes it
 DELETED = _build_id("de1e7ed")  # deleted, but not purged yet
 DATASETS = (_build_id("c4d1"), _build_id("c4d2"))  # of the second project
 UPLOADS = (_build_id("0b10ad1"), _build_id("0b10ad2"))  # the second one has its part
-READY, PENDING = _build_id("e1"), _build_id("e2")
+READY, PENDING, TO_CANCEL = _build_id("e1"), _build_id("e2"), _build_id("e3")
 IMPORTED, IMPORTING = _build_id("1de0"), _build_id("1de1")  # imports of the ready export, and their projects
 
 #: The secret of all of Alice's keys, and the key that she uses.
@@ -152,8 +152,15 @@ def create_sample_data(app: InProcessApp) -> None:  # noqa: C901 - one step afte
             set_next_id(upload_id)
             _start_upload(app, upload_id, with_part=upload_id == UPLOADS[-1])
         set_next_id(PENDING)
-        _send_request(app, "StartExport", "POST", f"/api/projects/{ARCHIVED}/exports", None, project_id=ARCHIVED)
+        _start_export(app, ARCHIVED)
+        set_next_id(TO_CANCEL)
+        _start_export(app, TEAM)
         _send_request(app, "DeleteProject", "DELETE", f"/api/projects/{DELETED}", None, project_id=DELETED)
+
+
+def _start_export(app: InProcessApp, project_id: str) -> None:
+    path = f"/api/projects/{project_id}/exports"
+    _send_request(app, "StartExport", "POST", path, None, project_id=project_id)
 
 
 def _issue_keys(app: InProcessApp) -> None:

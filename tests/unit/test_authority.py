@@ -51,10 +51,14 @@ DELETE /projects/P/resources/R    200   200   200    403    404      | 401  403 
 DELETE /projects/P/resources/NONE 404   404   404    403    404      | 401  403   403     403     | 403   404    404
 POST   /uploads/U/parts x         200   404   404    404    404      | 401  403   403     403     | 403   200    200
 POST   /uploads/U/complete x      409   404   404    404    404      | 401  403   403     403     | 403   409    409
-GET    /projects/P/export         200   200   200    200    404      | 401  403   403     403     | 200   403    200
+GET    /projects/P/export         202   202   202    202    404      | 401  403   403     403     | 202   403    202
 POST   /projects/P/exports        202   202   202    202    404      | 401  403   403     403     | 403   202    202
+POST   /projects/P/exports fresh  202   202   202    403    404      | 401  403   403     403     | 403   202    202
 GET    /projects/P/exports        200   200   200    200    404      | 401  403   403     403     | 200   403    200
 GET    /projects/P/exports/E      200   200   200    200    404      | 401  403   403     403     | 200   403    200
+DELETE /projects/P/exports/NEW    200   200   403    403    404      | 401  403   403     403     | 403   200    200
+DELETE /projects/P/exports/E      409   409   403    403    404      | 401  403   403     403     | 403   409    409
+DELETE /projects/P/exports/NONE   404   404   403    403    404      | 401  403   403     403     | 403   404    404
 GET    /projects/P/exports/NONE   404   404   404    404    404      | 401  403   403     403     | 404   403    404
 POST   /imports copy              202   202   202    202    404      | 401  403   403     403     | 403   202    202
 GET    /imports/I                 200   404   404    404    404      | 401  403   403     403     | 200   403    200
@@ -70,7 +74,7 @@ NO_SUCH = "00000000-0000-4000-8000-000000000000"
 
 @dataclass
 class Scenario:
-    """A project with a member of each role, a ready export and a copy, and the callers.
+    """A project with a member of each role, a ready and a pending export and a copy, and the callers.
 
     Attributes:
         callers: The caller of each column.
@@ -104,6 +108,7 @@ class Scenario:
             "f2": describe("b.csv", b"b"),
             "x": {},
             "copy": {"project_id": self.ids["P"], "export_id": self.ids["E"]},
+            "fresh": {"fresh": True},
         }
         body = bodies.get(rest[0], {"name": "Another"} if method in {"PUT", "POST"} else None)
         return method, f"/api{path}", body
@@ -125,6 +130,7 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
     app.process_queues()
     copy = owner.post("/api/imports", {"project_id": project_id, "export_id": export_id})
     app.process_queues()
+    pending_id = owner.post(f"/api/projects/{project_id}/exports", {"fresh": True})["export"]["id"]
 
     def create_key(*scopes: str, expires_at: datetime | None = None) -> Client:
         event = {"email": owner.email, "scopes": scopes, "expires_at": expires_at and expires_at.isoformat()}
@@ -150,6 +156,7 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
         "R": resource_id,
         "U": upload_id,
         "I": copy["import"]["id"],
+        "NEW": pending_id,
         "GONE": deleted_id,
         "NONE": NO_SUCH,
         "NOBODY": NO_SUCH,

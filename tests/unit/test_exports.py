@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -46,7 +47,7 @@ def test_ready_export_is_not_queued_again(
 ) -> None:
     first = finish_export(app, alice, project_id)["export"]
     sent: list[object] = []
-    monkeypatch.setattr("projects_api.storage.sqs.send_export", lambda *ids: sent.append(ids))
+    monkeypatch.setattr("projects_api.storage.sqs.send_exports", sent.append)
     monkeypatch.setattr(recovery, "now", lambda: now() + timedelta(hours=1))
     assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == first["id"]
     assert alice.get(f"/api/projects/{project_id}/export").status == 200
@@ -194,7 +195,7 @@ def test_lost_message_is_sent_again(
     app: InProcessApp, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("projects_api.storage.sqs.send_export", lambda *_: None)
+        patch.setattr("projects_api.storage.sqs.send_exports", accept_and_lose)
         lost = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     app.process_queues()
     assert alice.get(f"/api/projects/{project_id}/exports/{lost}")["export"]["status"] == "pending"
@@ -208,12 +209,12 @@ def test_lost_message_is_sent_again(
 def test_waiting_export_is_queued_rarely(
     app: InProcessApp, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An export that waits for a busy worker is queued again only once per message timeout."""
+    """An export that waits for a busy worker is queued again only after hours."""
     waiting = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     sent: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr("projects_api.storage.sqs.send_export", lambda _, export_id: sent.append(export_id))
-        for minutes in range(1, 13):  # the scheduler and a user call every minute
+        patch.setattr("projects_api.storage.sqs.send_exports", lambda exports: accept_and_lose(exports, sent))
+        for minutes in range(30, 13 * 60, 30):  # the scheduler and a user call
             patch.setattr(recovery, "now", lambda minutes=minutes: now() + timedelta(minutes=minutes))
             app.invoke("ResumeStalled", {})
             assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == waiting
@@ -257,13 +258,20 @@ def test_failed_purge_message_does_not_block_exports(
     deleted_project_id = alice.create()
     alice.delete(f"/api/projects/{deleted_project_id}")
     alice.post(f"/api/projects/{project_id}/exports")
-    sent: list[object] = []
+    sent: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr("projects_api.storage.sqs.send_purge", raise_unavailable)
-        patch.setattr("projects_api.storage.sqs.send_export", lambda *ids: sent.append(ids))
+        patch.setattr("projects_api.storage.sqs.send_purges", raise_unavailable)
+        patch.setattr("projects_api.storage.sqs.send_exports", lambda exports: accept_and_lose(exports, sent))
         with pytest.raises(StorageUnavailableError):
             app.resume_stalled()
     assert sent
+
+
+def accept_and_lose(exports: Sequence[tuple[str, str]], sent: list[str] | None = None) -> list[bool]:
+    """Accept messages to send, but lose them, and append the ids of the exports to ``sent``."""
+    if sent is not None:
+        sent += [export_id for _, export_id in exports]
+    return [True for _ in exports]
 
 
 def raise_unavailable(*_: object, **__: object) -> None:

@@ -7,6 +7,7 @@ state as a request without the fault.
 import io
 import json
 import re
+import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -177,6 +178,16 @@ def start_export(scene: Scene) -> Action:
     return lambda: scene.alice.post(f"{scene.url}/exports")
 
 
+def start_fresh_export(scene: Scene) -> Action:
+    key = str(uuid.uuid4())
+    return lambda: scene.alice.post(f"{scene.url}/exports", {"fresh": True}, Idempotency_Key=key)
+
+
+def cancel_export(scene: Scene) -> Action:
+    export_id = scene.alice.post(f"{scene.url}/exports")["export"]["id"]
+    return lambda: scene.alice.delete(f"{scene.url}/exports/{export_id}")
+
+
 def list_exports(scene: Scene) -> Action:
     export_project(scene)
     return lambda: scene.alice.get(f"{scene.url}/exports")
@@ -290,7 +301,8 @@ def schedule_exports(scene: Scene) -> Action:
 def resume_stalled(scene: Scene) -> Action:
     """Lose the messages of an import, an export and a purge, and return the action that sends them again."""
     with pytest.MonkeyPatch.context() as patch:
-        for function in ("send_export", "send_import", "send_purge"):
+        patch.setattr(sqs, "send_exports", lambda exports: [True for _ in exports])
+        for function in ("send_import", "send_purge"):
             patch.setattr(sqs, function, lambda *_, **__: None)
         start_import(scene)()
         scene.alice.put(scene.url, {"name": "Changed"})
@@ -385,6 +397,8 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("RunImport", run_import, 0),
     ("RunImport", run_uploaded_import, 0),
     ("RunImport", run_failing_import, 0),
+    ("StartExport", start_fresh_export, 202),
+    ("CancelExport", cancel_export, 200),
     ("RecordResource", record_new_resource, 0),
     ("RecordResource", record_update, 0),
     ("RecordResource", record_deletion, 0),

@@ -20,6 +20,8 @@ PROJECT = Project(ProjectId("p"), "Name", "", UserId("u"), MOMENT, MOMENT)
         (Action.READ, {Role.VIEWER, Role.EDITOR, Role.ADMIN, Role.OWNER}),
         (Action.EXPORT, {Role.VIEWER, Role.EDITOR, Role.ADMIN, Role.OWNER}),
         (Action.UPDATE, {Role.EDITOR, Role.ADMIN, Role.OWNER}),
+        (Action.FRESH_EXPORT, {Role.EDITOR, Role.ADMIN, Role.OWNER}),
+        (Action.CANCEL_EXPORT, {Role.ADMIN, Role.OWNER}),
         (Action.MANAGE_MEMBERS, {Role.OWNER}),
         (Action.DELETE, {Role.OWNER}),
     ],

@@ -31,6 +31,7 @@ class Metric(StrEnum):
     ARTIFACTS_SWEPT = "ArtifactsSwept"
     EXPORTS_READY = "ExportsReady"
     EXPORTS_FAILED = "ExportsFailed"
+    EXPORTS_CANCELLED = "ExportsCancelled"
     IMPORTS_READY = "ImportsReady"
     IMPORTS_FAILED = "ImportsFailed"
 

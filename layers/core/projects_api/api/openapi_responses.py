@@ -26,6 +26,20 @@ SCHEMAS: dict[str, Any] = {
         },
         "required": ["detail"],
     },
+    "FailedExport": {
+        "title": "FailedExport",
+        "description": "The reason why there is no archive.",
+        "type": "object",
+        "properties": {
+            "detail": {
+                "title": "Detail",
+                "description": "A sentence that says what is wrong and what to do.",
+                "type": "string",
+            },
+            "export": {"$ref": "#/components/schemas/Export"},
+        },
+        "required": ["detail"],
+    },
     "InvalidInput": {
         "title": "InvalidInput",
         "description": "A list of everything that is wrong with the input.",

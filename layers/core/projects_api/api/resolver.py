@@ -78,6 +78,11 @@ class Api(APIGatewayHttpResolver):
             "expires_at": context["key_expires_at"] or None,
         }
 
+    @property
+    def may_read(self) -> bool:
+        """The permission of the request's API key to read data."""
+        return bool(self.scopes & {Scope.READ, Scope.ADMIN})
+
     def idempotent_request(
         self, key: str | None, body: BaseModel, *, project_id: ProjectId | None = None
     ) -> IdempotentRequest | None:

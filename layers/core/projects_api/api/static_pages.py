@@ -7,6 +7,8 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
+from projects_api.api.content_negotiation import prefers_gzip
+
 #: The gzip level. It compresses these texts to a quarter; higher levels take twice as long to save 5 % more.
 COMPRESSION_LEVEL = 4
 
@@ -50,7 +52,7 @@ class StaticPage:
         request_headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         if self._headers["ETag"] in request_headers.get("if-none-match", ""):
             return {"statusCode": HTTPStatus.NOT_MODIFIED, "headers": self._headers, "body": ""}
-        if "gzip" not in request_headers.get("accept-encoding", ""):
+        if not prefers_gzip(request_headers.get("accept-encoding", "")):
             return {"statusCode": HTTPStatus.OK, "headers": self._headers, "body": self._body.decode()}
         return {
             "statusCode": HTTPStatus.OK,

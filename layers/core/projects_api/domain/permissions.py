@@ -27,6 +27,8 @@ class Action(Enum):
     CHANGE_RESOURCES = ("add, replace or delete resources", Role.EDITOR)
     READ_ACTIVITY = ("read the activity", Role.ADMIN)
     TRANSFER = ("transfer the ownership", Role.OWNER)
+    FRESH_EXPORT = ("make a fresh export", Role.EDITOR)
+    CANCEL_EXPORT = ("cancel an export", Role.ADMIN)
     MANAGE_MEMBERS = ("add, change or remove members", Role.OWNER)
     DELETE = ("delete the project", Role.OWNER)
 

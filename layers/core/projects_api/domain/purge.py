@@ -1,16 +1,25 @@
 """Purge: remove everything that belongs to a deleted project."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+
+from aws_lambda_powertools import Logger
 
 from projects_api import settings
 from projects_api.entities.clock import now
+from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import artifacts_prefix
 from projects_api.storage import sqs
 from projects_api.storage.dynamodb import activity_store, member_store, project_store, purge_store
 from projects_api.storage.s3 import archive_store, bucket_cleanup
+
+logger = Logger(child=True)
+
+#: Number of runs of a purge that queue each other. Lambda's detection of recursive loops is off for the purge worker
+#: (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html), so this is the bound. It allows a day.
+MAX_RUNS = 100
 
 #: Time between two heartbeats of a purge, in seconds.
 HEARTBEAT_INTERVAL = 10.0
@@ -23,14 +32,42 @@ class PurgeIncompleteError(Exception):
     """The purge is not finished: the time ran out, or an export is running. Call ``purge_project`` again later."""
 
 
-def send_again(project_id: ProjectId, *, delay: int = 0) -> None:
-    """Queue a purge again. SQS delivers the message after ``delay`` seconds.
+def send_again(project_id: ProjectId, *, run: int, delay: int) -> None:
+    """Queue the next run of a purge.
+
+    A chain of runs that queue each other ends after ``MAX_RUNS``. The recovery job then starts another one later.
+
+    Args:
+        project_id: The project.
+        run: The number of the next run.
+        delay: How long SQS keeps the message back, in seconds.
 
     Raises:
         StorageUnavailableError: SQS or DynamoDB is not available.
     """
-    sqs.send_purge(project_id, delay=delay)
-    purge_store.postpone_recovery(project_id, until=now() + sqs.MESSAGE_TIMEOUT)
+    if run <= MAX_RUNS:
+        sqs.send_purge(project_id, run=run, delay=delay)
+    else:
+        logger.error("A purge was not completed in %s runs in a row", MAX_RUNS)
+    purge_store.postpone_recovery(project_id, until=now() + sqs.QUEUE_TIMEOUT)
+
+
+def send_messages(project_ids: Sequence[ProjectId]) -> int:
+    """Queue purges in batches. The recovery job leaves those that are queued alone for ``sqs.QUEUE_TIMEOUT``.
+
+    Returns:
+        The number of messages.
+
+    Raises:
+        StorageUnavailableError: SQS or DynamoDB was not available, or SQS has not accepted all messages.
+    """
+    accepted = sqs.send_purges(project_ids)
+    for project_id, is_accepted in zip(project_ids, accepted, strict=True):
+        if is_accepted:
+            purge_store.postpone_recovery(project_id, until=now() + sqs.QUEUE_TIMEOUT)
+    if not all(accepted):
+        raise StorageUnavailableError
+    return len(accepted)
 
 
 def purge_project(project_id: ProjectId, *, should_continue: Callable[[], bool]) -> None:

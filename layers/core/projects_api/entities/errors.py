@@ -113,6 +113,19 @@ class DeactivatedUserError(ConflictError):
     TEXT = "This member is deactivated and can't own a project. Choose another member."
 
 
+class ExportFinishedError(ConflictError):
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The export is {status}, so it can't be cancelled any more. Only unfinished exports can be.")
+
+
+class ExportFailedError(ConflictError):
+    """The archive can't be returned, because its export failed or was cancelled."""
+
+    def __init__(self, error: str | None) -> None:
+        reason = f"The export failed. {error}" if error else "The export was cancelled."
+        super().__init__(f"{reason} POST …/exports starts a new one immediately, GET …/export after a minute.")
+
+
 class ProjectFullError(ConflictError):
     TEXT = "The project is full: its records may take up to 10 GB. Continue in another project."
 

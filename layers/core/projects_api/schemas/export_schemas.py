@@ -27,10 +27,16 @@ class Export(BaseModel):
     finished_at: Timestamp | None
     expires_at: Timestamp
     size_bytes: int | None = Field(examples=[252_431])
+    crc32: str | None = Field(
+        description="The CRC-32 of the whole archive as 8 hexadecimal digits. Null until the export is ready, and if "
+        "the storage gives none.",
+        examples=["9ae0daaf"],
+    )
     progress: Progress
     error: str | None = Field(description="The reason why the export failed, otherwise null.")
     download_url: str | None = Field(
-        description="A temporary URL of the archive, signed for this response. Null until the export is ready."
+        description="A temporary URL of the archive, signed for this response. Null until the export is ready, and for "
+        "API keys without the scope `read`."
     )
     download_url_expires_at: Timestamp | None
 
@@ -46,11 +52,21 @@ class Export(BaseModel):
             finished_at=export.finished_at,
             expires_at=export.expires_at,
             size_bytes=export.size_bytes,
+            crc32=None if export.crc32 is None else f"{export.crc32:08x}",
             progress=Progress.model_validate(export.progress, from_attributes=True),
             error=export.error,
             download_url=download.url if download else None,
             download_url_expires_at=download.expires_at if download else None,
         )
+
+
+class NewExport(BaseModel):
+    fresh: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether to start a new export in any case, which does not use the previous archive. Requires the "
+        "role `editor`. The way out if an archive should ever be damaged.",
+    )
 
 
 class ExportResponse(BaseModel):

@@ -21,7 +21,7 @@ from projects_api.domain.exports.snapshot import pin_artifacts, read_content, re
 from projects_api.domain.exports.task_group import CancelledError
 from projects_api.entities.clock import now
 from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
-from projects_api.entities.export import Progress
+from projects_api.entities.export import ExportStatus, Progress
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.aws_errors import ConditionFailedError, ObjectMissingError
 from projects_api.storage.dynamodb import export_store, project_store
@@ -39,6 +39,11 @@ HEARTBEAT_INTERVAL = 1.0
 
 #: Number of consecutive attempts without progress after which an export fails.
 ATTEMPTS = 8
+
+#: Number of all runs of an export after which it fails. Lambda's detection of recursive loops is off for the worker,
+#: which queues its own next run (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html). 200 runs take
+#: almost two days.
+MAX_RUNS = 200
 
 #: Error of an export that fails after ``ATTEMPTS`` attempts.
 FAILURE = "The archive could not be assembled. Start a new export, and tell an operator."
@@ -68,7 +73,7 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_
     lease = export_store.Lease(project_id, export_id, holder)
     try:
         taken = lease.acquire(now() + LEASE)
-        if taken.attempts > ATTEMPTS:
+        if taken.attempts > ATTEMPTS or taken.runs > MAX_RUNS:
             lease.mark_failed(error=FAILURE, finished_at=now())
             return
         run = _Run(lease, should_continue)
@@ -81,17 +86,20 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_
                 lease.release(made_progress=run.made_progress)
             raise
     except (ConditionFailedError, LeaseLostError, ProjectNotFoundError):
-        # another worker has the lease, the export is finished, or the project was deleted
-        _delete_output_of_deleted_project(project_id, export_id)
+        # another worker has the lease, the export is finished or cancelled, or the project was deleted
+        _delete_unwanted_output(project_id, export_id)
+        with suppress(ConditionFailedError):  # only a cancelled export still has the lease of this worker
+            lease.release(made_progress=False)
 
 
-def _delete_output_of_deleted_project(project_id: ProjectId, export_id: ExportId) -> None:
-    """Delete the output of an export whose project was deleted.
+def _delete_unwanted_output(project_id: ProjectId, export_id: ExportId) -> None:
+    """Delete the output of an export that was cancelled, or whose project was deleted.
 
     The purge of a project waits only for workers that hold a lease. A worker without one deletes its own output.
     """
-    project = project_store.get(project_id)
-    if project is None or project.deleted_at:
+    export, project = export_store.get(project_id, export_id), project_store.get(project_id)
+    is_cancelled = export is not None and export.status is ExportStatus.CANCELLED
+    if is_cancelled or project is None or project.deleted_at:
         archive_store.delete_work_files(project_id, export_id)
         archive_store.delete_archive(project_id, export_id)
 

@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 
-from projects_api.entities.clock import rfc3339
+from projects_api.domain.exports.retention import retire_old_archives
+from projects_api.entities.clock import now, rfc3339
 from projects_api.entities.export import Export, ExportStatus
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import eventbridge
@@ -18,19 +19,20 @@ def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None
     the project is due for a scheduled export again.
 
     Returns:
-        The export if this call finalized it. None if it is not finished, is already finalized, or no longer exists.
+        The export if this call finalized it. None if it is not finished, is already finalized, or no longer exists. A
+        cancelled export with a worker is not finished: the worker may still write.
 
     Raises:
         StorageUnavailableError: AWS was not available. The export is not finalized yet.
     """
     export = export_store.get(project_id, export_id)
-    if export is None or export.finished_at is None or export.finalized:
+    if export is None or export.finished_at is None or export.finalized or export.is_leased(now()):
         return None
     archive_store.delete_work_files(project_id, export_id)
     if export.status is not ExportStatus.READY:
         archive_store.delete_archive(project_id, export_id)
     eventbridge.publish(
-        "Project Export Ready" if export.status is ExportStatus.READY else "Project Export Failed",
+        f"Project Export {export.status.capitalize()}",
         {
             "project_id": export.project_id,
             "export_id": export.id,
@@ -43,6 +45,8 @@ def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None
     if export.status is ExportStatus.FAILED:
         with suppress(ConditionFailedError):
             project_store.mark_due(project_id)
+    if export.status is ExportStatus.READY and retire_old_archives(export):
+        return export
     with suppress(ConditionFailedError):
         export_store.mark_finalized(export)
     return export

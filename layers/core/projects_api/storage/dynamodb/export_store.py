@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from projects_api.entities.activity import UNKNOWN, ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.clock import now, sortable
-from projects_api.entities.export import Export, ExportStatus, Progress
+from projects_api.entities.export import Export, ExportStatus, Progress, Trigger
+from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ExportId, ProjectId, UserId
 from projects_api.entities.project import Membership, Project
-from projects_api.storage.dynamodb import activity_store, keys, project_store, table
+from projects_api.storage.aws_errors import ConditionFailedError
+from projects_api.storage.dynamodb import activity_store, idempotency_store, keys, project_store, table
 from projects_api.storage.dynamodb.item_mapping import (
     PROGRESS,
     actor_from_json,
@@ -24,6 +27,9 @@ from projects_api.storage.dynamodb.keys import ACTIVE, Item, number, text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+#: Time after which the recovery job finalizes a cancelled export, if neither its worker nor its request has done so.
+CLEANUP_TIMEOUT = timedelta(seconds=30)
 
 
 def get(project_id: ProjectId, export_id: ExportId) -> Export | None:
@@ -37,6 +43,18 @@ def get_with_membership(
     """Return the user's membership of the project and the export, in one read."""
     membership, (item,) = project_store.get_membership(project_id, user_id, keys.export(project_id, export_id))
     return membership, _unexpired(item)
+
+
+def get_many(ids: Sequence[tuple[ProjectId, ExportId]]) -> list[Export]:
+    """Return the exports that exist and have not expired."""
+    items = table.get_items([keys.export(project_id, export_id) for project_id, export_id in ids])
+    return list(filter(None, map(_unexpired, items.values())))
+
+
+def list_all(project_id: ProjectId) -> Iterator[Export]:
+    """Yield all exports of a project, newest first, including expired ones."""
+    items = table.query_all(keys.project_partition(project_id), begins_with=keys.EXPORTS, descending=True)
+    return map(export_from_item, items)
 
 
 def _unexpired(item: Item | None) -> Export | None:
@@ -63,15 +81,17 @@ def list_page(project_id: ProjectId, *, after: ExportId | None, limit: int) -> t
     return exports[:limit], len(exports) > limit
 
 
-def insert(project: Project, export: Export, actor: Actor) -> None:
+def insert(project: Project, export: Export, actor: Actor, *, request: IdempotentRequest | None) -> None:
     """Store a new export and make it the project's latest, with the entry of the activity.
 
     Args:
         project: The project as it was read.
         export: The export.
         actor: The user who requested the export, or the schedule.
+        request: The request, if it has an Idempotency-Key.
 
     Raises:
+        RepeatedRequestError: An earlier request with the same Idempotency-Key took effect.
         ConditionFailedError: Another export was started since ``project`` was read, or the project is deleted.
     """
     condition, values = (
@@ -81,7 +101,9 @@ def insert(project: Project, export: Export, actor: Actor) -> None:
     if project.latest_export_id:
         condition = f"{ACTIVE} AND latest_export_id = :before"
         values[":before"] = text(project.latest_export_id)
-    table.transact(
+    idempotency_store.transact(
+        request,
+        {"export_id": export.id},
         table.build_update(
             keys.project(project.id), "SET latest_export_id = :export", condition=condition, values=values
         ),
@@ -103,6 +125,30 @@ def _build_entry(
     return activity_store.build_entry(new_entry(project_id, actor, action, object_, after=values))
 
 
+def clear_due(project: Project, export: Export) -> None:
+    """Make a project no longer due for the export schedule, unless its export has failed or was cancelled meanwhile.
+
+    Raises:
+        ConditionFailedError: The project has changed since it was read, so it remains due, or it is deleted.
+    """
+    try:
+        table.transact(
+            project_store.build_due_removal(project),
+            table.build_condition_check(
+                keys.export(project.id, export.id),
+                condition="#status IN (:pending, :running, :ready)",
+                names={"#status": "status"},
+                values={
+                    f":{status}": text(status)
+                    for status in (ExportStatus.PENDING, ExportStatus.RUNNING, ExportStatus.READY)
+                },
+            ),
+        )
+    except ConditionFailedError as error:
+        if error.failed[0]:
+            raise
+
+
 def postpone_recovery(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
     """Set the time at which the message of an export without a worker counts as lost.
 
@@ -117,16 +163,139 @@ def postpone_recovery(project_id: ProjectId, export_id: ExportId, *, until: date
     )
 
 
+def cancel(project: Project, export: Export, actor: Actor) -> None:
+    """Set the status of an unfinished export to cancelled.
+
+    The export keeps its lease: its worker notices at the next write, and then stops. After a scheduled export, the
+    project is due for the schedule again.
+
+    Raises:
+        ConditionFailedError: The export is finished, or the project is deleted.
+    """
+    moment = now()
+    table.transact(
+        project_store.build_due(project.id)
+        if export.trigger is Trigger.SCHEDULE
+        else table.build_condition_check(keys.project(project.id), condition=ACTIVE),
+        table.build_update(
+            keys.export(project.id, export.id),
+            "SET #status = :cancelled, finished_at = :now, due_at = :due,"
+            " revision = if_not_exists(revision, :revision)",
+            condition="#status IN (:pending, :running)",
+            names={"#status": "status"},
+            values={
+                ":cancelled": text(ExportStatus.CANCELLED),
+                ":pending": text(ExportStatus.PENDING),
+                ":running": text(ExportStatus.RUNNING),
+                ":now": text(sortable(moment)),
+                ":due": text(sortable(max(moment, export.lease_until or moment) + CLEANUP_TIMEOUT)),
+                ":revision": number(project.revision),
+            },
+        ),
+        _build_entry(project.id, export.id, actor, ActivityAction.EXPORT_CANCELLED),
+    )
+
+
+def retire(export: Export, *, until: datetime) -> None:
+    """Let a ready export expire at the time ``until``, and record that the recovery job must then remove its archive.
+
+    Retirement also finalizes the export. The project's time to live for exports stays as it was.
+
+    Raises:
+        ConditionFailedError: Someone else has retired or finalized the export, its archive has become the source of the
+            next one, or the project is deleted.
+    """
+    kind = keys.pending_work("RETIRED", export.project_id)
+    is_pending = "attribute_not_exists(pending_work)" if export.finalized else "attribute_exists(pending_work)"
+    table.transact(
+        table.build_condition_check(
+            keys.project(export.project_id),
+            condition=f"{ACTIVE} AND (attribute_not_exists(archive_export_id) OR archive_export_id <> :export)",
+            values={":export": text(export.id)},
+        ),
+        table.build_update(
+            keys.export(export.project_id, export.id),
+            "SET retired_until = :seconds, pending_work = :kind, due_at = :until",
+            condition=f"#status = :ready AND attribute_not_exists(retired_until) AND {is_pending}",
+            names={"#status": "status"},
+            values={
+                ":ready": text(ExportStatus.READY),
+                ":seconds": number(int(until.timestamp())),
+                ":kind": text(kind),
+                ":until": text(sortable(until)),
+            },
+        ),
+    )
+
+
+def hold(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
+    """Keep the archive of a ready export until a time, because something copies from it. Repeat to hold it longer.
+
+    Raises:
+        ConditionFailedError: The archive is being removed, or the export is not ready or no longer exists.
+    """
+    table.update_item(
+        keys.export(project_id, export_id),
+        "SET held_until = :until",
+        condition="#status = :ready AND attribute_not_exists(removal_started)",
+        names={"#status": "status"},
+        values={":until": text(sortable(until)), ":ready": text(ExportStatus.READY)},
+    )
+
+
+def begin_removal(project_id: ProjectId, export_id: ExportId) -> bool:
+    """Make it impossible to ``hold`` a retired archive. Return False if something holds it.
+
+    Raises:
+        ConditionFailedError: The export no longer exists.
+    """
+    try:
+        table.update_item(
+            keys.export(project_id, export_id),
+            "SET removal_started = :yes",
+            condition="retired_until <= :seconds AND (attribute_not_exists(held_until) OR held_until < :now)",
+            values={
+                ":yes": {"BOOL": True},
+                ":seconds": number(int(now().timestamp())),
+                ":now": text(sortable(now())),
+            },
+        )
+    except ConditionFailedError as error:
+        if not error.items[0]:
+            raise
+        return False
+    return True
+
+
+def postpone_removal(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
+    """Set the time at which the recovery job tries again to remove a retired archive.
+
+    Raises:
+        ConditionFailedError: The export no longer exists.
+    """
+    table.update_item(
+        keys.export(project_id, export_id),
+        "SET due_at = :until",
+        condition="attribute_exists(retired_until)",
+        values={":until": text(sortable(until))},
+    )
+
+
+def delete(project_id: ProjectId, export_id: ExportId) -> None:
+    """Delete an export. A missing one is ignored."""
+    table.delete_items([keys.export(project_id, export_id)])
+
+
 def mark_finalized(export: Export) -> None:
     """Remove a finished export from the pending work.
 
     Raises:
-        ConditionFailedError: The export is deleted.
+        ConditionFailedError: The export is deleted or retired.
     """
     table.update_item(
         keys.export(export.project_id, export.id),
         "REMOVE pending_work, due_at",
-        condition="attribute_exists(PK)",
+        condition="attribute_exists(PK) AND attribute_not_exists(retired_until)",
     )
 
 
@@ -136,11 +305,13 @@ class AcquiredLease:
 
     Attributes:
         attempts: The number of attempts without progress, including this one.
+        runs: The number of all runs of the export, including this one.
         snapshot: The name of the export's snapshot, or None before the first one is saved.
         fresh: Whether the archive is made without the previous one.
     """
 
     attempts: int
+    runs: int
     snapshot: str | None
     fresh: bool
 
@@ -167,7 +338,8 @@ class Lease:
         """
         item = table.update_item(
             keys.export(self.project_id, self.export_id),
-            "SET #status = :running, lease_holder = :me, lease_until = :until, due_at = :until ADD attempts :one",
+            "SET #status = :running, lease_holder = :me, lease_until = :until, due_at = :until"
+            " ADD attempts :one, runs :one",
             condition="(#status = :pending OR #status = :running)"
             " AND (attribute_not_exists(lease_until) OR lease_until < :now OR lease_holder = :me)",
             names={"#status": "status"},
@@ -182,6 +354,7 @@ class Lease:
         )
         return AcquiredLease(
             int(item["attempts"]["N"]),
+            int(item["runs"]["N"]),
             item["snapshot_name"]["S"] if "snapshot_name" in item else None,
             item.get("fresh", {}).get("BOOL", False),
         )
@@ -300,7 +473,7 @@ class Lease:
             f"SET #status = :status, finished_at = :finished_at, {sets} REMOVE lease_holder, lease_until",
             values | {":status": text(status), ":finished_at": text(sortable(finished_at))},
             _build_entry(self.project_id, self.export_id, starter, _OUTCOMES[status], outcome),
-            names={"#status": "status", **(names or {})},
+            names=names,
             project=project,
         )
 
@@ -313,7 +486,7 @@ class Lease:
         names: dict[str, str] | None = None,
         project: TransactWriteItemTypeDef | None = None,
     ) -> None:
-        """Update the export on the condition that this worker holds the lease and the project is not deleted.
+        """Update the export if this worker holds the lease, nobody cancelled it, and the project is not deleted.
 
         Args:
             expression: The update expression.
@@ -328,9 +501,9 @@ class Lease:
             table.build_update(
                 keys.export(self.project_id, self.export_id),
                 expression,
-                condition="lease_holder = :me" + (f" AND {condition}" if condition else ""),
-                names=names,
-                values=values | {":me": text(self.holder)},
+                condition="lease_holder = :me AND #status = :running" + (f" AND {condition}" if condition else ""),
+                names={"#status": "status"} | (names or {}),
+                values=values | {":me": text(self.holder), ":running": text(ExportStatus.RUNNING)},
             ),
             *writes,
         )

@@ -1,6 +1,7 @@
 """Mapping between entities and items of the table. No other module knows all attributes of an item."""
 
 import json
+import math
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -259,6 +260,8 @@ def export_to_item(export: Export) -> Item:
         "created_at": text(sortable(export.created_at)),
         "expires_at": number(int(export.expires_at.timestamp())),
     }
+    if export.fresh:
+        item["fresh"] = {"BOOL": True}
     if export.stalled_at:
         item["pending_work"] = text(keys.pending_work("EXPORT", export.project_id))
         item["due_at"] = text(sortable(export.stalled_at))
@@ -277,14 +280,17 @@ def export_from_item(item: Item) -> Export:
         status=ExportStatus(item["status"]["S"]),
         trigger=Trigger(item["trigger"]["S"]),
         created_at=parse(item["created_at"]["S"]),
-        expires_at=datetime.fromtimestamp(count("expires_at"), UTC),
+        expires_at=datetime.fromtimestamp(min(count("expires_at"), count("retired_until") or math.inf), UTC),
         revision=count("revision"),
         finished_at=parse(item["finished_at"]["S"]) if "finished_at" in item else None,
         size_bytes=count("size_bytes") if "size_bytes" in item else None,
+        crc32=count("crc32") if "crc32" in item else None,
         progress=Progress(*(count(name) for name in PROGRESS)),
         error=item["error"]["S"] if "error" in item else None,
         lease_until=parse(item["lease_until"]["S"]) if "lease_until" in item else None,
-        stalled_at=parse(item["due_at"]["S"]) if "pending_work" in item else None,
+        stalled_at=parse(item["due_at"]["S"]) if "pending_work" in item and "retired_until" not in item else None,
+        fresh="fresh" in item,
+        retired="retired_until" in item,
     )
 
 

@@ -26,7 +26,8 @@ client always finds the project that it has just created.
 | announcement | ANNOUNCEMENT#id | ANNOUNCEMENT | | |
 
 The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
-export schedule, ``EXPORT#n`` an unfinished export, ``IMPORT#n`` an unfinished import, ``PURGE#n`` a deleted project,
+export schedule, ``EXPORT#n`` an unfinished export, ``RETIRED#n`` an archive to remove, ``IMPORT#n`` an unfinished
+import, ``PURGE#n`` a deleted project,
 ``ANNOUNCEMENT#n`` an event that is not on the bus yet, ``UPLOAD#n`` an unfinished upload, and ``FILE#n`` an uploaded
 file to delete, where ``n`` is the shard. The index is sorted by ``due_at``, the time from which the job processes the
 item. There are several shards because one partition key takes at most 1,000 writes per second
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 type Item = dict[str, AttributeValueTypeDef]
-type WorkKind = Literal["DUE", "EXPORT", "IMPORT", "PURGE", "ANNOUNCEMENT", "UPLOAD", "FILE"]
+type WorkKind = Literal["DUE", "EXPORT", "RETIRED", "IMPORT", "PURGE", "ANNOUNCEMENT", "UPLOAD", "FILE"]
 
 
 class Index(NamedTuple):

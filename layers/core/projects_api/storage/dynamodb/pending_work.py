@@ -3,6 +3,7 @@
 The index is global, so its reads are eventually consistent.
 """
 
+import heapq
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -49,9 +50,19 @@ def find_stalled_imports(*, by: datetime) -> Iterator[ImportId]:
     return (ImportId(keys.last_key_part(item, "PK")) for item in _query_pending_work("IMPORT", by))
 
 
+def find_retired_archives(*, by: datetime) -> Iterator[tuple[ProjectId, ExportId]]:
+    """Yield the exports whose archive is to be removed at the time ``by``."""
+    items = _query_pending_work("RETIRED", by)
+    return ((_project_id(item), ExportId(keys.last_key_part(item, "SK"))) for item in items)
+
+
 def _query_pending_work(kind: WorkKind, by: datetime) -> Iterator[Item]:
-    for shard in range(keys.PENDING_WORK_SHARDS):
-        yield from table.query_pending_work(keys.pending_work_shard(kind, shard), until=sortable(by))
+    """Yield the items of all shards, the longest due first."""
+    shards = (
+        table.query_pending_work(keys.pending_work_shard(kind, shard), until=sortable(by))
+        for shard in range(keys.PENDING_WORK_SHARDS)
+    )
+    return heapq.merge(*shards, key=lambda item: item["due_at"]["S"])
 
 
 def _project_id(item: Item) -> ProjectId:

@@ -198,6 +198,11 @@ def _due_values(project_id: ProjectId) -> Item:
     return {":due": text(keys.pending_work("DUE", project_id)), ":now": text(sortable(now()))}
 
 
+def build_due(project_id: ProjectId) -> TransactWriteItemTypeDef:
+    """Return the write for ``table.transact`` that makes a project due for the export schedule if it is not deleted."""
+    return table.build_update(keys.project(project_id), _SET_DUE, condition=ACTIVE, values=_due_values(project_id))
+
+
 def mark_due(project_id: ProjectId) -> None:
     """Make a project due for the export schedule.
 
@@ -208,13 +213,12 @@ def mark_due(project_id: ProjectId) -> None:
     table.update_item(key, _SET_DUE, condition=ACTIVE, values=_due_values(project_id))
 
 
-def clear_due(project: Project) -> None:
-    """Remove a project from the pending work of the export schedule.
+def build_due_removal(project: Project) -> TransactWriteItemTypeDef:
+    """Return the write for ``table.transact`` that removes a project from the pending work of the export schedule.
 
-    Raises:
-        ConditionFailedError: The project has changed since it was read, so it remains due, or it is deleted.
+    Its condition fails if the project has changed since it was read, or if it is deleted.
     """
-    table.update_item(
+    return table.build_update(
         keys.project(project.id),
         "REMOVE pending_work, due_at",
         condition=f"{ACTIVE} AND revision = :revision",

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from projects_api import settings
 from projects_api.entities.ids import ExportId, ProjectId
-from projects_api.entities.project import Project
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors
 from projects_api.storage.s3 import bucket_cleanup, fast_get
@@ -122,31 +121,32 @@ def delete_work_files(project_id: ProjectId, export_id: ExportId) -> None:
     bucket_cleanup.delete_objects(bucket, f"{stem}/")
 
 
-def signed_url(project: Project, export_id: ExportId) -> str:
-    """Return a URL that anybody can download an archive from for ``URL_LIFETIME`` seconds.
+def signed_url(project_id: ProjectId, export_id: ExportId, *, file_name: str, lifetime: int = URL_LIFETIME) -> str:
+    """Return a URL that anybody can download an archive from.
 
-    The file name of the download is derived from the project's name.
+    Args:
+        project_id: The project.
+        export_id: The export.
+        file_name: The name under which browsers save the archive.
+        lifetime: How long the URL is valid, in seconds.
     """
     with translate_aws_errors():
         return clients.s3().generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": settings.exports_bucket(),
-                "Key": archive_key(project.id, export_id),
-                "ResponseContentDisposition": content_disposition(project.name),
+                "Key": archive_key(project_id, export_id),
+                "ResponseContentDisposition": content_disposition(file_name),
                 "ResponseContentType": CONTENT_TYPE,
             },
-            ExpiresIn=URL_LIFETIME,
+            ExpiresIn=lifetime,
         )
 
 
-def content_disposition(project_name: str) -> str:
-    """Return a Content-Disposition that saves the archive under the project's name (RFC 6266).
+def content_disposition(file_name: str) -> str:
+    """Return a Content-Disposition that saves an archive as ``file_name`` (RFC 6266).
 
-    The value has the file name twice, in ASCII for old browsers and in UTF-8 (RFC 6266, appendix D).
+    The value has the name twice: in ASCII for old clients, with other characters replaced, and in UTF-8 (appendix D).
     """
-    name = (
-        "".join(c if c.isprintable() and c not in '"\\/<>:|?*%' else "_" for c in project_name).strip(" .") or "project"
-    )
-    ascii_name = "".join(c if c.isascii() else "_" for c in name)
-    return f"attachment; filename=\"{ascii_name}.zip\"; filename*=UTF-8''{quote(name, safe='')}.zip"
+    ascii_name = "".join(c if c.isascii() else "_" for c in file_name)
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(file_name, safe='')}"
