@@ -138,8 +138,8 @@ ATTACKS: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "bytes_in_front": (lambda data: data.__setitem__(slice(0, 0), b"#!/bin/sh\n"), "has bytes in front of it"),
     "two_ends": (
         lambda data: (
-            data.extend(struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0, 0, 0, 0, 0))
-            or struct.pack_into("<H", data, len(data) - 24, 22)
+            data.__iadd__(struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0, 0, 0, 0, 0))
+            and data.__setitem__(slice(-24, -22), struct.pack("<H", 22))
         ),
         "more than one end record",
     ),
@@ -280,14 +280,15 @@ def test_inflate(content: bytes, chunk_size: int, difference: int) -> None:
     compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     compressed = compressor.compress(content) + compressor.flush()
     chunks = [compressed[start : start + chunk_size] for start in range(0, len(compressed), chunk_size)]
-    size, pieces = max(0, len(content) + difference), []
+    size = max(0, len(content) + difference)
+    pieces: list[bytes] = []
     try:
         pieces.extend(inflate(chunks, size=size, crc32=zlib.crc32(content)))
     except InflateError:
         assert size != len(content)
     else:
         assert b"".join(pieces) == content
-    assert sum(map(len, pieces)) <= size
+    assert sum(len(piece) for piece in pieces) <= size
 
 
 @pytest.mark.parametrize(
