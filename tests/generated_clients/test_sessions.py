@@ -1,4 +1,4 @@
-"""Clients generated from the OpenAPI document, in Python and TypeScript: both list and create, one downloads."""
+"""Clients generated from the OpenAPI document, in Python and TypeScript: they list, create and download."""
 
 import json
 import os
@@ -36,17 +36,18 @@ def read_manifest(path: Path) -> str:
 
 
 def test_python(stack: RunningStack, tmp_path: Path) -> None:
-    """openapi-python-client generates a client without warnings."""
+    """openapi-python-client generates a client without warnings, also of the route whose 200 is JSON or a file."""
     generate: list[str | Path] = [PROGRAMS_FOLDER / "openapi-python-client", "generate", "--fail-on-warning"]
     target = tmp_path / "projects_api_client"
     run_command([*generate, "--path", DOCUMENT, "--meta", "none", "--output-path", target], tmp_path)
-    arguments = [stack.description["base_url"], stack.client("alice").api_key]
+    arguments = [stack.description["base_url"], stack.client("alice").api_key, "project.zip"]
     output = run_command([sys.executable, HERE / "session.py", *arguments], tmp_path, PYTHONPATH=str(tmp_path))
     assert output.splitlines() == [
         "Card fraud owner ['dataset', 'experiment', 'model', 'report']",
         "Made in Python owner",
         NOT_FOUND,
     ]
+    assert read_manifest(tmp_path / "project.zip") == "Made in Python"
 
 
 def test_typescript(stack: RunningStack, tmp_path: Path) -> None:
