@@ -132,7 +132,7 @@ def repeat_first_entry(data: bytearray) -> None:
     data[:] = other
 
 
-ATTACKS: dict[str, tuple[Callable[[bytearray], None], str]] = {
+ATTACKS: dict[str, tuple[Callable[[bytearray], object], str]] = {
     "no_end": (lambda data: data.__delitem__(slice(-1, None)), "does not end with an end record"),
     "bytes_after_the_end": (lambda data: data.extend(b"x"), "does not end with an end record"),
     "bytes_in_front": (lambda data: data.__setitem__(slice(0, 0), b"#!/bin/sh\n"), "has bytes in front of it"),
