@@ -17,8 +17,24 @@ from tests.support.in_process_app import InProcessApp
 #: How long an HTTP API waits for a function and for an authorizer, in seconds.
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 INTEGRATION_TIMEOUT, AUTHORIZER_TIMEOUT = 30, 10
-JOBS = {"RecordResource", "AssembleExport", "PurgeProject", "ScheduleExports", "ResumeStalled"}
-OPERATOR_FUNCTIONS = {"RegisterUser", "CreateApiKey", "RevokeApiKey"}
+JOBS = {
+    "RecordResource",
+    "AssembleExport",
+    "PurgeProject",
+    "ScheduleExports",
+    "ResumeStalled",
+    "RunImport",
+    "SweepArtifacts",
+}
+OPERATOR_FUNCTIONS = {
+    "RegisterUser",
+    "ListUsers",
+    "DeactivateUser",
+    "CreateApiKey",
+    "ListApiKeys",
+    "RevokeApiKey",
+    "TransferProject",
+}
 
 
 def test_client_timeouts_match_the_deadline(app: InProcessApp) -> None:

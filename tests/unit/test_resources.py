@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -65,8 +66,8 @@ def test_create_without_file(app: InProcessApp, alice: Client, project_id: str, 
         ({"type": "dataset", "name": "n", "fields": {"rows": -1}}, ["body", "fields"]),
         ({"type": "dataset", "name": "n", "fields": {"rows": "many"}}, ["body", "fields"]),
         ({"type": "dataset", "name": "n", "fields": []}, ["body", "fields"]),
-        ({"type": "experiment", "name": "n", "fields": {"duration": float("inf")}}, ["body", "fields"]),
-        ({"type": "model", "name": "n", "fields": {"score": float("nan")}}, ["body", "fields"]),
+        ({"type": "experiment", "name": "n", "fields": {"duration": float("inf")}}, ["body"]),
+        ({"type": "model", "name": "n", "fields": {"score": float("nan")}}, ["body"]),
         ({"type": "model", "name": "n", "fields": {"id": "x"}}, ["body", "fields", "id"]),
         ({"type": "model", "name": "n", "fields": {"artifact": {"key": "k"}}}, ["body", "fields", "artifact"]),
         ({"type": "model", "name": "n", "fields": {"text": "x" * MAX_FIELDS_SIZE}}, ["body", "fields"]),
@@ -114,7 +115,8 @@ def test_update(app: InProcessApp, alice: Client, project_id: str, url: str) -> 
 def test_update_wins_over_an_event_from_the_future(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
     """A request changes the resource even if its last event is ahead of our clock."""
     resource_id = str(uuid.uuid4())
-    detail = app.build_event("Dataset Created", project_id, {"id": resource_id, "name": "a"}, "2027-01-01T00:00:00Z")
+    ahead = (datetime.now(UTC) + timedelta(hours=23)).isoformat()
+    detail = app.build_event("Dataset Created", project_id, {"id": resource_id, "name": "a"}, ahead)
     app.deliver([detail])
     assert alice.put(f"{url}/{resource_id}", {"name": "b"})["resource"]["name"] == "b"
     assert alice.get(f"{url}/{resource_id}")["resource"]["name"] == "b"

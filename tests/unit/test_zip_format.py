@@ -25,8 +25,12 @@ def encode(*fields: tuple[int, int]) -> bytes:
     return b"".join(value.to_bytes(width, "little") for width, value in fields)
 
 
+#: The timestamp extra (0x5455): its size, the flag for a modification time, and that time in seconds since 1970.
+TIMESTAMP = encode((2, 0x5455), (2, 5), (1, 1), (4, int(MOMENT.timestamp())))
+
+
 @pytest.mark.parametrize(
-    ("size", "version", "field", "extra"),
+    ("size", "version", "field", "zip64"),
     [
         (5, 20, 5, b""),
         (LIMIT_32 - 1, 20, LIMIT_32 - 1, b""),
@@ -34,7 +38,8 @@ def encode(*fields: tuple[int, int]) -> bytes:
         (5 << 32, 45, LIMIT_32, encode((2, 1), (2, 16), (8, 5 << 32), (8, 5 << 32))),
     ],
 )
-def test_local_header(size: int, version: int, field: int, extra: bytes) -> None:
+def test_local_header(size: int, version: int, field: int, zip64: bytes) -> None:
+    extra = TIMESTAMP + zip64
     expected = encode(
         (4, 0x04034B50),  # local file header signature
         (2, version),  # version needed to extract
@@ -52,7 +57,7 @@ def test_local_header(size: int, version: int, field: int, extra: bytes) -> None
 
 
 @pytest.mark.parametrize(
-    ("size", "offset", "version", "extra"),
+    ("size", "offset", "version", "zip64"),
     [
         (5, 7, 20, b""),
         (LIMIT_32 - 1, LIMIT_32 - 1, 20, b""),
@@ -61,7 +66,8 @@ def test_local_header(size: int, version: int, field: int, extra: bytes) -> None
         (5 << 32, 6 << 32, 45, encode((2, 1), (2, 24), (8, 5 << 32), (8, 5 << 32), (8, 6 << 32))),
     ],
 )
-def test_central_header(size: int, offset: int, version: int, extra: bytes) -> None:
+def test_central_header(size: int, offset: int, version: int, zip64: bytes) -> None:
+    extra = TIMESTAMP + zip64
     expected = encode(
         (4, 0x02014B50),  # central file header signature
         (1, version),  # version made by
