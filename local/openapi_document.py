@@ -74,6 +74,8 @@ def _declarations(api: Any, name: str) -> dict[str, Any]:
     )
     for path in declarations["paths"].values():
         for operation in path.values():
+            if body := operation.get("requestBody"):
+                _describe_optional_body(body)
             operation["operationId"] = name
             for parameter in operation.get("parameters", []):
                 _describe_as_sent(parameter)
@@ -82,6 +84,13 @@ def _declarations(api: Any, name: str) -> dict[str, Any]:
             del operation["responses"]["500"]  # Powertools adds a 500 response that differs from ours
             _share_errors(operation["responses"], declarations["components"].setdefault("responses", {}))
     return declarations
+
+
+def _describe_optional_body(body: dict[str, Any]) -> None:
+    """Describe that null is the same as no body, where a body is optional."""
+    if not body.get("required"):
+        content = body["content"]["application/json"]
+        content["schema"] = {"anyOf": [content["schema"], {"type": "null"}]}
 
 
 def _share_errors(responses: dict[str, Any], shared: dict[str, Any]) -> None:

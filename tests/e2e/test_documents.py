@@ -10,6 +10,7 @@ import pytest
 
 from scripts.write_parameters import PAGE as PARAMETERS_PAGE
 from scripts.write_parameters import render_page
+from tests.support.api_client import Client
 from tests.support.running_stack import ROOT, RunningStack
 
 
@@ -34,7 +35,7 @@ def test_session_with_curl(stack: RunningStack, tmp_path: Path) -> None:
     script = read_code("sh").replace("http://127.0.0.1:8888", stack.description["base_url"])
     output = run_in_folder(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
     assert '"role":"viewer"' in output
-    assert '"format": "projects-export/1"' in output
+    assert '"format": "projects-export/2"' in output
     assert zipfile.ZipFile(tmp_path / "project.zip").testzip() is None
     assert (tmp_path / "project" / "manifest.json").exists()
 
@@ -72,11 +73,12 @@ OTHER_PAGES = {
     "how-to/remove-a-stack.md",
     "how-to/run-on-real-engines.md",
     "how-to/invoke-one-event.md",
+    "how-to/upload.md",
 }
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page(stack: RunningStack, tmp_path: Path, page: str) -> None:
+def test_page(stack: RunningStack, alice: Client, tmp_path: Path, page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     scripts = {
         language: "\n".join(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)) for language in ("sh", "python")
@@ -94,6 +96,8 @@ def test_page(stack: RunningStack, tmp_path: Path, page: str) -> None:
     output = "".join(
         run_in_folder(stack, commands[language], tmp_path) for language, script in scripts.items() if script
     )
+    for project in alice.get("/api/projects?search=churn")["items"]:
+        alice.delete(f"/api/projects/{project['id']}")
     assert PAGES[page] in output
 
 

@@ -43,7 +43,7 @@ ANNOUNCERS = {
 
 #: The functions that read artifacts, write them, and delete their current versions.
 READERS = {"AssembleExport", "CompleteUpload", "GetResource", "ResumeStalled"}
-UPLOADERS = {"CompleteUpload", "CreateResource", "ListParts", "ResumeStalled", "UpdateResource"}
+UPLOADERS = {"CompleteUpload", "CreateResource", "ListParts", "ResumeStalled", "RunImport", "UpdateResource"}
 SWEEPERS = {"SweepArtifacts"}
 
 
@@ -172,7 +172,7 @@ def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]
             yield function, dynamodb_request("PutItem", table, ["ANNOUNCEMENT#0"])
         if function not in {"AssembleExport", "CancelExport", "PurgeProject", "ResumeStalled"}:
             yield function, IamRequest("s3:DeleteObjectVersion", archive)
-        if function not in {"AssembleExport", "GetArchive", "PurgeProject", "StartExport"}:
+        if function not in {"AssembleExport", "GetArchive", "PurgeProject", "RunImport", "StartExport"}:
             yield function, IamRequest("s3:ListBucket", bucket_arn(stack.exports))
     for function in ("Authorize", "RegisterUser", "CreateApiKey", "RevokeApiKey"):
         for action in (*reads, "PutItem", "UpdateItem", "DeleteItem"):
@@ -210,7 +210,7 @@ def test_requests_without_tls_are_denied(app: InProcessApp) -> None:
     queues = [
         queue_arn(url) for properties in read_resolved_properties().values() for url in properties.get("Queues", [])
     ]
-    assert len(queues) == 7
+    assert len(queues) == 9
     requests = [IamRequest("s3:ListBucket", bucket_arn(bucket)) for bucket in (stack.artifacts, stack.exports)]
     requests += [IamRequest("s3:GetObject", object_arn(bucket, "k")) for bucket in (stack.artifacts, stack.exports)]
     requests += [IamRequest("sqs:SendMessage", queue) for queue in queues]

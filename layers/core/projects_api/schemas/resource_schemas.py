@@ -45,6 +45,7 @@ PartSize = Annotated[
     Field(
         ge=MIN_PART_SIZE,
         le=MAX_PART_SIZE,
+        strict=True,
         description="The size of each part of the upload but the last, from 5 MiB to 5 GiB. "
         "Without it, a file of up to 5 GiB has one part.",
     ),
@@ -53,7 +54,7 @@ PartSize = Annotated[
 
 class FileToUpload(BaseModel):
     name: Name
-    size_bytes: int = Field(ge=0, description="The exact size of the file.", examples=[252_431])
+    size_bytes: int = Field(ge=0, strict=True, description="The exact size of the file.", examples=[252_431])
     content_type: Annotated[str, StringConstraints(max_length=255, pattern=MEDIA_TYPE)] = "application/octet-stream"
     part_size_bytes: PartSize = None
 
