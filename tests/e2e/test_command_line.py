@@ -192,7 +192,7 @@ def test_update_and_single_files(alice: ProjectsCommand, stack: RunningStack, la
     assert (files.code, files.out) == (0, "datasets/c.csv\n")
     assert (alice.folder / "datasets" / "c.csv").read_bytes() == b"a,b\n" * 1000
     client = Library(stack.description["base_url"], alice.environment["PROJECTS_API_KEY"])
-    with client.projects.get("Large").open("models/a.bin") as file:
+    with client.projects.get(large_project_id).open("models/a.bin") as file:
         file.seek(-16, io.SEEK_END)
         assert len(file.read()) == 16
 

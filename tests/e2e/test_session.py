@@ -54,7 +54,7 @@ def store_artifact(stack: RunningStack, project_id: str, name: str, body: bytes)
 
 
 def test_demo_project(alice: Client) -> None:
-    (project,) = alice.get("/api/projects")["items"]
+    (project,) = alice.get("/api/projects?search=card%20fraud")["items"]
     counts = (project["dataset_count"], project["experiment_count"], project["model_count"])
     assert counts == (1, 1, 1)
     events = alice.get(f"/api/projects/{project['id']}/timeline")["events"]

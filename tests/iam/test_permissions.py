@@ -33,6 +33,7 @@ ANNOUNCERS = {
     "CancelExport",
     "CompleteUpload",
     "CreateProject",
+    "RunImport",
     "CreateResource",
     "DeleteProject",
     "DeleteResource",
