@@ -252,7 +252,7 @@ ACTIONS: list[tuple[str, str, Callable[[LargeAccount], Any]]] = [
 #: The maximum number of calls of each function, given the number of members.
 BUDGETS: dict[str, Callable[[int], int]] = defaultdict(
     lambda: lambda _: 2,
-    Authorize=lambda _: 1,
+    Authorize=lambda _: 3,  # the key; its user; and once a day for each key, the date of its last use
     GetProject=lambda _: 1,
     CreateProject=lambda _: 2,  # the second call deletes the announcement that the bus has accepted
     UpdateProject=lambda _: 3,
