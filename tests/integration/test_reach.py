@@ -258,6 +258,8 @@ BUDGETS: dict[str, Callable[[int], int]] = defaultdict(
     UpdateProject=lambda _: 3,
     CreateResource=lambda _: 3,
     GetExport=lambda _: 1,
+    StartExport=lambda _: 3,
+    GetArchive=lambda _: 3,
     AddMember=lambda _: 3,
     DeleteProject=lambda size: 4 + 2 * (min(size, MAX_MEMBERS_REMOVED) // MEMBERS_PER_TRANSACTION),
 )
