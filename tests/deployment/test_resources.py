@@ -139,6 +139,7 @@ def test_event_sources(deployed: DeployedStack) -> None:
             ("projects-events", "RecordResource", 10),
             ("projects-exports", "AssembleExport", 1),
             ("projects-purges", "PurgeProject", 1),
+            ("projects-imports", "RunImport", 1),
         )
     }
 
