@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from projects_client.archive_check import CHUNK_SIZE, CheckedArchive, check_archive
 from projects_client.errors import ConflictError, DamagedArchiveError, ProjectsClientError, UnavailableError
@@ -307,9 +308,9 @@ def _join_short_ranges(ranges: list[ReusedRange]) -> Iterator[ReusedRange]:
             previous_stop = piece.stop
 
 
-def _read_file(source: object, start: int, stop: int) -> bytes:
-    source.seek(start)  # type: ignore[attr-defined]
-    return bytes(source.read(stop - start))  # type: ignore[attr-defined]
+def _read_file(source: IO[bytes], start: int, stop: int) -> bytes:
+    source.seek(start)
+    return bytes(source.read(stop - start))
 
 
 def _parse_crc32(value: str | int | None) -> int | None:
