@@ -64,8 +64,9 @@ class MotoServer:
         self._process.join()
 
     def stop(self) -> None:
-        """Kill the server's process."""
+        """Kill the server's process, and accept no more invocations."""
         self._process.kill()
+        self._invocations.close()
 
 
 def patch_dynamodb_locking() -> None:
