@@ -109,7 +109,8 @@ def test_purge_of_large_project(app: InProcessApp, alice: Client, seed: int) -> 
     project_id = ProjectId(alice.create("Large"))
     fill_project(app, alice, project_id)
     assert app.find_broken_invariants() == []
-    assert len(app.find_items(project_id)) == 1 + RESOURCES + 2 * (MEMBERS + 1)
+    memberships = activity_entries = MEMBERS + 1
+    assert len(app.find_items(project_id)) == 1 + RESOURCES + 2 * memberships + activity_entries
     assert len(app.find_objects(project_id)) == OBJECTS * VERSIONS
 
     assert alice.delete(f"/api/projects/{project_id}").status == 200

@@ -70,6 +70,6 @@ def find_leftovers(app: InProcessApp, import_id: str) -> list[str]:
     (record,) = [item for item in app.find_items(import_id) if item["PK"]["S"] == f"IMPORT#{import_id}"]
     project_id = record["project_id"]["S"]
     items = [f"{item['PK']['S']} {item['SK']['S']}" for item in app.find_items(project_id) if item != record]
-    uploads = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts).get("Uploads", [])
     objects = [key for part in (project_id, import_id) for key in app.find_objects(part)]
-    return items + objects + [f"upload of {upload['Key']}" for upload in uploads]
+    uploads = [f"upload of {key}" for part in (project_id, import_id) for key in app.find_uploads(part)]
+    return items + objects + uploads

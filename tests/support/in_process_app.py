@@ -4,6 +4,7 @@ SAM CLI's gateway routes the requests. A test decides when messages in the queue
 """
 
 import contextlib
+import itertools
 import json
 import os
 import uuid
@@ -30,6 +31,7 @@ from local.moto_transactions import patch_transactions
 from local.queue_poller import sqs_record
 from local.stack import REGION, Stack
 from projects_api.entities.clock import now
+from projects_api.storage.s3 import bucket_cleanup
 from tests.support.api_client import Client, Response
 from tests.support.iam_enforcement import Enforcement, enforce_permissions
 from tests.support.invariants import find_broken_invariants
@@ -269,9 +271,9 @@ class InProcessApp:
         return find_broken_invariants(self.find_items(""))
 
     def reset(self) -> None:
-        """Delete the dead letters, the items, and the objects in moto.
+        """Delete the dead letters, the items, the objects and the unfinished uploads.
 
-        Otherwise later tests would take longer: moto reads every item for a query and every version for a listing.
+        Later tests neither see them nor take longer: a scan reads every item, and a listing every version.
         """
         self._receive_dead_letters()
         if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
@@ -280,9 +282,13 @@ class InProcessApp:
             prepare_table(self.stack.table)
         else:
             dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items.clear()
-        if "AWS_ENDPOINT_URL_S3" not in os.environ:
-            for bucket in (self.stack.artifacts, self.stack.exports):
+        for bucket in (self.stack.artifacts, self.stack.exports):
+            if "AWS_ENDPOINT_URL_S3" in os.environ:
+                bucket_cleanup.delete_objects(bucket, "")
+                bucket_cleanup.abort_uploads(bucket, "")
+            else:
                 s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys.clear()
+                s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].multiparts.clear()
 
     def find_objects(self, part: str) -> list[str]:
         """Return the keys in both buckets that contain a string, one for each version of an object."""
@@ -292,6 +298,12 @@ class InProcessApp:
                 versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                 keys += [version["Key"] for version in versions if part in version["Key"]]
         return keys
+
+    def find_uploads(self, part: str) -> list[str]:
+        """Return the keys of the unfinished uploads in both buckets that contain a string."""
+        buckets = (self.stack.artifacts, self.stack.exports)
+        uploads = [self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) for bucket in buckets]
+        return [upload["Key"] for upload in itertools.chain(*uploads) if part in upload["Key"]]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import uuid
 
-import boto3
 import pytest
 
 from tests.support.api_client import Client
@@ -110,7 +109,7 @@ def test_missing_artifact(app: InProcessApp, alice: Client, project_id: str) -> 
     failed = alice.get(f"/api/projects/{project_id}/exports")["items"][0]
     assert failed["status"] == "failed"
     assert key in failed["error"]
-    assert boto3.client("s3").list_multipart_uploads(Bucket=app.stack.exports).get("Uploads") is None
+    assert app.find_uploads(project_id) == []
     app.store_artifact(project_id, "models/missing.bin", b"found")
     retried = alice.post(f"/api/projects/{project_id}/exports")["export"]
     app.process_queues()

@@ -30,8 +30,8 @@ def cancel_export(alice: Client, path: str, statuses: list[int]) -> None:
 
 
 def find_leftovers(app: InProcessApp, project_id: str, export_id: str) -> list[str]:
-    uploads = app.s3.list_multipart_uploads(Bucket=app.stack.exports).get("Uploads", [])
-    return app.find_objects(f"{project_id}/{export_id}") + [upload["Key"] for upload in uploads]
+    stem = f"{project_id}/{export_id}"
+    return app.find_objects(stem) + app.find_uploads(stem)
 
 
 def test_cancelled_export(app: InProcessApp, alice: Client, bob: Client, project_id: str, export_id: str) -> None:

@@ -64,13 +64,14 @@ def test_sweep_continues_where_it_stopped(app: InProcessApp, alice: Client, monk
     real = artifact_store.list_folders
 
     def list_one_by_one(*, after: str) -> object:
+        """SeaweedFS also lists the empty folders of deleted objects. S3 has no empty folders."""
         for folders in real(after=after):
-            yield from ([folder] for folder in folders)
+            yield from ([folder] for folder in folders if folder.startswith("0000000"))
 
     monkeypatch.setattr(artifact_store, "list_folders", list_one_by_one)
     swept = [artifact_sweep.sweep(should_continue=stop_after(3)) for _ in range(3)]
     assert [result.projects for result in swept] == [2, 2, 1]
     assert [result.artifacts for result in swept] == [2, 2, 1]
     assert list_current(app) == []
-    app.store_artifact(str(uuid.uuid4()), "another", b"o")
+    app.store_artifact("00000000-0000-4000-8000-000000000000", "another", b"o")
     assert artifact_sweep.sweep(should_continue=lambda: True).artifacts == 1
