@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import zlib
 from difflib import get_close_matches
 from typing import Any
 
@@ -81,6 +82,8 @@ class RemoteArchive:
 class RemoteFile(io.RawIOBase):
     """File of an archive in the storage, read by ranges, with a read-ahead that grows while reads are sequential.
 
+    Bytes that were read from the start on are checked by the CRC-32 of the file as soon as the last one was read.
+
     Attributes:
         name: Path in the archive.
         size: Size in bytes.
@@ -92,6 +95,7 @@ class RemoteFile(io.RawIOBase):
         self._position, self._window_size = 0, FIRST_WINDOW
         self._window_start, self._window = 0, b""
         self._data_offset: int | None = None
+        self._checked_size, self._checked_crc32 = 0, 0
 
     def readable(self) -> bool:
         return True
@@ -120,6 +124,7 @@ class RemoteFile(io.RawIOBase):
             offset = self._position - self._window_start
         content = self._window[offset : offset + stop - self._position]
         view[: len(content)] = content
+        self._check(content)
         self._position += len(content)
         return len(content)
 
@@ -130,6 +135,20 @@ class RemoteFile(io.RawIOBase):
             chunk = self.read(min(MAX_WINDOW, self.size - self._position))
             content += chunk or b""
         return bytes(content)
+
+    def _check(self, content: bytes) -> None:
+        """Add the content at the position to the CRC-32, as far as it continues the bytes that were added before.
+
+        Raises:
+            DamagedArchiveError: The whole file was read, and differs from the one in the archive's directory.
+        """
+        offset = self._checked_size - self._position
+        if not 0 <= offset < len(content):
+            return
+        self._checked_crc32 = zlib.crc32(memoryview(content)[offset:], self._checked_crc32)
+        self._checked_size = self._position + len(content)
+        if self._checked_size == self.size and self._checked_crc32 != self._entry.crc32:
+            raise DamagedArchiveError(f"'{self.name}' is damaged: its CRC-32 differs from the one in the archive.")
 
     def _load(self, start: int, stop: int) -> None:
         is_sequential = start == self._window_start + len(self._window) and bool(self._window)

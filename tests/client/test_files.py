@@ -2,10 +2,12 @@
 
 import io
 import json
+import math
 import random
 import signal
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import fsspec
@@ -13,7 +15,7 @@ import pytest
 
 from projects_client import Client, ConflictError, DamagedArchiveError, NotFoundError
 from projects_client.file_download import _get_target
-from projects_client.remote_archive import RemoteArchive
+from projects_client.remote_archive import FIRST_WINDOW, RemoteArchive
 from projects_client.stored_object import StoredObject
 from tests.client.conftest import KEY
 from tests.client.test_download import wait_until
@@ -125,7 +127,7 @@ def test_killed_download(service: FakeService, projects: ProjectsCommand, client
     part = projects.folder / "models" / f".large.bin.{zlib.crc32(FILES['models/large.bin']):08x}.part"
     wait_until(lambda: part.exists() and part.stat().st_size > MIB)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     size = part.stat().st_size
     service.stalls = False
     service.break_offsets.clear()
@@ -194,6 +196,19 @@ def test_open_reads_like_a_local_file(service: FakeService, client: Client) -> N
             assert file.read(size) == local.read(size)
 
 
+@pytest.mark.parametrize("size", [-1, 1000, 5 * MIB])
+def test_open_checks_whole_files(service: FakeService, client: Client, size: int) -> None:
+    """Whoever has read a file to its end knows that no bit of it has changed, however they read."""
+    content = FILES["models/large.bin"]
+    service.data = service.data.replace(content[-100_000:], content[-100_000:-1] + bytes([content[-1] ^ 1]))
+    with client.projects.get(PROJECT_ID).open("models/large.bin") as file:
+        file.seek(4 * MIB)
+        file.read(10)
+        assert file.seek(0) == 0
+        with pytest.raises(DamagedArchiveError, match=r"models/large\.bin.*CRC-32"):
+            list(iter(partial(file.read, size), b""))
+
+
 def test_open_after_expiry_and_replacement(service: FakeService, client: Client) -> None:
     """A URL that expires is signed again, and an archive that is replaced is an error and no mixture."""
     with client.projects.get(PROJECT_ID).open("models/large.bin") as file:
@@ -254,6 +269,7 @@ def test_pandas(service: FakeService, client: Client, monkeypatch: pytest.Monkey
     with client.projects.get(PROJECT_ID).open("datasets/7/table.csv") as file:
         frame = pandas.read_csv(file)
     assert (len(frame), frame["amount"].sum()) == (50_000, sum(range(50_000)))
+    assert len(service.downloads) <= 2 + math.log2(len(TABLE) / FIRST_WINDOW) + 1  # the directory, and growing windows
     head = pandas.read_csv(f"projects://{PROJECT_ID}/datasets/7/table.csv", nrows=3,
                            storage_options={"url": service.url, "key": KEY})  # fmt: skip
     assert list(head["amount"]) == [0, 1, 2]
