@@ -46,7 +46,7 @@ test-client: $(READY) ## Run the client's tests on Python 3.10, 3.11, 3.12 and 3
 	$(MAKE) --no-print-directory -j 2 --output-sync $(CLIENT_TESTS)
 
 $(CLIENT_TESTS): test-client-%: .venv/client-%/.ready
-	.venv/client-$*/bin/pytest -q --no-header -n 4 --dist worksteal --confcutdir=tests/client -p no:cacheprovider tests/client
+	.venv/client-$*/bin/pytest -q --no-header --confcutdir=tests/client -p no:cacheprovider tests/client
 
 .venv/client-%/.ready: requirements/client.txt client/pyproject.toml $(READY)
 	PYENV_VERSION=$(PYENV_PYTHONS) $(BIN)/uv venv -q --clear --no-project --python $* .venv/client-$*

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from threading import Lock, local
+from threading import Event, Lock, local
 from typing import Any, BinaryIO, Final
 
 import requests
@@ -181,7 +181,7 @@ class _Sender:
     def __init__(self, api: ApiClient, upload: _Upload, on_progress: OnProgress) -> None:
         self._api, self._upload, self._on_progress = api, upload, on_progress
         self._done, self._lock, self._local = 0, Lock(), local()
-        self._stopped = False
+        self._stopped = Event()  # ends the pauses of all threads, too
 
     def send_all(self, page: Json) -> None:
         """Send the parts that are missing, page by page."""
@@ -225,15 +225,15 @@ class _Sender:
                 for future in futures:
                     future.result()
             except BaseException:
-                self._stopped = True
+                self._stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _send_part(self, number: int, url: str) -> None:
         failures, cause = 0, ""
-        while failures < MAX_FAILURES and not self._stopped:
-            if failures:
-                time.sleep(min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF))
+        while failures < MAX_FAILURES and not self._stopped.is_set():
+            if failures and self._stopped.wait(min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)):
+                return
             start, stop = self._upload.get_range(number)
             with self._upload.file.open("rb") as content:
                 body = _FilePart(content, start, stop, self._advance)
@@ -255,7 +255,7 @@ class _Sender:
                     return
                 self._advance(-body.sent)
                 failures += 1
-        if not self._stopped:
+        if not self._stopped.is_set():
             raise UnavailableError(
                 f"The upload of part {number} failed {MAX_FAILURES} times: {cause}. "
                 "Run the same command again to resume."
@@ -265,7 +265,7 @@ class _Sender:
         response = self._get_session().put(url, data=body if len(body) else b"", timeout=TIMEOUT, allow_redirects=False)
         status = response.status_code
         if status in RETRYABLE_STATUSES:
-            time.sleep(min(RETRY_POLICY.get_retry_after(response.raw) or 0, MAX_BACKOFF))
+            self._stopped.wait(min(RETRY_POLICY.get_retry_after(response.raw) or 0, MAX_BACKOFF))
             raise UnavailableError(f"the storage returned status {status}")
         if status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST}:
             raise _UrlExpiredError(f"the storage returned status {status}")
@@ -287,7 +287,7 @@ class _Sender:
         return session
 
     def _advance(self, size: int) -> None:
-        if self._stopped and size > 0:
+        if self._stopped.is_set() and size > 0:
             raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))  # ends the transfer of the part in its middle
         with self._lock:
             self._done += size

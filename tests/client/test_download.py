@@ -67,8 +67,8 @@ def test_resume_after_kill(service: FakeService, projects: ProjectsCommand) -> N
     process = projects.start("export", PROJECT_ID, "-o", "project.zip")
     part = projects.folder / "project.zip.part"
     wait_for_part(part, MIB)
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     size = part.stat().st_size
     assert not (projects.folder / "project.zip").exists()
     result = projects("export", PROJECT_ID, "-o", "project.zip", "--json")
@@ -86,10 +86,10 @@ def test_signal_during_download(service: FakeService, projects: ProjectsCommand,
     process = projects.start("export", PROJECT_ID, "-o", "project.zip")
     wait_for_part(projects.folder / "project.zip.part", 1)
     process.send_signal(signal_number)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == code
-    assert "resume from the end of project.zip.part" in err
-    assert "Traceback" not in err
+    result = process.wait(20)
+    assert result.code == code
+    assert "resume from the end of project.zip.part" in result.err
+    assert "Traceback" not in result.err
     assert list_names(projects.folder) == ["project.zip.part", "project.zip.part.json"]
 
 
@@ -101,28 +101,30 @@ def test_signal_before_first_byte(service: FakeService, projects: ProjectsComman
     wait_until(lambda: bool(service.downloads))
     (projects.folder / "Card fraud.zip.part").unlink(missing_ok=True)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert "Nothing has been downloaded" in err
+    result = process.wait(20)
+    assert result.code == 130
+    assert "Nothing has been downloaded" in result.err
 
 
-def test_signal_while_export_runs(service: FakeService, projects: ProjectsCommand) -> None:
+def test_signal_while_export_runs(
+    service: FakeService, projects: ProjectsCommand, patient_projects: ProjectsCommand
+) -> None:
     """Ctrl-C while the service creates the archive says that the service continues."""
     service.export = {"status": "running", "size_bytes": None}
-    process = projects.start("export", PROJECT_ID)
+    process = patient_projects.start("export", PROJECT_ID)
     wait_until(lambda: len(service.requests) >= 4)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert "The service continues the export" in err
+    result = process.wait(20)
+    assert result.code == 130
+    assert "The service continues the export" in result.err
 
 
-def test_notes_without_terminal(service: FakeService, projects: ProjectsCommand) -> None:
+def test_notes_without_terminal(service: FakeService, patient_projects: ProjectsCommand) -> None:
     """Without a terminal, notes replace the progress bars."""
     running = {"id": service.export_id, "status": "running", "size_bytes": None, "error": None,
                "progress": {"bytes_done": 0, "bytes_total": 9, "files_done": 0, "files_total": 1}}  # fmt: skip
     service.responses.extend([(200, {"project": PROJECT}, {}), *[(202, {"export": running}, {})] * 6])
-    code, err = export(projects)
+    code, err = export(patient_projects)
     assert code == 0
     assert err.splitlines()[:2] == ["Creating the export …", "Downloading 3.0 MiB …"]
 
@@ -265,8 +267,8 @@ def test_file_created_during_download(service: FakeService, projects: ProjectsCo
     (projects.folder / "project.zip").write_text("mine")
     service.stalls = False
     service.resumed.set()
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, "was created during the download" in err) == (6, True)
+    result = process.wait(60)
+    assert (result.code, "was created during the download" in result.err) == (6, True)
     assert (projects.folder / "project.zip").read_text() == "mine"
     download_count = len(service.downloads)
     assert export(projects, "--force")[0] == 0
@@ -294,8 +296,7 @@ def test_concurrent_exports(service: FakeService, projects: ProjectsCommand) -> 
     assert (code, "Another `projects export` is writing project.zip" in err) == (6, True)
     service.stalls = False
     service.resumed.set()
-    process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.wait(60).code == 0
     assert list_names(projects.folder) == ["project.zip"]
 
 

@@ -100,7 +100,7 @@ def test_killed_update(service: FakeService, projects: ProjectsCommand, archive:
     part = projects.folder / "project.zip.part"
     wait_for_part(part, 2 * MIB + (300 << 10))
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert archive.read_bytes() == before
     service.stalls = False
     service.break_offsets.clear()
@@ -118,8 +118,8 @@ def test_replaced_during_update(service: FakeService, projects: ProjectsCommand,
     wait_for_part(part, 2 * MIB + (300 << 10))
     service.etag, service.stalls = '"two"', False
     service.resumed.set()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    result = process.wait(60)
+    assert result.code == 0, result.err
     assert archive.read_bytes() == service.data
 
 

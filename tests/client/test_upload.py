@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from tests.support.cli_process import ProjectsCommand
 from tests.support.fake_api import PROJECT, PROJECT_ID, FakeService
 
 MIB = 1 << 20
-CONTENT = random.Random(5).randbytes(35 * MIB + 11)
+CONTENT = random.Random(5).randbytes(2 * MIB + 11)
 
 
 @pytest.fixture
-def file(projects: ProjectsCommand) -> Path:
+def file(service: FakeService, projects: ProjectsCommand) -> Path:
+    """Return a file of three parts."""
+    service.part_size = MIB
     path = projects.folder / "table.csv"
     path.write_bytes(CONTENT)
     return path
@@ -42,7 +45,9 @@ def test_upload(service: FakeService, projects: ProjectsCommand, file: Path) -> 
     assert resource["artifact"] == {"file_name": "table.csv", "size_bytes": len(CONTENT), "content_type": "text/csv"}
     (sent,) = service.uploads.values()
     assert sent.content == CONTENT
-    assert sent.part_count == 3
+    assert sorted(service.part_numbers) == [1, 2, 3]
+    body = next(request.body for request in service.requests if request.path.endswith("/resources"))
+    assert body["part_size_bytes"] == choose_part_size(len(CONTENT))
     assert list_states(projects) == []
     assert sorted(path.name for path in projects.folder.iterdir() if not path.name.startswith(".")) == ["table.csv"]
 
@@ -58,13 +63,15 @@ def test_empty_file(service: FakeService, projects: ProjectsCommand, file: Path)
     assert sent.content == b""
 
 
-def test_upload_after_kill(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
+def test_upload_after_kill(
+    service: FakeService, projects: ProjectsCommand, patient_projects: ProjectsCommand, file: Path
+) -> None:
     """The next run sends only the parts that are missing, and the state is not next to the file."""
     service.part_errors.extend([200] * 2 + [503] * 100)
-    process = projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
+    process = patient_projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
     wait_until(lambda: len(service.part_numbers) >= 3)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     stored = {number for each in service.uploads.values() for number in each.parts}
     assert stored
     assert sorted(path.name for path in projects.folder.iterdir() if not path.name.startswith(".")) == ["table.csv"]
@@ -78,16 +85,20 @@ def test_upload_after_kill(service: FakeService, projects: ProjectsCommand, file
     assert list_states(projects) == []
 
 
-def test_interrupted_upload(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
-    """Ctrl-C says how to resume."""
+def test_interrupted_upload(
+    service: FakeService, projects: ProjectsCommand, patient_projects: ProjectsCommand, file: Path
+) -> None:
+    """Ctrl-C says how to resume, and does not wait for the pauses before further attempts."""
     service.part_errors.extend([503] * 1000)
-    process = projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
+    process = patient_projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
     wait_until(lambda: bool(service.part_numbers))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "resume the upload" in err
-    assert "Traceback" not in err
+    start = time.monotonic()
+    result = process.wait(30)
+    assert time.monotonic() - start < 3
+    assert result.code == 130
+    assert "resume the upload" in result.err
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(("statuses", "code"), [([503, 0, 500], 0), ([403, 403], 0), ([503] * 40, 7)])
@@ -114,13 +125,15 @@ def test_lost_part(service: FakeService, projects: ProjectsCommand, file: Path) 
     assert sent.content == CONTENT
 
 
-def test_changed_file(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
+def test_changed_file(
+    service: FakeService, projects: ProjectsCommand, patient_projects: ProjectsCommand, file: Path
+) -> None:
     """An upload of another version of the file is not resumed."""
     service.part_errors.extend([200, 503, 503, 503] * 20)
-    process = projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
+    process = patient_projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
     wait_until(lambda: len(service.part_numbers) >= 2)
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     service.part_errors.clear()
     content = CONTENT[:-1] + b"x"
     file.write_bytes(content)
@@ -129,13 +142,15 @@ def test_changed_file(service: FakeService, projects: ProjectsCommand, file: Pat
     assert [each.content for each in service.uploads.values()][-1] == content
 
 
-def test_aborted_upload(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
+def test_aborted_upload(
+    service: FakeService, projects: ProjectsCommand, patient_projects: ProjectsCommand, file: Path
+) -> None:
     """An upload that the service no longer knows is started again."""
     service.part_errors.extend([503] * 100)
-    process = projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
+    process = patient_projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
     wait_until(lambda: bool(service.part_numbers))
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     service.part_errors.clear()
     service.uploads.clear()
     assert upload(projects)[0] == 0
@@ -207,13 +222,15 @@ def test_copy(service: FakeService, projects: ProjectsCommand) -> None:
     assert body == {"project_id": PROJECT_ID, "export_id": service.export_id, "members": "none", "name": "Twin"}
 
 
-def test_state_has_no_secret(service: FakeService, projects: ProjectsCommand, file: Path) -> None:
+def test_state_has_no_secret(
+    service: FakeService, projects: ProjectsCommand, patient_projects: ProjectsCommand, file: Path
+) -> None:
     """The state of an upload has neither the key nor a signed URL."""
     service.part_errors.extend([503] * 100)
-    process = projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
+    process = patient_projects.start("upload", PROJECT_ID, "table.csv", "--type", "dataset")
     wait_until(lambda: bool(service.part_numbers))
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     (state,) = list_states(projects)
     content = state.read_text()
     assert json.loads(content)["upload"]["id"] in service.uploads

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 import threading
 import unicodedata
 import uuid
@@ -47,9 +48,9 @@ def build_archive(files: dict[str, bytes], **overrides: Any) -> bytes:
     ]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("manifest.json", json.dumps({"format": "projects-export/2", "files": entries}))
-        for path, data in files.items():
-            archive.writestr(path, data)
+        manifest = json.dumps({"format": "projects-export/2", "files": entries}).encode()
+        for path, data in {"manifest.json": manifest, **files}.items():
+            archive.writestr(zipfile.ZipInfo(path, (2026, 2, 10, 9, 0, 0)), data)  # by default the current time
     return buffer.getvalue()
 
 
@@ -117,6 +118,7 @@ class FakeService:
             of a network. None for a storage that always responds itself.
         resources: Resources by their ids.
         uploads: Uploads by their ids.
+        part_size: Size of the parts of an upload; None has the size that the client requests.
         part_errors: Status of the storage's next responses to parts; 200 with a wrong ETag for 0.
         lost_parts: Numbers of parts that the storage accepts once and forgets.
         part_numbers: Numbers of all parts that clients have sent, in order.
@@ -147,6 +149,7 @@ class FakeService:
     page: tuple[int, bytes] | None = None
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     uploads: dict[str, FakeUpload] = field(default_factory=dict)
+    part_size: int | None = None
     part_errors: deque[int] = field(default_factory=deque)
     lost_parts: set[int] = field(default_factory=set)
     part_numbers: list[int] = field(default_factory=list)
@@ -228,7 +231,7 @@ class FakeService:
     def _start_upload(self, request: Request, size: int, outcome: dict[str, Any]) -> dict[str, Any]:
         key = request.headers.get("Idempotency-Key", "")
         same = [upload for upload in self.uploads.values() if upload.key == key != ""]
-        part_size = request.body.get("part_size_bytes", 5 << 30)
+        part_size = self.part_size or request.body.get("part_size_bytes", 5 << 30)
         upload = same[0] if same else FakeUpload(str(uuid.uuid4()), size, part_size, outcome, key)
         self.uploads[upload.id] = upload
         return {
@@ -358,9 +361,10 @@ _ROUTES: list[tuple[str, str, Callable[..., ApiResponse]]] = [
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    service: FakeService
+    server: "FakeServer"
 
     def setup(self) -> None:
+        self.service = self.server.service
         self.service.connection_count += 1
         super().setup()
 
@@ -434,10 +438,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def start_server(service: FakeService) -> ThreadingHTTPServer:
-    """Start a server for the service in a thread, and set the service's URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": service}))
-    server.daemon_threads = True
-    service.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+class FakeServer(ThreadingHTTPServer):
+    """Server on a free port. Each connection stays with the service that was served when it was opened."""
+
+    daemon_threads = True
+    service: FakeService
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def serve(self, service: FakeService) -> None:
+        """Serve a service from now on, and set its URL."""
+        self.service = service
+        service.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report nothing about clients that close their connection early, as killed ones do."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
