@@ -1,6 +1,7 @@
 """Tests of the ``projects`` command against the running stack."""
 
 import io
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -106,10 +107,10 @@ def test_resume_after_kill(alice: ProjectsCommand, large_project_id: str) -> Non
     part = alice.folder / "large.zip.part"
     process = alice.start("export", large_project_id, "-o", "large.zip")
     while not part.exists() or not part.stat().st_size:
-        assert process.poll() is None
+        assert process.is_running()
         time.sleep(0.001)
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     size = part.stat().st_size
     assert not (alice.folder / "large.zip").exists()
     result = alice("export", large_project_id, "-o", "large.zip", "--json")
@@ -217,6 +218,59 @@ def test_upload(alice: ProjectsCommand) -> None:
     assert alice("resources", "delete", project_id, resource_id, "--yes").code == 0
     assert alice("resources", "list", project_id).out == ""
     assert alice("delete", project_id, "--yes").code == 0
+
+
+def test_copy(alice: ProjectsCommand, stack: RunningStack) -> None:
+    """A copy has the same resources with the same files, and a project of one's own is left as it was."""
+    exported = alice("export", "Card fraud", "-o", "original.zip")
+    assert exported.code == 0, exported.err
+    copied = alice("copy", "Card fraud", "--name", "Card fraud, copied", "--json")
+    assert copied.code == 0, copied.err
+    project = copied.json["project"]
+    assert (project["name"], project["role"], project["dataset_count"]) == ("Card fraud, copied", "owner", 1)
+    client = Library(stack.description["base_url"], alice.environment["PROJECTS_API_KEY"])
+    files = [
+        {path: archive.entries[path].crc32 for path in archive.entries if path != "manifest.json"}
+        for archive in (client.projects.get(name).archive() for name in ("Card fraud", project["id"]))
+    ]
+    assert sorted(files[0].values()) == sorted(files[1].values())
+    entries = alice("activity", project["id"]).out
+    assert "project" in entries
+    assert alice("delete", project["id"], "--yes").code == 0
+
+
+def test_cancelled_export(alice: ProjectsCommand, stack: RunningStack, large_project_id: str) -> None:
+    """A cancelled export stays cancelled, ends the wait for it, and the next export is another one."""
+    client = Library(stack.description["base_url"], alice.environment["PROJECTS_API_KEY"])
+    project = client.projects.get(large_project_id)
+    for _ in range(10):  # the worker may be faster than the command
+        export_id = project.start_export(fresh=True).id
+        result = alice("exports", "cancel", large_project_id, export_id)
+        if result.code == 0:
+            break
+        assert (result.code, "is ready" in result.err) == (6, True)
+    assert result.code == 0
+    assert alice("exports", "cancel", large_project_id, export_id).code == 0
+    assert "cancelled" in alice("exports", "show", large_project_id, export_id).out
+    waiting = alice("export", large_project_id, "-o", "large.zip", "--export", export_id)
+    assert (waiting.code, "was cancelled" in waiting.err) == (8, True)
+    assert list(alice.folder.iterdir()) == []
+    again = alice("export", large_project_id, "-o", "large.zip", "--json")
+    assert (again.code, again.json["files"]) == (0, 2)
+    assert again.json["export"]["id"] != export_id
+
+
+def test_fresh_export(alice: ProjectsCommand) -> None:
+    """``--fresh`` creates another archive of the same state, with the same files."""
+    first = alice("export", "Card fraud", "-o", "first.zip", "--json").json
+    same = alice("export", "Card fraud", "-o", "same.zip", "--json").json
+    assert same["export"]["id"] == first["export"]["id"]
+    fresh = alice("export", "Card fraud", "-o", "fresh.zip", "--fresh", "--json")
+    assert fresh.code == 0, fresh.err
+    assert fresh.json["export"]["id"] != first["export"]["id"]
+    assert fresh.json["files"] == first["files"]
+    contradiction = alice("export", "Card fraud", "--fresh", "--export", first["export"]["id"])
+    assert (contradiction.code, "Leave out --export" in contradiction.err) == (2, True)
 
 
 def test_write_only_key(alice: ProjectsCommand, operator: ProjectsCommand) -> None:
