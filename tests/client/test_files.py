@@ -198,7 +198,7 @@ def test_open_reads_like_a_local_file(service: FakeService, client: Client) -> N
 
 @pytest.mark.parametrize("size", [-1, 1000, 5 * MIB])
 def test_open_checks_whole_files(service: FakeService, client: Client, size: int) -> None:
-    """Whoever has read a file to its end knows that no bit of it has changed, however they read."""
+    """Every way to read a file to its end finds a bit that has changed."""
     content = FILES["models/large.bin"]
     service.data = service.data.replace(content[-100_000:], content[-100_000:-1] + bytes([content[-1] ^ 1]))
     with client.projects.get(PROJECT_ID).open("models/large.bin") as file:

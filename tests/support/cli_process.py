@@ -87,7 +87,7 @@ class ProjectsCommand:
     pause_factor: float = 1
 
     def run(self, *arguments: str, **environment: str) -> CommandResult:
-        """Start the command anew with further environment variables, and return its result."""
+        """Run the command in a new process with further environment variables, and return its result."""
         result = subprocess.run(
             [PROGRAM, *arguments],
             cwd=self.folder,
