@@ -30,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--sam-local", action="store_true", help="test the result of `make build`, in containers")
     parser.addoption("--write-reach", action="store_true", help="write the measurements to docs/reach.md")
+    parser.addoption(
+        "--write-hostile-archives", action="store_true", help="write the table to docs/reference/imports.md"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

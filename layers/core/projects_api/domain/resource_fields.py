@@ -41,6 +41,15 @@ def _reject_blank(name: str) -> str:
     return name
 
 
+#: The name of a resource, stored trimmed and in NFC.
+ResourceName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH),
+    AfterValidator(_reject_blank),
+    BeforeValidator(_normalize),
+]
+
+
 class Artifact(BaseModel):
     """A resource's file."""
 
@@ -54,12 +63,7 @@ class ResourceDetail(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: UUID
-    name: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH),
-        AfterValidator(_reject_blank),
-        BeforeValidator(_normalize),
-    ]
+    name: ResourceName
     artifact: Artifact | None = None
 
 

@@ -1,13 +1,13 @@
 """Copies of the files of an archive to the artifacts of the new project, each verified by its size and CRC-32."""
 
 import threading
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from projects_api.archive.crc32 import combine_crc32
-from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError, inflate
+from projects_api.archive.entry_content import unpack
+from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError
 from projects_api.archive.plan import COPY_PART_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
 from projects_api.archive.zip_reader import ErrorList
 from projects_api.archive.zip_writer import STORED
@@ -185,7 +185,7 @@ class FileCopier:
         self._task_group.wait_for(writes)
 
     def _write_file(self, file: PlannedFile, content: bytes) -> None:
-        content = b"".join(_decompress(file, [content]))
+        content = b"".join(unpack(file.entry, [content]))
         artifact_writer.put(file.key, content, content_type=file.content_type, crc32=file.entry.crc32)
         self._add_progress(file)
         self._count_piece()
@@ -199,7 +199,7 @@ class FileCopier:
         upload = ArtifactUpload(file.key, content_type=file.content_type, resumed=False)
         try:
             number, part = 1, bytearray()
-            for piece in _decompress(file, self._read_chunks(file)):
+            for piece in unpack(file.entry, self._read_chunks(file)):
                 part += piece
                 if len(part) >= STREAM_PART_SIZE:
                     upload.put_part(number, part)
@@ -238,23 +238,6 @@ class FileCopier:
                 bytes_done=self.progress.bytes_done + file.entry.size,
                 files_done=self.progress.files_done + 1,
             )
-
-
-def _decompress(file: PlannedFile, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of a file.
-
-    Raises:
-        InflateError: The content is not what the directory states.
-    """
-    if file.entry.method != STORED:
-        yield from inflate(chunks, size=file.entry.size, crc32=file.entry.crc32)
-        return
-    checksum = 0
-    for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
-        yield chunk
-    if checksum != file.entry.crc32:
-        raise InflateError(WRONG_CHECKSUM)
 
 
 def _is_small(file: PlannedFile) -> bool:

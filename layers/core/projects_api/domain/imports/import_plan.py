@@ -6,7 +6,6 @@ is wrong. It holds the entries and the paths of the files in memory, and reads t
 
 import re
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,22 +15,20 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError, inflate
+from projects_api.archive.entry_content import read_content
+from projects_api.archive.inflate import InflateError
 from projects_api.archive.manifest import MANIFEST_PATH
 from projects_api.archive.manifest_reader import MAX_MANIFEST_SIZE, ManifestError, Row, read_rows
 from projects_api.archive.paths import safe_path
 from projects_api.archive.zip_reader import ArchiveEntry, ArchiveError, ErrorList, Read, read_entries
-from projects_api.archive.zip_writer import STORED
-from projects_api.domain.resource_fields import MAX_KEY_SIZE, validate_fields
+from projects_api.domain.resource_fields import MAX_KEY_SIZE, ResourceName, validate_fields
 from projects_api.domain.resources import Change, resource_from_event
 from projects_api.entities.clock import in_utc, now
 from projects_api.entities.errors import InvalidInputError, redact, summarize_validation_error
 from projects_api.entities.ids import ImportId, ProjectId, ResourceId
 from projects_api.entities.project import Role
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, artifacts_prefix
-
-#: Bytes of an archive that one request reads.
-READ_SIZE = 8 << 20
+from projects_api.entities.text import is_blank
 
 #: Maximum number of members in a manifest.
 MAX_MEMBERS = 10_000
@@ -82,7 +79,7 @@ class ResourceRow(_Row):
 
     id: UUID
     type: ResourceType
-    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    name: ResourceName
     timestamp: Moment
     path: str | None
     origin: _OriginRow | None = None
@@ -157,7 +154,7 @@ class ImportPlan:
     def list_resources(self) -> Iterator[Resource]:
         """Yield the resources of the new project, by reading the manifest again."""
         version = 1
-        for row in read_rows(_read_entry(self.read, self.manifest)):
+        for row in read_rows(read_content(self.read, self.manifest)):
             if row.section == "format":
                 version = row.value
             elif row.section == "resources":
@@ -223,7 +220,7 @@ def plan_import(
         raise ArchiveError([*errors.errors, str(error)][: ErrorList.MAX_ERRORS], errors.count + 1) from None
     except InflateError as error:
         raise ArchiveError([f"The manifest: {error}."], 1) from None
-    if name is None and not plan.name:
+    if name is None and is_blank(plan.name):
         errors.add("The project has no name that shows something. Give a name when you start the import.")
     _match_entries(plan, entries, prefix, content, errors)
     errors.raise_if_any()
@@ -246,27 +243,6 @@ def _find_folder(entries: dict[str, ArchiveEntry]) -> str:
     if len(folders) == 1 and (folder := folders.pop()) + MANIFEST_PATH in entries:
         return folder
     raise ArchiveError([f"The archive has no {MANIFEST_PATH} at its top or in the one folder around everything."], 1)
-
-
-def _read_entry(read: Read, entry: ArchiveEntry) -> Iterator[bytes]:
-    """Yield the content of an entry.
-
-    Raises:
-        InflateError: The content is not what the headers state.
-    """
-    chunks = (
-        read(entry.data_offset + offset, min(READ_SIZE, entry.compressed_size - offset))
-        for offset in range(0, entry.compressed_size, READ_SIZE)
-    )
-    if entry.method != STORED:
-        yield from inflate(chunks, size=entry.size, crc32=entry.crc32)
-        return
-    checksum = 0
-    for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
-        yield chunk
-    if checksum != entry.crc32:
-        raise InflateError(WRONG_CHECKSUM)
 
 
 # ---------------------------------------------------------------------------------------------------------- manifest
@@ -316,7 +292,7 @@ def _read_manifest(plan: ImportPlan, errors: ErrorList) -> _Content:
     """Read the manifest into the plan and the returned content, and add an error for each invalid row."""
     content = _Content()
     version = 1
-    for row in read_rows(_read_entry(plan.read, plan.manifest)):
+    for row in read_rows(read_content(plan.read, plan.manifest)):
         if row.section == "format":
             version = row.value
             continue
