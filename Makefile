@@ -60,7 +60,7 @@ test-browser: $(READY) ## Test the docs page in Chromium (Debian: apt install ch
 test-generated-clients: $(READY) tests/generated_clients/node_modules/.ready ## Generate clients from the OpenAPI document, and use them
 	$(BIN)/pytest tests/generated_clients
 
-test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install unzip p7zip-full libarchive-tools default-jdk-headless)
+test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install zip unzip p7zip-full libarchive-tools default-jdk-headless)
 	$(BIN)/pytest -n 2 tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on DynamoDB Local and SeaweedFS
@@ -84,9 +84,18 @@ test-deployment: build $(EMULATOR) ## Deploy the build to an AWS emulator with `
 mutation: $(READY) $(MUTATION) ## Run mutation tests of the archive format and the permission rules
 	$(MUTATION)/bin/python scripts/mutation.py
 
+fuzz: FUZZ_SECONDS ?= 300
+fuzz: $(READY) requirements/fuzz.txt ## Fuzz the readers of archives and manifests for FUZZ_SECONDS
+	$(INSTALL) --python $(BIN)/python -r requirements/fuzz.txt
+	$(RUN) scripts.fuzz_imports -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1
+
 benchmark-archive: $(ENGINES) requirements/benchmarks.txt ## Compare exports with streaming ZIP libraries on SeaweedFS
 	$(INSTALL) --python $(BIN)/python -r requirements/benchmarks.txt
 	$(RUN) benchmarks.archive
+
+benchmark-imports: $(ENGINES) requirements/benchmarks.txt ## Compare the import of an archive with reading and putting its files, on SeaweedFS
+	$(INSTALL) --python $(BIN)/python -r requirements/benchmarks.txt
+	$(RUN) benchmarks.imports
 
 benchmark-events: $(ENGINES) ## Measure recorded events per second of one project, singly and in batches of ten, on DynamoDB Local
 	$(RUN) benchmarks.events
@@ -139,11 +148,12 @@ lock-added: $(READY) ## Lock requirements that were added or removed, and keep t
 	$(COMPILE) $(UPGRADE) requirements/checkov.in -o requirements/checkov.txt
 	$(COMPILE) $(UPGRADE) requirements/emulator.in -o requirements/emulator.txt
 	$(COMPILE) $(UPGRADE) requirements/mutation.in -o requirements/mutation.txt
+	$(COMPILE) $(UPGRADE) requirements/fuzz.in -o requirements/fuzz.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt layers/core/requirements.in -o layers/core/requirements.txt
 
 clean: ## Remove everything that the other targets installed, built or stored
-	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .mutation .coverage* \
+	rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .fuzz-words .mutation .coverage* \
 		tests/iam/node_modules tests/generated_clients/node_modules
 
 $(READY): requirements/uv.txt requirements/dev.txt client/pyproject.toml tests/iam/package-lock.json
