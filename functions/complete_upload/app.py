@@ -7,7 +7,6 @@ from aws_lambda_powertools.event_handler import Response
 
 from projects_api.api.openapi_responses import (
     PROJECT_ERRORS,
-    RETRY_AFTER,
     conflict_response,
     json_content,
     location_header,
@@ -16,7 +15,9 @@ from projects_api.api.openapi_responses import (
 from projects_api.api.parameters import UploadPath
 from projects_api.api.resolver import Api
 from projects_api.domain import uploads
+from projects_api.entities import project_import
 from projects_api.entities.errors import UploadBusyError, UploadIncompleteError
+from projects_api.schemas.import_schemas import Import, ImportResponse
 from projects_api.schemas.resource_schemas import Resource, ResourceResponse
 
 api = Api()
@@ -28,7 +29,8 @@ RETRY_DELAY = 2
 @api.post(
     "/api/uploads/<upload_id>/complete",
     summary="Complete an upload",
-    description="Checks that all parts are uploaded with the right sizes, assembles them, and records the resource. "
+    description="Checks that all parts are uploaded with the right sizes, assembles them, and records the resource or "
+    "starts the import. "
     "A repeat returns the same result. If the project is deleted or the role of the user is too low by now, the "
     "upload is aborted.",
     tags=["Uploads"],
@@ -40,8 +42,8 @@ RETRY_DELAY = 2
     )
     | response(
         202,
-        "The parts are still being assembled. Repeat the request.",
-        headers=RETRY_AFTER,
+        "The import of the archive was started. Or, with `Retry-After`, the parts are still being assembled: repeat "
+        "the request.",
         content={"application/json": {"schema": {"type": "object"}}},
     )
     | PROJECT_ERRORS
@@ -52,10 +54,15 @@ RETRY_DELAY = 2
 )
 def complete_upload(upload_id: UploadPath):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a declared type would be serialized as JSON
     completion = uploads.complete(api.caller.user_id, upload_id)
-    if completion.resource is None:
+    outcome = completion.outcome
+    if outcome is None:
         return Response(HTTPStatus.ACCEPTED, "application/json", {}, {"Retry-After": str(RETRY_DELAY)})
-    path = f"/api/projects/{completion.upload.project_id}/resources/{completion.resource.id}"
-    body: dict[str, Any] = ResourceResponse(resource=Resource.from_entity(completion.resource)).model_dump(mode="json")
+    if isinstance(outcome, project_import.Import):
+        started = ImportResponse.model_validate({"import": Import.from_entity(outcome)})
+        content = started.model_dump(mode="json", by_alias=True)
+        return Response(HTTPStatus.ACCEPTED, "application/json", content, {"Location": f"/api/imports/{outcome.id}"})
+    path = f"/api/projects/{completion.upload.project_id}/resources/{outcome.id}"
+    body: dict[str, Any] = ResourceResponse(resource=Resource.from_entity(outcome)).model_dump(mode="json")
     return Response(HTTPStatus.CREATED, "application/json", body, {"Location": path})
 
 

@@ -273,6 +273,27 @@ def test_fresh_export(alice: ProjectsCommand) -> None:
     assert (contradiction.code, "Leave out --export" in contradiction.err) == (2, True)
 
 
+def test_import(alice: ProjectsCommand, bob: ProjectsCommand) -> None:
+    """Another user imports an exported archive, and copies the project. A rejected archive exits with its errors."""
+    project_id = alice("create", "Moved", "--json").json["project"]["id"]
+    content = uuid.uuid4().bytes * (20 * MIB // 16)
+    (alice.folder / "table.csv").write_bytes(content)
+    assert alice("upload", project_id, "table.csv", "--type", "dataset").code == 0
+    assert alice("export", project_id, "-o", str(bob.folder / "moved.zip")).code == 0
+    imported = bob("import", "moved.zip", "--name", "Restored", "--json")
+    assert imported.code == 0, imported.err
+    assert (imported.json["project"]["name"], imported.json["project"]["dataset_count"]) == ("Restored", 1)
+    copied = bob("copy", imported.json["project"]["id"], "--name", "Twin", "--json")
+    assert copied.code == 0, copied.err
+    assert bob("download", copied.json["project"]["id"], "-o", ".").code == 0
+    (downloaded,) = (bob.folder / "datasets").rglob("table.csv")
+    assert downloaded.read_bytes() == content
+    (bob.folder / "broken.zip").write_bytes((bob.folder / "moved.zip").read_bytes()[:-1])
+    rejected = bob("import", "broken.zip")
+    assert rejected.code == 8
+    assert "This is not a ZIP archive, or it is incomplete" in rejected.err
+
+
 def test_write_only_key(alice: ProjectsCommand, operator: ProjectsCommand) -> None:
     """A key without the read scope works with ids, and the error for a name says so."""
     key = operator("keys", "create", "bob@example.com", "--scope", "write", "--json").json["api_key"]

@@ -60,6 +60,7 @@ PAGES = {
     "how-to/poll-an-export.md": "True",
     "how-to/page-through-lists.md": "Card fraud ['transactions.csv', 'baseline', 'gradient-boosting.bin', 'report.md']",
     "how-to/publish-events.md": "customers.csv 1",
+    "how-to/import-a-project.md": "ready [] []\nCard fraud, restored owner 1",
 }
 
 #: The pages whose examples other tests run, or that need Docker.

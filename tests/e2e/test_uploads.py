@@ -12,6 +12,7 @@ import requests
 
 from tests.support.api_client import Client
 from tests.support.running_stack import RunningStack
+from tests.support.uploads import upload_file
 
 #: The size of each part of the large upload but the last: the smallest that S3 takes.
 PART_SIZE = 5 << 20
@@ -56,6 +57,40 @@ def test_curl_uploads_a_file(stack: RunningStack, alice: Client, tmp_path: Path)
     assert (ranged.status_code, ranged.content) == (206, b"id")
     curl(*key, "-X", "DELETE", f"{url}/resources/{resource['id']}")
     assert requests.get(artifact["download_url"], timeout=30).status_code in {403, 404}
+
+
+def test_curl_imports_an_archive(stack: RunningStack, alice: Client, bob: Client, tmp_path: Path) -> None:
+    """One user's archive goes in with curl as the project of another, with its files and members."""
+    api, key = stack.description["base_url"], ("-H", f"Authorization: Bearer {bob.api_key}")
+    project_id = alice.create("Churn")
+    upload_file(alice, project_id, "customers.csv", b"id,left\n1,no\n")
+    archive = tmp_path / "churn.zip"
+    curl(
+        "-H",
+        f"Authorization: Bearer {alice.api_key}",
+        "-L",
+        "-o",
+        str(archive),
+        f"{api}/api/projects/{project_id}/export",
+    )
+    body = {"size_bytes": archive.stat().st_size, "name": "Churn, restored", "members": "match"}
+    upload = curl(*key, "-d", json.dumps(body), f"{api}/api/imports")["upload"]
+    curl("-T", str(archive), upload["parts"][0]["url"])
+    import_ = curl(*key, "-X", "POST", upload["complete_url"])["import"]
+    deadline = time.monotonic() + 30
+    while import_["status"] in {"pending", "running"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        import_ = curl(*key, f"{api}/api/imports/{upload['import_id']}")["import"]
+    assert (import_["status"], import_["errors"], import_["progress"]["files_done"]) == ("ready", [], 1)
+    url = f"{api}/api/projects/{import_['project_id']}"
+    project = curl(*key, url)["project"]
+    assert (project["name"], project["role"], project["dataset_count"]) == ("Churn, restored", "owner", 1)
+    members = curl(*key, f"{url}/members")["items"]
+    assert [(member["email"], member["role"]) for member in members] == [(bob.email, "owner"), (alice.email, "admin")]
+    (listed,) = curl(*key, f"{url}/resources")["items"]
+    artifact = curl(*key, f"{url}/resources/{listed['id']}")["resource"]["artifact"]
+    assert requests.get(artifact["download_url"], timeout=30).content == b"id,left\n1,no\n"
 
 
 def test_upload_is_resumed(stack: RunningStack, alice: Client) -> None:

@@ -246,6 +246,12 @@ ACTIONS: list[tuple[str, str, Callable[[LargeAccount], Any]]] = [
     ),
     ("`GET …/exports`", "ListExports", lambda account: account.get(f"{account.url}/exports")),
     ("`GET …/exports/{id}`", "GetExport", lambda account: account.get(f"{account.url}/exports/{new_id()}")),
+    (
+        "`POST …/imports` of an archive",
+        "StartImport",
+        lambda account: account.owner.post("/api/imports", {"size_bytes": 2}),
+    ),
+    ("`GET …/imports/{id}`", "GetImport", lambda account: account.get(f"/api/imports/{new_id()}")),
     ("`DELETE …/{id}`", "DeleteProject", lambda account: account.owner.delete(account.url)),
 ]
 
@@ -258,6 +264,8 @@ BUDGETS: dict[str, Callable[[int], int]] = defaultdict(
     UpdateProject=lambda _: 3,
     CreateResource=lambda _: 3,
     GetExport=lambda _: 1,
+    GetImport=lambda _: 1,
+    StartImport=lambda _: 1,
     StartExport=lambda _: 3,
     GetArchive=lambda _: 3,
     AddMember=lambda _: 3,

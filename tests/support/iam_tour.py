@@ -43,6 +43,7 @@ def use_all_permissions(app: InProcessApp) -> None:
         _retire_archives(app, alice)
         _export_deleted_project(app, alice)
         _import_projects(app, alice, bob, project_id)
+        _upload_archives(app, alice)
         _resume_artifact_upload(app, project_id)
         _delete_project(app, alice, project_id)
         _resend_lost_messages(app, alice)
@@ -289,6 +290,49 @@ def _import_projects(app: InProcessApp, alice: Client, bob: Client, project_id: 
     app.s3.delete_object(Bucket=app.stack.exports, Key=key)
     app.process_queues()
     assert alice.get(f"/api/imports/{pending}")["import"]["status"] == "failed"
+
+
+def _upload_archives(app: InProcessApp, alice: Client) -> None:
+    """Start imports with uploads, and complete and abort them in the requests and in the recovery job."""
+    archive = b"no archive"
+
+    def start(**headers: str) -> Any:
+        response = alice.post("/api/imports", {"size_bytes": len(archive)}, **headers)
+        assert response.status == 201, response
+        put_parts(response["upload"], archive)
+        return response["upload"]
+
+    with patch.dict(os.environ, MAX_OPEN_UPLOADS="0"):
+        assert alice.post("/api/imports", {"size_bytes": 1}).status == 409
+    without_part = alice.post("/api/imports", {"size_bytes": 1})["upload"]
+    alice.post(f"/api/uploads/{without_part['id']}/parts", {})
+    completed = start(Idempotency_Key="archive")
+    assert start(Idempotency_Key="archive")["id"] == completed["id"]
+    for _ in range(2):
+        assert complete(alice, completed).status == 202
+    unassembled, expired = start(), start()
+    assembled, outlived, assembled_before, outlived_before = start(), start(), start(), start()
+    assemble = artifact_upload.complete
+
+    def assemble_and_wait(*arguments: Any) -> None:
+        assemble(*arguments)
+        raise artifact_upload.AssemblyPendingError
+
+    with patch.object(artifact_upload, "complete", side_effect=artifact_upload.AssemblyPendingError):
+        complete(alice, unassembled)
+    with patch.object(artifact_upload, "complete", assemble_and_wait):
+        for upload in (assembled, outlived, assembled_before, outlived_before):
+            complete(alice, upload)
+    for upload in (outlived, outlived_before):  # the record of the import expires before the upload is completed
+        key = {name: {"S": value} for name, value in (("PK", f"IMPORT#{upload['import_id']}"), ("SK", "IMPORT"))}
+        app.dynamodb.delete_item(TableName=app.stack.table, Key=key)
+    assert complete(alice, assembled_before).status == 202
+    assert complete(alice, outlived_before).status == 404
+    app.resume_stalled()
+    with patch("projects_api.domain.exports.recovery.now", lambda: now() + timedelta(days=8)):
+        app.invoke("ResumeStalled", {})
+    assert complete(alice, expired).status == 404
+    app.process_queues()
 
 
 def _resume_artifact_upload(app: InProcessApp, project_id: str) -> None:

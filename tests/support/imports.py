@@ -5,13 +5,14 @@ import zipfile
 from datetime import timedelta
 from typing import Any
 
-from projects_api.domain.imports.import_requests import new_project
+from projects_api.domain.imports.import_start import new_project
 from projects_api.entities.clock import now
 from projects_api.entities.ids import ImportId, ProjectId, UserId, new_id
 from projects_api.entities.project import Caller
 from projects_api.entities.project_import import Import, ImportStatus, MembersMode
 from projects_api.entities.user import Email
-from projects_api.storage.dynamodb import import_store
+from projects_api.storage.dynamodb import import_store, table
+from projects_api.storage.dynamodb.item_mapping import project_to_item
 from tests.support.api_client import Client
 from tests.support.archives import finish_export
 from tests.support.in_process_app import InProcessApp
@@ -35,7 +36,7 @@ def start_import(
         size_bytes=len(archive),
         stalled_at=moment + timedelta(minutes=5),
     )
-    import_store.insert(import_, new_project(import_, moment), request=None)
+    table.transact(import_store.build_put(import_), table.build_put(project_to_item(new_project(import_, moment))))
     return import_id
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 
 from local.stack import REGION
 from tests.support.in_process_app import InProcessApp
@@ -14,7 +15,7 @@ type Location = tuple[str, str]
 
 
 class StorageSnapshot:
-    """The content of moto's table and of the buckets.
+    """The content of moto's table and of the buckets, with their unfinished multipart uploads.
 
     A test that uses a snapshot is marked `memory`, because no other engine can restore one.
     """
@@ -25,6 +26,7 @@ class StorageSnapshot:
         self._buckets = (app.stack.artifacts, app.stack.exports)
         self._s3 = app.s3
         self._objects = {location: self._read_object(*location) for location in self._list_objects()}
+        self._uploads = {bucket: deepcopy(dict(self._get_uploads(bucket))) for bucket in self._buckets}
 
     @property
     def _table(self) -> Any:
@@ -39,13 +41,22 @@ class StorageSnapshot:
             self._s3.delete_object(Bucket=bucket, Key=key, VersionId=current[bucket, key])
         for bucket, key in self._objects.keys() - current.keys():
             self._s3.put_object(Bucket=bucket, Key=key, Body=self._objects[bucket, key])
+        for bucket, uploads in self._uploads.items():
+            for upload_id in list(self._get_uploads(bucket)):
+                del self._get_uploads(bucket)[upload_id]
+            self._get_uploads(bucket).update(deepcopy(uploads))
 
     def is_unchanged(self) -> bool:
-        """Return whether the table and the keys of the objects are the same as in the snapshot."""
+        """Return whether the table, the keys of the objects and the uploads are the same as in the snapshot."""
         return (
             _serialize_items(self._table.items) == _serialize_items(self._items)
             and self._list_objects().keys() == self._objects.keys()
+            and all(self._get_uploads(bucket).keys() == self._uploads[bucket].keys() for bucket in self._buckets)
         )
+
+    def _get_uploads(self, bucket: str) -> Any:
+        """Return the multipart uploads of a bucket by id."""
+        return s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].multiparts
 
     def _list_objects(self) -> dict[Location, str]:
         """Return the version of each object, by bucket and key."""

@@ -37,6 +37,7 @@ RETIRED = _build_id("4e71")  # an event deletes it
 DELETED = _build_id("de1e7ed")  # deleted, but not purged yet
 DATASETS = (_build_id("c4d1"), _build_id("c4d2"))  # of the second project
 UPLOADS = (_build_id("0b10ad1"), _build_id("0b10ad2"))  # the second one has its part
+ARCHIVE = _build_id("0b10ad3")  # the upload of an archive, which has its part
 READY, PENDING, TO_CANCEL = _build_id("e1"), _build_id("e2"), _build_id("e3")
 IMPORTED, IMPORTING = _build_id("1de0"), _build_id("1de1")  # imports of the ready export, and their projects
 
@@ -151,6 +152,9 @@ def create_sample_data(app: InProcessApp) -> None:  # noqa: C901 - one step afte
         for upload_id in UPLOADS:
             set_next_id(upload_id)
             _start_upload(app, upload_id, with_part=upload_id == UPLOADS[-1])
+        set_next_id(ARCHIVE)
+        _send_request(app, "StartImport", "POST", "/api/imports", {"size_bytes": 5})
+        _upload_part(app, ARCHIVE)
         set_next_id(PENDING)
         _start_export(app, ARCHIVED)
         set_next_id(TO_CANCEL)
@@ -221,11 +225,15 @@ def _start_upload(app: InProcessApp, upload_id: str, *, with_part: bool) -> None
     path = f"/api/projects/{CHURN}/resources"
     _send_request(app, "CreateResource", "POST", path, body, project_id=CHURN)
     if with_part:
-        upload = upload_store.get(UserId(PEOPLE["alice"]), UploadId(upload_id))
-        assert upload
-        app.s3.upload_part(
-            Bucket=app.stack.artifacts, Key=upload.key, UploadId=upload.s3_upload_id, PartNumber=1, Body=b"churn"
-        )
+        _upload_part(app, upload_id)
+
+
+def _upload_part(app: InProcessApp, upload_id: str) -> None:
+    """Upload the part of one of Alice's uploads."""
+    upload = upload_store.get(UserId(PEOPLE["alice"]), UploadId(upload_id))
+    assert upload
+    target = {"Bucket": app.stack.artifacts, "Key": upload.key, "UploadId": upload.s3_upload_id}
+    app.s3.upload_part(**target, PartNumber=1, Body=b"churn")
 
 
 def _assemble(app: InProcessApp, project_id: str, export_id: str) -> None:

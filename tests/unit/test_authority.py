@@ -11,7 +11,7 @@ import pytest
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 from tests.support.moto_snapshot import StorageSnapshot
-from tests.support.uploads import describe, upload_file
+from tests.support.uploads import describe, put_parts, upload_file
 
 pytestmark = pytest.mark.memory
 
@@ -50,6 +50,8 @@ PUT    /projects/P/resources/R f2 200   200   200    403    404      | 401  403 
 DELETE /projects/P/resources/R    200   200   200    403    404      | 401  403   403     403     | 403   200    200
 DELETE /projects/P/resources/NONE 404   404   404    403    404      | 401  403   403     403     | 403   404    404
 POST   /uploads/U/parts x         200   404   404    404    404      | 401  403   403     403     | 403   200    200
+POST   /uploads/A/parts x         200   404   404    404    404      | 401  403   403     403     | 403   200    200
+POST   /uploads/A/complete x      202   404   404    404    404      | 401  403   403     403     | 403   202    202
 POST   /uploads/U/complete x      409   404   404    404    404      | 401  403   403     403     | 403   409    409
 GET    /projects/P/export         202   202   202    202    404      | 401  403   403     403     | 202   403    202
 POST   /projects/P/exports        202   202   202    202    404      | 401  403   403     403     | 403   202    202
@@ -61,6 +63,7 @@ DELETE /projects/P/exports/E      409   409   403    403    404      | 401  403 
 DELETE /projects/P/exports/NONE   404   404   403    403    404      | 401  403   403     403     | 403   404    404
 GET    /projects/P/exports/NONE   404   404   404    404    404      | 401  403   403     403     | 404   403    404
 POST   /imports copy              202   202   202    202    404      | 401  403   403     403     | 403   202    202
+POST   /imports archive           201   201   201    201    201      | 401  403   403     403     | 403   201    201
 GET    /imports/I                 200   404   404    404    404      | 401  403   403     403     | 200   403    200
 GET    /imports/NONE              404   404   404    404    404      | 401  403   403     403     | 404   403    404
 GET    /projects/GONE             404   404   404    404    404      | 401  403   403     403     | 404   403    404
@@ -109,6 +112,7 @@ class Scenario:
             "x": {},
             "copy": {"project_id": self.ids["P"], "export_id": self.ids["E"]},
             "fresh": {"fresh": True},
+            "archive": {"size_bytes": 2},
         }
         body = bodies.get(rest[0], {"name": "Another"} if method in {"PUT", "POST"} else None)
         return method, f"/api{path}", body
@@ -126,6 +130,8 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
     owner.post(f"/api/projects/{project_id}/members", {"email": member.email})
     resource_id = upload_file(owner, project_id, "a.csv", b"a")["id"]
     upload_id = owner.post(f"/api/projects/{project_id}/resources", describe("b.csv", b"b"))["upload"]["id"]
+    archive = owner.post("/api/imports", {"size_bytes": 2})["upload"]
+    put_parts(archive, b"PK")
     export_id = owner.post(f"/api/projects/{project_id}/exports")["export"]["id"]
     app.process_queues()
     copy = owner.post("/api/imports", {"project_id": project_id, "export_id": export_id})
@@ -155,6 +161,7 @@ def scenario(app: InProcessApp) -> tuple[Scenario, StorageSnapshot]:
         "E": export_id,
         "R": resource_id,
         "U": upload_id,
+        "A": archive["id"],
         "I": copy["import"]["id"],
         "NEW": pending_id,
         "GONE": deleted_id,

@@ -5,14 +5,21 @@ import json
 import uuid
 import zipfile
 import zlib
+from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from projects_api.domain import uploads
+from projects_api.entities.clock import now, rfc3339
+from projects_api.entities.ids import ExportId, ProjectId
+from projects_api.storage.dynamodb import export_store, keys
 from tests.support.api_client import Client
 from tests.support.archives import download, finish_export, unpack_archive
 from tests.support.imports import copy_project, find_leftovers, import_archive, start_import, zip_files
 from tests.support.in_process_app import InProcessApp
+from tests.support.uploads import complete, put_parts
 
 
 def export_archive(app: InProcessApp, client: Client, project_id: str) -> bytes:
@@ -263,6 +270,22 @@ def test_deactivated_users(app: InProcessApp, alice: Client, bob: Client, projec
     assert find_leftovers(app, import_id) == []
 
 
+def test_a_copy_keeps_its_export(app: InProcessApp, alice: Client, project_id: str) -> None:
+    """From the request until the import ends, the export that is copied is not removed, although it is retired."""
+    export = finish_export(app, alice, project_id)["export"]
+    key = ProjectId(project_id), ExportId(export["id"])
+    started = alice.post("/api/imports", {"project_id": project_id, "export_id": export["id"]})
+    retire = {"ExpressionAttributeValues": {":now": {"N": "0"}}, "UpdateExpression": "SET retired_until = :now"}
+    app.dynamodb.update_item(TableName=app.stack.table, Key=keys.export(*key), **retire)
+    assert not export_store.begin_removal(*key)
+    app.process_queues()
+    assert alice.get(f"/api/imports/{started['import']['id']}")["import"]["status"] == "ready"
+    with patch.object(export_store, "now", lambda: now() + timedelta(hours=2)):
+        assert export_store.begin_removal(*key)
+    refused = alice.post("/api/imports", {"project_id": project_id, "export_id": export["id"]})
+    assert refused.status == 404
+
+
 def test_the_archive_disappears(app: InProcessApp, alice: Client, project_id: str) -> None:
     export = finish_export(app, alice, project_id)["export"]
     started = alice.post("/api/imports", {"project_id": project_id, "export_id": export["id"]})
@@ -272,3 +295,80 @@ def test_the_archive_disappears(app: InProcessApp, alice: Client, project_id: st
     assert (failed["status"], failed["error_count"]) == ("failed", 1)
     assert "Start a new import" in failed["errors"][0]
     assert find_leftovers(app, failed["id"]) == []
+
+
+def test_uploaded_archive(app: InProcessApp, alice: Client, bob: Client, project_id: str) -> None:
+    """POST /api/imports returns an upload; completing the upload starts the import, and a repeat returns it again."""
+    body = export_archive(app, alice, project_id)
+    request = {"size_bytes": len(body), "name": "Restored"}
+    started, again = (bob.post("/api/imports", request, **{"Idempotency-Key": "upload"}) for _ in range(2))
+    assert (started.status, again.status) == (201, 201)
+    upload, import_id = started["upload"], started["import"]["id"]
+    assert started.headers["Location"] == f"/api/imports/{import_id}"
+    assert (again["import"]["id"], again["upload"]["id"]) == (import_id, upload["id"])
+    assert (upload["import_id"], upload["resource_id"], started["import"]["status"]) == (import_id, None, "uploading")
+    assert bob.post("/api/imports", request | {"size_bytes": 1}, **{"Idempotency-Key": "upload"}).status == 422
+    missing = complete(bob, upload)
+    assert (missing.status, "1 of 1 parts" in missing["detail"]) == (409, True)
+    assert complete(alice, upload).status == alice.get(f"/api/imports/{import_id}").status == 404
+    put_parts(upload, body)
+    parts = bob.post(f"/api/uploads/{upload['id']}/parts", {})
+    assert [part["uploaded"] for part in parts["parts"]] == [True]
+    assert bob.get("/api/projects")["total"] == 0
+    for _ in range(2):
+        completed = complete(bob, upload)
+        assert (completed.status, completed["import"]["id"]) == (202, import_id)
+        assert "Retry-After" not in completed.headers
+    app.process_queues()
+    ready = bob.get(f"/api/imports/{import_id}")["import"]
+    assert ready["status"] == "ready", ready
+    assert complete(bob, upload)["import"]["project_id"] == ready["project_id"]
+    assert bob.get(f"/api/projects/{ready['project_id']}")["project"]["name"] == "Restored"
+    assert app.find_objects(f"uploads/{import_id}") == []
+    assert app.find_broken_invariants() == []
+
+
+def test_too_many_uploads_of_archives(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads of archives count like uploads of files, until they are complete."""
+    monkeypatch.setenv("MAX_OPEN_UPLOADS", "1")
+    upload = alice.post("/api/imports", {"size_bytes": 2})["upload"]
+    refused = alice.post("/api/imports", {"size_bytes": 2})
+    assert (refused.status, "1 unfinished upload" in refused["detail"]) == (409, True)
+    put_parts(upload, b"PK")
+    assert complete(alice, upload).status == 202
+    assert alice.post("/api/imports", {"size_bytes": 2}).status == 201
+
+
+def test_archive_larger_than_the_limit(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_UPLOAD_BYTES", "9")
+    refused = alice.post("/api/imports", {"size_bytes": 10})
+    assert (refused.status, "9" in json.dumps(refused["detail"])) == (422, True)
+
+
+def test_unfinished_upload_of_an_archive_expires(app: InProcessApp, alice: Client) -> None:
+    """After a week, the recovery job aborts the upload, and nothing of it counts or remains in S3."""
+    started = alice.post("/api/imports", {"size_bytes": 2})
+    put_parts(started["upload"], b"PK")
+    later = now() + timedelta(days=8)
+    with app.permissions.acting_as("ResumeStalled"):
+        assert uploads.resume_due(by=later) >= 1
+    assert complete(alice, started["upload"]).status == 404
+    assert app.find_uploads(started["import"]["id"]) == []
+    assert started["import"]["expires_at"] < rfc3339(later)
+    assert app.find_broken_invariants() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"size_bytes": 0},
+        {"size_bytes": 5, "part_size_bytes": 5},
+        {"project_id": str(uuid.uuid4())},
+        {"size_bytes": 5, "project_id": str(uuid.uuid4()), "export_id": str(uuid.uuid4())},
+        {"size_bytes": 5, "members": "all"},
+        {"size_bytes": 5, "name": " "},
+    ],
+)
+def test_invalid_requests(alice: Client, body: dict[str, Any]) -> None:
+    assert alice.post("/api/imports", body).status == 422

@@ -5,14 +5,17 @@ repeat, and the recovery job continues it if the function dies: the upload's sta
 what has happened.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from projects_api import settings
 from projects_api.domain import projects, resources, uploaded_files
+from projects_api.domain.imports import import_start
 from projects_api.domain.permissions import Action
 from projects_api.domain.resource_fields import validate_fields
 from projects_api.entities.clock import now
@@ -30,6 +33,7 @@ from projects_api.entities.errors import (
 )
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId, UploadId, UserId, new_id
+from projects_api.entities.project_import import Import
 from projects_api.entities.resource import Resource, ResourceType
 from projects_api.entities.upload import (
     MAX_PART_SIZE,
@@ -44,6 +48,11 @@ from projects_api.storage.dynamodb import file_store, idempotency_store, pending
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
 from projects_api.storage.s3 import artifact_upload
 from projects_api.storage.s3.artifact_upload import AssemblyPendingError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+type Outcome = Resource | Import
 
 #: Lifetime of a signed URL.
 URL_LIFETIME = timedelta(seconds=artifact_upload.URL_LIFETIME)
@@ -186,8 +195,15 @@ def _start(
     return sign_first_parts(upload)
 
 
-def store(upload: Upload, request: IdempotentRequest | None) -> None:
+def store(
+    upload: Upload, request: IdempotentRequest | None, *, first_write: TransactWriteItemTypeDef | None = None
+) -> None:
     """Store a new upload, or abort its multipart upload in S3 if it cannot be stored.
+
+    Args:
+        upload: The upload.
+        request: The request, if it has an Idempotency-Key.
+        first_write: The first write of the transaction. By default, a check that the project is not deleted.
 
     Raises:
         ProjectNotFoundError: The project is deleted.
@@ -196,7 +212,7 @@ def store(upload: Upload, request: IdempotentRequest | None) -> None:
     """
     limit = settings.max_open_uploads()
     try:
-        upload_store.insert(upload, max_open=limit, request=request)
+        upload_store.insert(upload, max_open=limit, request=request, first_write=first_write)
     except (ConditionFailedError, RepeatedRequestError) as error:
         with suppress(StorageUnavailableError):  # the bucket's lifecycle rule aborts it after a week
             artifact_upload.abort(upload)
@@ -254,7 +270,8 @@ def list_parts(user_id: UserId, upload_id: UploadId, *, after: int) -> PartPage:
         NotAllowedError: The user's role is too low.
     """
     upload = _require_upload(user_id, upload_id)
-    projects.get(user_id, upload.project_id, Action.CHANGE_RESOURCES)
+    if upload.purpose is Purpose.RESOURCE:
+        projects.get(user_id, upload.project_id, Action.CHANGE_RESOURCES)
     expires_at = now() + URL_LIFETIME
     numbers = range(after + 1, min(upload.part_count, after + PAGE_SIZE) + 1)
     existing = None
@@ -284,6 +301,8 @@ def _require_access(upload: Upload) -> None:
         ProjectNotFoundError: The project is deleted, or the user is no longer a member.
         NotAllowedError: The user's role is too low.
     """
+    if upload.purpose is Purpose.IMPORT:
+        return  # the project is the user's own, and nobody sees it yet
     try:
         projects.get(upload.user_id, upload.project_id, Action.CHANGE_RESOURCES)
     except (ProjectNotFoundError, NotAllowedError):
@@ -294,10 +313,10 @@ def _require_access(upload: Upload) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The result of completing an upload: the resource, or None while S3 is still assembling the parts."""
+    """The result of completing an upload: the resource or import, or None while S3 is still assembling the parts."""
 
     upload: Upload
-    resource: Resource | None
+    outcome: Outcome | None
 
 
 def complete(user_id: UserId, upload_id: UploadId) -> Completion:
@@ -316,9 +335,13 @@ def complete(user_id: UserId, upload_id: UploadId) -> Completion:
     return Completion(upload, _continue_completion(upload))
 
 
-def _continue_completion(upload: Upload) -> Resource | None:
+def _read_outcome(upload: Upload) -> Outcome:
+    return import_start.read_outcome(upload) if upload.purpose is Purpose.IMPORT else resources.read_outcome(upload)
+
+
+def _continue_completion(upload: Upload) -> Outcome | None:
     if upload.status is UploadStatus.COMPLETED:
-        return resources.read_outcome(upload)
+        return _read_outcome(upload)
     if upload.status is UploadStatus.OPEN and upload.expires_at <= now():
         _abort(upload)
         raise UploadNotFoundError
@@ -372,7 +395,7 @@ def _incomplete_error(upload: Upload, wrong: list[int]) -> UploadIncompleteError
     )
 
 
-def _completed_elsewhere(upload: Upload) -> Resource:
+def _completed_elsewhere(upload: Upload) -> Outcome:
     """Return the result of another run that has completed the upload meanwhile.
 
     Raises:
@@ -380,20 +403,25 @@ def _completed_elsewhere(upload: Upload) -> Resource:
     """
     current = upload_store.get(upload.user_id, upload.id)
     if current and current.status is UploadStatus.COMPLETED:
-        return resources.read_outcome(current)
+        return _read_outcome(current)
     if current:
         _abort(current)
     raise UploadNotFoundError
 
 
-def _record(upload: Upload) -> Resource:
-    """Record the resource of an upload whose object exists, or delete the object if it cannot be recorded."""
+def _record(upload: Upload) -> Outcome:
+    """Record the resource of an upload whose object exists, or start its import, or delete the object."""
     try:
+        if upload.purpose is Purpose.IMPORT:
+            try:
+                return import_start.start_uploaded(upload)
+            except ConditionFailedError:
+                raise UploadNotFoundError from None
         return resources.record_upload(upload)
     except (NotFoundError, NotAllowedError, ConflictError, StorageUnavailableError) as error:
         current = upload_store.get(upload.user_id, upload.id)
         if current and current.status is UploadStatus.COMPLETED:  # another run has recorded it
-            return resources.read_outcome(current)
+            return _read_outcome(current)
         if not isinstance(error, StorageUnavailableError):
             _abort(upload)
         raise

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from projects_api.entities import project_import
 from projects_api.entities.project_import import ImportStatus, MembersMode
+from projects_api.entities.upload import MAX_PART_SIZE, MIN_PART_SIZE
 from projects_api.schemas.export_schemas import Progress
 from projects_api.schemas.field_types import Id, Timestamp
 from projects_api.schemas.project_schemas import ProjectName
+from projects_api.schemas.upload_schemas import Upload
 
 
 class NewImport(BaseModel):
-    project_id: Id = Field(description="The project whose export is copied.")
-    export_id: Id = Field(description="A ready export of the project.")
+    size_bytes: int | None = Field(None, ge=1, description="The size of the archive to upload.", examples=[252_431])
+    part_size_bytes: int | None = Field(
+        None, ge=MIN_PART_SIZE, le=MAX_PART_SIZE, description="The size of each part of the upload but the last."
+    )
+    project_id: Id | None = Field(None, description="Instead of an upload: the project whose export is copied.")
+    export_id: Id | None = Field(None, description="A ready export of that project.")
     name: ProjectName | None = Field(
         None, description="The name of the new project. By default, the name in the archive."
     )
@@ -23,6 +30,14 @@ class NewImport(BaseModel):
         MembersMode.NONE,
         description="`match` adds the members of the archive whose emails are registered here, with roles up to admin.",
     )
+
+    @model_validator(mode="after")
+    def _check_source(self) -> NewImport:
+        copies = self.project_id is not None and self.export_id is not None
+        partial = (self.project_id is None) != (self.export_id is None)
+        if partial or copies == (self.size_bytes is not None):
+            raise PydanticCustomError("source", "Send either size_bytes, or project_id and export_id.")
+        return self
 
 
 class Import(BaseModel):
@@ -61,4 +76,4 @@ class ImportResponse(BaseModel):
 
 class StartedImportResponse(BaseModel):
     import_: Import = Field(alias="import")
-    upload: None = Field(None, description="Null for a copy.")
+    upload: Upload | None = Field(description="The upload of the archive. Null for a copy.")

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from projects_api.domain.uploads import PartPage
-from projects_api.entities.upload import MAX_PARTS
+from projects_api.entities.upload import MAX_PARTS, Purpose
 from projects_api.schemas.field_types import Id, Timestamp
 
 
@@ -18,7 +18,8 @@ class UploadPart(BaseModel):
 
 class Upload(BaseModel):
     id: Id
-    resource_id: Id = Field(description="The id that the resource has, or will have.")
+    resource_id: Id | None = Field(description="The id that the resource has, or will have. Null for an archive.")
+    import_id: Id | None = Field(description="The import of the archive. Null for the file of a resource.")
     size_bytes: int = Field(examples=[252_431])
     part_size_bytes: int = Field(description="The size of each part but the last.", examples=[5 << 30])
     part_count: int = Field(examples=[1])
@@ -30,9 +31,11 @@ class Upload(BaseModel):
     @classmethod
     def from_page(cls, page: PartPage, base_url: str) -> Upload:
         upload = page.upload
+        is_import = upload.purpose is Purpose.IMPORT
         return cls(
             id=UUID(upload.id),
-            resource_id=UUID(upload.resource_id),
+            resource_id=None if is_import else UUID(upload.resource_id),
+            import_id=UUID(upload.resource_id) if is_import else None,
             size_bytes=upload.size_bytes,
             part_size_bytes=upload.part_size_bytes,
             part_count=upload.part_count,

@@ -63,8 +63,10 @@ CREDENTIAL_CODES = frozenset(
     }
 )
 
-#: Conflicts with another transaction, or with an earlier attempt of the same one that is still in progress.
-CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+#: Conflicts with another write, or with an earlier attempt of the same one that is still in progress.
+CONFLICT_CODES = frozenset(
+    {"ConditionalRequestConflict", "TransactionConflictException", "TransactionInProgressException"}
+)
 
 #: S3 has no such object, or not with the requested ETag.
 MISSING_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"})

@@ -4,10 +4,8 @@ A worker can die at any line, run out of time, or run concurrently with another 
 byte of the archive. A worker can therefore use the work of any other one, and it skips the parts that S3 already has.
 """
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from aws_lambda_powertools import Logger
@@ -19,6 +17,7 @@ from projects_api.domain.exports.export_requests import archive_expiry
 from projects_api.domain.exports.previous_archive import PreviousArchiveLostError, find_previous_archive
 from projects_api.domain.exports.snapshot import pin_artifacts, read_content, restore_snapshot
 from projects_api.domain.exports.task_group import CancelledError
+from projects_api.domain.lease_heartbeat import LeaseHeartbeat
 from projects_api.entities.clock import now
 from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
 from projects_api.entities.export import ExportStatus, Progress
@@ -110,10 +109,14 @@ class _Run:
     def __init__(self, lease: export_store.Lease, should_continue: Callable[[], bool]) -> None:
         self._lease = lease
         self._has_time = should_continue
-        self._lost = threading.Event()
         self._assembler: ArchiveAssembler | None = None
         self._snapshot_name = ""
         self._checksums_saved = False
+        self._heartbeat = LeaseHeartbeat(self._renew, lambda: self._progress, lease=LEASE, interval=HEARTBEAT_INTERVAL)
+
+    @property
+    def _progress(self) -> Progress:
+        return self._assembler.progress if self._assembler else Progress()
 
     @property
     def made_progress(self) -> bool:
@@ -127,7 +130,7 @@ class _Run:
             acquired: The state of the export, with the snapshot that an earlier run has saved, if there is one.
         """
         key = archive_store.archive_key(self._lease.project_id, self._lease.export_id)
-        with self._heartbeat():
+        with self._heartbeat.running():
             archive = None
             assembler = self._resume_from_snapshot(acquired.snapshot) if acquired.snapshot else None
             if assembler:
@@ -159,7 +162,7 @@ class _Run:
             assembler.assemble(key, lambda name: self._work_key(f"{self._snapshot_name}-{name}"))
         except CancelledError:
             self._save_checksums(assembler)
-            raise LeaseLostError if self._lost.is_set() else OutOfTimeError from None
+            raise LeaseLostError if self._heartbeat.lost.is_set() else OutOfTimeError from None
         except StorageUnavailableError:
             self._save_checksums(assembler)
             raise
@@ -170,7 +173,7 @@ class _Run:
             index = assembler.index(key, archive)
         except ObjectMissingError:  # another worker has replaced the archive
             raise StorageUnavailableError from None
-        if self._lost.is_set():
+        if self._heartbeat.lost.is_set():
             raise LeaseLostError  # a purge waits only for a worker with a lease
         index_key = archive_store.index_key(self._lease.project_id, self._lease.export_id)
         archive_store.write(index_key, index, content_type="application/gzip")
@@ -186,7 +189,7 @@ class _Run:
         previous = None if fresh else find_previous_archive(self._lease.project_id, content.project.archive_export_id)
         snapshot = pin_artifacts(content, previous)
         assembler = ArchiveAssembler(snapshot, resumed=False, should_continue=self._should_continue)
-        if self._lost.is_set():
+        if self._heartbeat.lost.is_set():
             raise LeaseLostError  # the project may be purged already, and a new file would remain in the bucket
         name = f"{assembler.plan.digest}-{self._lease.holder}.jsonl.gz"
         source = (previous.export_id, previous.index.etag) if previous else None
@@ -230,7 +233,9 @@ class _Run:
 
     def _save_checksums(self, assembler: ArchiveAssembler) -> None:
         """Save the checksums of artifacts for the next run."""
-        if assembler.checksums.gained and not self._lost.is_set():  # a purge waits only for a worker with a lease
+        if (
+            assembler.checksums.gained and not self._heartbeat.lost.is_set()
+        ):  # a purge waits only for a worker with a lease
             archive_store.write(
                 self._checksums_key(), assembler.checksums.save().encode(), content_type="application/json"
             )
@@ -247,44 +252,8 @@ class _Run:
     def _work_key(self, name: str) -> str:
         return archive_store.work_file_key(self._lease.project_id, self._lease.export_id, name)
 
+    def _renew(self, progress: Progress) -> None:
+        self._lease.renew(progress=progress, until=now() + LEASE, made_progress=self.made_progress)
+
     def _should_continue(self) -> bool:
-        return not self._lost.is_set() and self._has_time()
-
-    @contextmanager
-    def _heartbeat(self) -> Iterator[None]:
-        """Send heartbeats while the block runs."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._send_heartbeats, args=(ended,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-    def _send_heartbeats(self, ended: threading.Event) -> None:
-        """Renew the lease and write the progress until ``ended`` is set.
-
-        If the progress has not changed, a third of the lease passes between two heartbeats. If AWS is not available for
-        two thirds of the lease, the lease counts as lost.
-        """
-        written, renewed_at = Progress(), time.monotonic()
-        try:
-            while not ended.wait(HEARTBEAT_INTERVAL):
-                progress = self._assembler.progress if self._assembler else written
-                age = time.monotonic() - renewed_at
-                if progress == written and age < LEASE.total_seconds() / 3:
-                    continue
-                moment = time.monotonic()
-                try:
-                    self._lease.renew(progress=progress, until=now() + LEASE, made_progress=self.made_progress)
-                except StorageUnavailableError:
-                    if age > LEASE.total_seconds() * 2 / 3:
-                        return
-                    continue
-                written, renewed_at = progress, moment
-        except ConditionFailedError:
-            return
-        finally:
-            if not ended.is_set():
-                self._lost.set()
+        return not self._heartbeat.lost.is_set() and self._has_time()

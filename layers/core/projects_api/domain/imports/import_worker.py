@@ -12,12 +12,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+from aws_lambda_powertools import Logger
+
 from projects_api import settings
 from projects_api.archive.manifest_reader import ManifestError
 from projects_api.archive.zip_reader import PARALLEL_READS, ArchiveError
 from projects_api.domain.exports.task_group import CancelledError
 from projects_api.domain.imports.file_copier import FileCopier
 from projects_api.domain.imports.import_plan import ImportPlan, MemberRow, plan_import
+from projects_api.domain.imports.import_start import EXPORT_HOLD
 from projects_api.domain.lease_heartbeat import LeaseHeartbeat
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.users import normalize_email
@@ -31,10 +34,13 @@ from projects_api.entities.project_import import Import, ImportStatus, MembersMo
 from projects_api.entities.resource import Resource, ResourceType, artifacts_prefix
 from projects_api.entities.user import Email, User
 from projects_api.storage import sqs
-from projects_api.storage.aws_errors import ConditionFailedError, ObjectMissingError
-from projects_api.storage.dynamodb import import_store, member_store, project_store, user_store
-from projects_api.storage.dynamodb.import_store import MEMBERS_PER_TRANSACTION, RESOURCES_PER_TRANSACTION, ImportLease
+from projects_api.storage.aws_errors import ConditionFailedError, ObjectMissingError, ObjectRefusedError
+from projects_api.storage.dynamodb import export_store, import_store, member_store, project_store, user_store
+from projects_api.storage.dynamodb.import_lease import OWNER_WRITE, ImportLease
+from projects_api.storage.dynamodb.import_store import MEMBERS_PER_TRANSACTION, RESOURCES_PER_TRANSACTION
 from projects_api.storage.s3 import artifact_store, bucket_cleanup, import_source
+
+logger = Logger(child=True)
 
 #: Time after which a lease ends if the worker does not renew it.
 LEASE = timedelta(seconds=30)
@@ -44,6 +50,9 @@ HEARTBEAT_INTERVAL = 1.0
 
 #: Number of consecutive attempts without progress after which an import fails.
 ATTEMPTS = 8
+
+#: Number of all runs of an import after which it fails. Lambda's detection of recursive loops is off for the worker.
+MAX_RUNS = 200
 
 #: Number of transactions with resources in parallel.
 RESOURCE_THREADS = 4
@@ -57,6 +66,8 @@ FAILURE = "The import could not be completed. Start a new import, and tell an op
 #: Error of an import whose archive was deleted or replaced.
 ARCHIVE_MISSING = "The archive was deleted or changed during the import. Start a new import."
 
+#: Error of an import whose archive S3 refuses to read, or whose files it refuses to write.
+REFUSED = "The storage refused a request ({code}). Tell an operator, and start a new import when it is solved."
 
 #: Error of an import whose user was deactivated meanwhile.
 IMPORTER_DEACTIVATED = "The user who started the import was deactivated and can't own a project."
@@ -85,8 +96,8 @@ def run_import(import_id: ImportId, *, holder: str, should_continue: Callable[[]
     lease = ImportLease(import_id, holder)
     try:
         acquired = lease.acquire(now() + LEASE)
-        run = _Run(lease, acquired.import_, resumed=acquired.attempts > 1, should_continue=should_continue)
-        if acquired.attempts > ATTEMPTS:
+        run = _Run(lease, acquired.import_, resumed=acquired.runs > 1, should_continue=should_continue)
+        if acquired.attempts > ATTEMPTS or acquired.runs > MAX_RUNS:
             run.fail([FAILURE], 1)
             return
         try:
@@ -95,6 +106,9 @@ def run_import(import_id: ImportId, *, holder: str, should_continue: Callable[[]
             run.fail(error.errors, error.count)
         except ObjectMissingError:
             run.fail([ARCHIVE_MISSING], 1)
+        except ObjectRefusedError as error:
+            logger.warning("S3 refused a request of an import: %s", error.code)
+            run.fail([REFUSED.format(code=error.code)], 1)
         except (ProjectFullError, TooLargeError) as error:
             run.fail([str(error)], 1)
         except Exception:
@@ -145,6 +159,7 @@ class _Run:
         """Check the archive, write everything and make the project visible."""
         try:
             with self._heartbeat.running():
+                self._hold_export()
                 plan = self._plan()
                 self._warnings = plan.warnings
                 self._copy_files(plan)
@@ -176,6 +191,19 @@ class _Run:
             raise CancelledError
 
     # ------------------------------------------------------------------------------------------------------- steps
+
+    def _hold_export(self) -> None:
+        """Keep the export that is copied from being removed.
+
+        Raises:
+            ObjectMissingError: It is being removed.
+        """
+        copied = self._import.copied_export
+        if copied:
+            try:
+                export_store.hold(copied.project_id, copied.export_id, until=now() + EXPORT_HOLD)
+            except ConditionFailedError:
+                raise ObjectMissingError from None
 
     def _plan(self) -> ImportPlan:
         self._source = import_source.open_archive(self._import)
@@ -256,7 +284,7 @@ class _Run:
         except ConditionFailedError as error:
             if any(error.failed[:2]):  # the project and the import, not a user
                 raise ImportLeaseLostError from None
-            if error.failed[import_store.OWNER_WRITE]:
+            if error.failed[OWNER_WRITE]:
                 raise ArchiveError([IMPORTER_DEACTIVATED], 1) from None
             raise
 

@@ -15,9 +15,8 @@ from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ExportId, ProjectId, UserId
 from projects_api.entities.project import Membership, Project
 from projects_api.storage.aws_errors import ConditionFailedError
-from projects_api.storage.dynamodb import activity_store, idempotency_store, keys, project_store, table
+from projects_api.storage.dynamodb import activity_store, idempotency_store, keys, lease_writes, project_store, table
 from projects_api.storage.dynamodb.item_mapping import (
-    PROGRESS,
     actor_from_json,
     actor_to_json,
     export_from_item,
@@ -228,13 +227,12 @@ def retire(export: Export, *, until: datetime) -> None:
     )
 
 
-def hold(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
-    """Keep the archive of a ready export until a time, because something copies from it. Repeat to hold it longer.
+def build_hold(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> TransactWriteItemTypeDef:
+    """Return the write that keeps the archive of a ready export until a time, because something copies from it.
 
-    Raises:
-        ConditionFailedError: The archive is being removed, or the export is not ready or no longer exists.
+    Its condition fails if the archive is being removed, or the export is not ready or no longer exists.
     """
-    table.update_item(
+    return table.build_update(
         keys.export(project_id, export_id),
         "SET held_until = :until",
         condition="#status = :ready AND attribute_not_exists(removal_started)",
@@ -243,12 +241,17 @@ def hold(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None
     )
 
 
-def begin_removal(project_id: ProjectId, export_id: ExportId) -> bool:
-    """Make it impossible to ``hold`` a retired archive. Return False if something holds it.
+def hold(project_id: ProjectId, export_id: ExportId, *, until: datetime) -> None:
+    """Keep the archive of an export until a time, as ``build_hold`` does. Repeat to hold it longer.
 
     Raises:
-        ConditionFailedError: The export no longer exists.
+        ConditionFailedError: The archive is being removed, or the export is not ready or no longer exists.
     """
+    table.transact(build_hold(project_id, export_id, until=until))
+
+
+def begin_removal(project_id: ProjectId, export_id: ExportId) -> bool:
+    """Make it impossible to ``hold`` a retired archive. Return False if something holds it, or it no longer exists."""
     try:
         table.update_item(
             keys.export(project_id, export_id),
@@ -260,9 +263,7 @@ def begin_removal(project_id: ProjectId, export_id: ExportId) -> bool:
                 ":now": text(sortable(now())),
             },
         )
-    except ConditionFailedError as error:
-        if not error.items[0]:
-            raise
+    except ConditionFailedError:
         return False
     return True
 
@@ -336,22 +337,7 @@ class Lease:
         Raises:
             ConditionFailedError: Another worker holds the lease, or the export is finished or deleted.
         """
-        item = table.update_item(
-            keys.export(self.project_id, self.export_id),
-            "SET #status = :running, lease_holder = :me, lease_until = :until, due_at = :until"
-            " ADD attempts :one, runs :one",
-            condition="(#status = :pending OR #status = :running)"
-            " AND (attribute_not_exists(lease_until) OR lease_until < :now OR lease_holder = :me)",
-            names={"#status": "status"},
-            values={
-                ":running": text(ExportStatus.RUNNING),
-                ":pending": text(ExportStatus.PENDING),
-                ":me": text(self.holder),
-                ":until": text(sortable(until)),
-                ":now": text(sortable(now())),
-                ":one": number(1),
-            },
-        )
+        item = lease_writes.acquire(keys.export(self.project_id, self.export_id), self.holder, until)
         return AcquiredLease(
             int(item["attempts"]["N"]),
             int(item["runs"]["N"]),
@@ -393,12 +379,9 @@ class Lease:
         Raises:
             ConditionFailedError: The lease was lost, or the project is deleted.
         """
-        values = {":until": text(sortable(until))}
-        expression = "SET lease_until = :until, " + _set_progress(progress, values)
-        if made_progress:
-            values[":none"] = number(0)
-            expression += ", attempts = :none"
-        self._update(expression, values)
+        values: Item = {}
+        sets = lease_writes.assign_renewal(progress, until=until, made_progress=made_progress, values=values)
+        self._update(f"SET {sets}", values)
 
     def release(self, *, made_progress: bool) -> None:
         """Release the lease, so that another worker, or the purge of a deleted project, can continue immediately.
@@ -409,12 +392,7 @@ class Lease:
         Raises:
             ConditionFailedError: The lease was lost.
         """
-        table.update_item(
-            keys.export(self.project_id, self.export_id),
-            "REMOVE lease_holder, lease_until" + (", attempts" if made_progress else ""),
-            condition="lease_holder = :me",
-            values={":me": text(self.holder)},
-        )
+        lease_writes.release(keys.export(self.project_id, self.export_id), self.holder, made_progress=made_progress)
 
     def mark_ready(self, *, progress: Progress, crc32: int | None, finished_at: datetime, expires_at: datetime) -> None:
         """Set the status to ready, release the lease, and make the archive the source of the project's next one.
@@ -429,7 +407,7 @@ class Lease:
             ConditionFailedError: The lease was lost, or the project is deleted.
         """
         values = {":size": number(progress.bytes_total), ":expires_at": number(int(expires_at.timestamp()))}
-        sets = "size_bytes = :size, expires_at = :expires_at, " + _set_progress(progress, values)
+        sets = "size_bytes = :size, expires_at = :expires_at, " + lease_writes.assign_progress(progress, values)
         if crc32 is not None:
             values[":crc32"] = number(crc32)
             sets += ", crc32 = :crc32"
@@ -514,9 +492,3 @@ _OUTCOMES = {
     ExportStatus.READY: ActivityAction.EXPORT_READY,
     ExportStatus.FAILED: ActivityAction.EXPORT_FAILED,
 }
-
-
-def _set_progress(progress: Progress, values: Item) -> str:
-    """Return the assignments of an update expression that store the progress, and add their values to ``values``."""
-    values |= {f":{name}": number(getattr(progress, name)) for name in PROGRESS}
-    return ", ".join(f"{name} = :{name}" for name in PROGRESS)

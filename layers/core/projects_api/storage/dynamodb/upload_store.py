@@ -28,13 +28,20 @@ def get(user_id: UserId, upload_id: UploadId) -> Upload | None:
     return upload_from_item(item) if item else None
 
 
-def insert(upload: Upload, *, max_open: int, request: IdempotentRequest | None = None) -> None:
+def insert(
+    upload: Upload,
+    *,
+    max_open: int,
+    request: IdempotentRequest | None = None,
+    first_write: TransactWriteItemTypeDef | None = None,
+) -> None:
     """Store a new upload and count it, unless the user has ``max_open`` unfinished uploads already.
 
     Args:
         upload: The upload.
         max_open: Maximum number of unfinished uploads of the user.
         request: The request, if it has an Idempotency-Key.
+        first_write: The write that comes first. By default, a check that the project is not deleted.
 
     Raises:
         RepeatedRequestError: An earlier request with the same Idempotency-Key started an upload.
@@ -43,7 +50,7 @@ def insert(upload: Upload, *, max_open: int, request: IdempotentRequest | None =
     idempotency_store.transact(
         request,
         {"upload_id": upload.id},
-        table.build_condition_check(keys.project(upload.project_id), condition=keys.ACTIVE),
+        first_write or table.build_condition_check(keys.project(upload.project_id), condition=keys.ACTIVE),
         table.build_update(
             keys.user(upload.user_id),
             "ADD upload_count :one",
@@ -79,8 +86,8 @@ def begin_completion(upload: Upload) -> None:
     table.transact(*writes)
 
 
-def build_completion(upload: Upload, resource: Resource, moment: datetime) -> list[TransactWriteItemTypeDef]:
-    """Return the transaction writes that store the outcome of an upload, together with the recorded resource.
+def build_completion(upload: Upload, resource: Resource | None, moment: datetime) -> list[TransactWriteItemTypeDef]:
+    """Return the transaction writes that store the outcome of an upload, together with the resource or import.
 
     The item stays for another week, because a repeated request gets the same response. The first condition fails if the
     upload is completed or aborted already.
@@ -95,8 +102,8 @@ def build_completion(upload: Upload, resource: Resource, moment: datetime) -> li
             values={
                 ":completed": text(UploadStatus.COMPLETED),
                 ":completing": text(UploadStatus.COMPLETING),
-                ":at": text(sortable(resource.timestamp)),
-                ":version": text(resource.version),
+                ":at": text(sortable(resource.timestamp if resource else moment)),
+                ":version": text(resource.version if resource else ""),
                 ":expires": number(int((moment + UPLOAD_LIFETIME).timestamp())),
             },
         ),

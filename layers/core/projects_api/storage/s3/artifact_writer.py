@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from projects_api import settings
 from projects_api.storage import clients
-from projects_api.storage.aws_errors import translate_aws_errors
+from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import import_source
 from projects_api.storage.s3.import_source import ImportSource
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 #: Bytes that one request reads where S3 returns no checksum of a copied part.
 READ_SIZE = 8 << 20
+
+
+#: Condition of writes. A file exists only after its content was verified, and a second version of it would cost storage
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+_UNLESS_EXISTS = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +41,15 @@ class UploadedPart:
 
 
 def put(key: str, data: bytes | bytearray, *, content_type: str, crc32: int) -> None:
-    """Write an artifact. S3 rejects the data if its CRC-32 is not ``crc32``."""
-    with translate_aws_errors():
+    """Write an artifact, unless it exists. S3 rejects the data if its CRC-32 is not ``crc32``."""
+    with suppress(ObjectMissingError), translate_object_errors():  # the condition failed: see ``_UNLESS_EXISTS``
         clients.s3().put_object(
             Bucket=settings.artifacts_bucket(),
             Key=key,
             Body=data,  # type: ignore[arg-type]  # botocore accepts a bytearray
             ContentType=content_type,
             ChecksumCRC32=_encode_crc32(crc32),
+            IfNoneMatch=_UNLESS_EXISTS,
         )
 
 
@@ -65,7 +72,7 @@ class ArtifactUpload:
         self._target: dict[str, Any] = {"Bucket": settings.artifacts_bucket(), "Key": key}
         self._etags: dict[int, str] = {}
         self.parts: dict[int, UploadedPart] = {}
-        with translate_aws_errors():
+        with translate_object_errors():
             unfinished = list(_list_upload_ids(key)) if resumed else []
             for upload_id in unfinished[1:]:
                 clients.s3().abort_multipart_upload(**self._target, UploadId=upload_id)
@@ -91,8 +98,9 @@ class ArtifactUpload:
 
         Raises:
             ObjectMissingError: The archive was deleted or has changed.
+            ObjectRefusedError: S3 refuses to copy.
         """
-        with translate_aws_errors():
+        with translate_object_errors():
             result = clients.s3().upload_part_copy(
                 **self._target,
                 PartNumber=number,
@@ -106,7 +114,7 @@ class ArtifactUpload:
 
     def put_part(self, number: int, data: bytes | bytearray) -> None:
         """Upload a part."""
-        with translate_aws_errors():
+        with translate_object_errors():
             response = clients.s3().upload_part(
                 **self._target,
                 PartNumber=number,
@@ -117,12 +125,17 @@ class ArtifactUpload:
         self.parts[number] = UploadedPart(len(data), None)
 
     def complete(self) -> None:
-        """Create the artifact from all parts."""
+        """Create the artifact from all parts. If it exists, abort the upload."""
         parts: list[CompletedPartTypeDef] = [
             {"PartNumber": number, "ETag": etag} for number, etag in sorted(self._etags.items())
         ]
-        with translate_aws_errors():
-            clients.s3().complete_multipart_upload(**self._target, MultipartUpload={"Parts": parts})
+        try:
+            with translate_object_errors():
+                clients.s3().complete_multipart_upload(
+                    **self._target, MultipartUpload={"Parts": parts}, IfNoneMatch=_UNLESS_EXISTS
+                )
+        except ObjectMissingError:  # the condition failed
+            self.abort()
 
     def abort(self) -> None:
         """Abort the upload, which deletes its parts."""

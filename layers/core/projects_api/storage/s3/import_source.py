@@ -6,7 +6,7 @@ from projects_api import settings
 from projects_api.entities.ids import ImportId
 from projects_api.entities.project_import import Import
 from projects_api.storage import clients
-from projects_api.storage.aws_errors import translate_aws_errors
+from projects_api.storage.aws_errors import translate_object_errors
 from projects_api.storage.s3 import archive_store, bucket_cleanup, fast_get
 
 #: The key prefix of uploaded archives in the artifacts bucket.
@@ -40,13 +40,14 @@ def open_archive(import_: Import) -> ImportSource:
 
     Raises:
         ObjectMissingError: The archive does not exist any more.
+        ObjectRefusedError: S3 refuses access to the archive.
     """
     if import_.copied_export:
         bucket = settings.exports_bucket()
         key = archive_store.archive_key(import_.copied_export.project_id, import_.copied_export.export_id)
     else:
         bucket, key = settings.artifacts_bucket(), uploaded_archive_key(import_.id)
-    with translate_aws_errors():
+    with translate_object_errors():
         head = clients.s3().head_object(Bucket=bucket, Key=key)
     return ImportSource(bucket, key, head["ETag"], head["ContentLength"])
 
