@@ -116,6 +116,7 @@ def test_links() -> None:
         ROOT / "CONTRIBUTING.md",
         ROOT / "client" / "README.md",
         *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "docs").rglob("*.ipynb"),
     ):
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
             path, _, anchor = link.partition("#")
