@@ -11,6 +11,7 @@ MUTATION := .venv/mutation
 
 # Compile packages once at installation: where PYTHONDONTWRITEBYTECODE is set, each start would compile them again.
 export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY := 0
 
 # Two workers. worksteal keeps both busy until the end, which loadfile does not when one file takes long.

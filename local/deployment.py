@@ -174,7 +174,8 @@ def _create_resources(template: dict[str, Any], parameters: dict[str, str]) -> N
         warnings.simplefilter("ignore")
         boto3.client("cloudformation").create_stack(
             StackName=STACK,
-            TemplateBody=json.dumps(body),
+            # moto parses templates as YAML, which takes seconds, and as JSON only if YAML forbids them: it forbids tabs
+            TemplateBody=json.dumps(body, indent="\t"),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )

@@ -237,7 +237,7 @@ def test_archive_link(page: Chrome, stack: RunningStack, alice: Client, tmp_path
     project_id = alice.create("Speech")
     artifact = store_artifact(stack, project_id, "models/m.bin", bytes(5 << 20))
     publish_event(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "m", "artifact": artifact})
-    wait_until(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
+    wait_until(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"])
     page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     page.find_element(By.ID, "api-key").send_keys(alice.api_key)
     wait_for_element(page, "#operations-Exports-get_archive .opblock-summary-control").click()
@@ -253,6 +253,6 @@ def test_archive_link(page: Chrome, stack: RunningStack, alice: Client, tmp_path
     save_screenshot(page, "archive")
     wait_for_element(operation, "a.archive").click()
     archive = tmp_path / "Speech.zip"
-    wait_until(archive.exists, TIMEOUT)
+    wait_until(archive.exists)
     assert zipfile.ZipFile(archive).namelist() == ["manifest.json", "models/m.bin"]
     assert alice.delete(f"/api/projects/{project_id}").status == 200

@@ -52,18 +52,18 @@ def large_project_id(stack: RunningStack) -> Iterator[str]:
     for name in ("a.bin", "b.bin"):
         artifact = store_artifact(stack, project_id, f"models/{name}", uuid.uuid4().bytes * 2 * MIB)
         publish_event(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": name, "artifact": artifact})
-    wait_until(lambda: len(owner.get(f"/api/projects/{project_id}/timeline")["events"]) == 2, 10)
+    wait_until(lambda: len(owner.get(f"/api/projects/{project_id}/timeline")["events"]) == 2)
     yield project_id
     owner.delete(f"/api/projects/{project_id}")
 
 
 def test_project_lifecycle(alice: ProjectsCommand, bob: ProjectsCommand) -> None:
     """Create, update, share and delete a project."""
-    project_id = alice("create", "Churn", "-d", "Who leaves?", "--json").json["project"]["id"]
-    assert alice("update", project_id, "--name", "Churn 2").code == 0
-    project = alice("show", "churn 2", "--json").json["project"]
+    project_id = alice("create", "Attrition", "-d", "Who leaves?", "--json").json["project"]["id"]
+    assert alice("update", project_id, "--name", "Attrition 2").code == 0
+    project = alice("show", "attrition 2", "--json").json["project"]
     assert (project["id"], project["description"], project["role"]) == (project_id, "Who leaves?", "owner")
-    assert alice("list", "--search", "churn", "--sort", "name", "--order", "asc", "--json").json["total"] == 1
+    assert alice("list", "--search", "attrition", "--sort", "name", "--order", "asc", "--json").json["total"] == 1
 
     hidden = bob("show", project_id)
     assert (hidden.code, "`projects list` shows yours" in hidden.err) == (5, True)
@@ -74,7 +74,7 @@ def test_project_lifecycle(alice: ProjectsCommand, bob: ProjectsCommand) -> None
         ["alice@example.com", "owner"],
         ["bob@example.com", "viewer"],
     ]
-    assert bob("members", "leave", "Churn 2", "--yes").code == 0
+    assert bob("members", "leave", "Attrition 2", "--yes").code == 0
     assert bob("show", project_id).code == 5
     assert alice("members", "leave", project_id, "--yes").code == 6
     unknown = alice("members", "remove", project_id, str(uuid.uuid4()))
@@ -182,7 +182,7 @@ def test_update_and_single_files(alice: ProjectsCommand, stack: RunningStack, la
     assert alice("export", large_project_id, "-o", "large.zip").code == 0
     artifact = store_artifact(stack, large_project_id, "datasets/c.csv", b"a,b\n" * 1000)
     publish_event(stack, large_project_id, "Dataset", {"id": str(uuid.uuid4()), "name": "c.csv", "artifact": artifact})
-    wait_until(lambda: len(alice("timeline", large_project_id).out.splitlines()) == 3, 10)
+    wait_until(lambda: len(alice("timeline", large_project_id).out.splitlines()) == 3)
     updated = alice("export", large_project_id, "-o", "large.zip", "--update", "--json")
     assert updated.code == 0, updated.err
     assert updated.json["reused_bytes"] > 60 * MIB

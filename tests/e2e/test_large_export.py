@@ -38,7 +38,7 @@ def project_id(stack: RunningStack, alice: Client, size: int) -> str:
         )
     artifact = {"key": key, "content_type": "application/octet-stream"}
     publish_event(stack, project_id, "Model", {"id": str(uuid.uuid4()), "name": "large", "artifact": artifact})
-    wait_until(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"], 5)
+    wait_until(lambda: alice.get(f"/api/projects/{project_id}/timeline")["events"])
     return project_id
 
 

@@ -274,7 +274,8 @@ def _import_projects(app: InProcessApp, alice: Client, bob: Client, project_id: 
         app.deliver([message], "RunImport")
     with patch.object(ArtifactUpload, "complete", side_effect=StorageUnavailableError):
         assert app.deliver([message], "RunImport")
-    (upload,) = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts)["Uploads"]
+    prefix = f"projects/{started[0]['import']['project_id']}/"
+    (upload,) = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts, Prefix=prefix)["Uploads"]
     app.s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=upload["Key"])
     assert not app.deliver([message], "RunImport")
     assert alice.get(f"/api/imports/{import_id}")["import"]["status"] == "ready"

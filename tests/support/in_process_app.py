@@ -22,6 +22,7 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
@@ -46,6 +47,11 @@ ENVIRONMENT = {
 }
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:queue"
+
+
+def _is_in_this_process(service: str) -> bool:
+    """Return whether moto in this process is the engine of a service, whose state can be read without a request."""
+    return not {"AWS_ENDPOINT_URL", f"AWS_ENDPOINT_URL_{service}"} & os.environ.keys()
 
 
 @dataclass
@@ -227,13 +233,19 @@ class InProcessApp:
         while busy:
             busy = False
             for source in self.stack.event_sources:
-                for message in self.sqs.receive_message(QueueUrl=source.queue_url, MaxNumberOfMessages=10).get(
-                    "Messages", []
-                ):
+                for message in self._receive_messages(source.queue_url):
                     busy = True
                     result = self.invoke(source.function, {"Records": [sqs_record(message, QUEUE_ARN)]})
                     if not result["batchItemFailures"]:
                         self.sqs.delete_message(QueueUrl=source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _receive_messages(self, queue_url: str, **options: Any) -> list[Any]:
+        if _is_in_this_process("SQS"):
+            queue = sqs_backends[ACCOUNT_ID][REGION].queues[queue_url.rpartition("/")[2]]
+            if not queue.messages:
+                return []  # without the time of a call
+        page = self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, **options)
+        return list(page.get("Messages", []))
 
     def resume_stalled(self) -> dict[str, int]:
         """Run the recovery job as if a day had passed, when the timeout of all pending work is over."""
@@ -253,9 +265,7 @@ class InProcessApp:
     def _receive_dead_letters(self) -> list[Any]:
         url = self.stack.functions["RecordResource"].environment["EVENTS_DEAD_LETTERS_URL"]
         letters: list[Any] = []
-        while messages := self.sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-        ).get("Messages"):
+        while messages := self._receive_messages(url, MessageAttributeNames=["All"]):
             letters += messages
             for message in messages:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -263,8 +273,15 @@ class InProcessApp:
 
     def find_items(self, *parts: str) -> list[dict[str, Any]]:
         """Return the items of the table that contain one of the strings."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.stack.table)
-        return [item for page in pages for item in page["Items"] if any(part in json.dumps(item) for part in parts)]
+        return [item for item in self._list_items() if any(part in json.dumps(item) for part in parts)]
+
+    def _list_items(self) -> list[dict[str, Any]]:
+        if not _is_in_this_process("DYNAMODB"):
+            pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.stack.table)
+            return [item for page in pages for item in page["Items"]]
+        # moto's serializer would take most of the time of a test
+        partitions = dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items
+        return [item.to_json()["Attributes"] for partition in partitions.values() for item in partition.values()]
 
     def find_broken_invariants(self) -> list[str]:
         """Return a sentence for each broken invariant of the table."""
@@ -276,14 +293,14 @@ class InProcessApp:
         Later tests neither see them nor take longer: a scan reads every item, and a listing every version.
         """
         self._receive_dead_letters()
-        if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
+        if not _is_in_this_process("DYNAMODB"):
             self.dynamodb.update_table(TableName=self.stack.table, DeletionProtectionEnabled=False)
             self.dynamodb.delete_table(TableName=self.stack.table)
             prepare_table(self.stack.table)
         else:
             dynamodb_backends[ACCOUNT_ID][REGION].tables[self.stack.table].items.clear()
         for bucket in (self.stack.artifacts, self.stack.exports):
-            if "AWS_ENDPOINT_URL_S3" in os.environ:
+            if not _is_in_this_process("S3"):
                 bucket_cleanup.delete_objects(bucket, "")
                 bucket_cleanup.abort_uploads(bucket, "")
             else:
@@ -292,8 +309,11 @@ class InProcessApp:
 
     def find_objects(self, part: str) -> list[str]:
         """Return the keys in both buckets that contain a string, one for each version of an object."""
-        keys: list[str] = []
-        for bucket in (self.stack.artifacts, self.stack.exports):
+        buckets, keys = (self.stack.artifacts, self.stack.exports), list[str]()
+        if _is_in_this_process("S3"):
+            stored = [dict(s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys) for bucket in buckets]
+            return [key for objects in stored for key, versions in objects.items() for _ in versions if part in key]
+        for bucket in buckets:
             for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
                 versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                 keys += [version["Key"] for version in versions if part in version["Key"]]

@@ -21,55 +21,61 @@ class StorageSnapshot:
     """
 
     def __init__(self, app: InProcessApp) -> None:
-        self._name = app.stack.table
-        self._items = deepcopy(self._table.items)
+        self._app = app
         self._buckets = (app.stack.artifacts, app.stack.exports)
-        self._s3 = app.s3
-        self._objects = {location: self._read_object(*location) for location in self._list_objects()}
-        self._uploads = {bucket: deepcopy(dict(self._get_uploads(bucket))) for bucket in self._buckets}
+        self._items = deepcopy(self._table.items)
+        self._versions = self._list_versions()
+        self._bodies = {location: self._read_object(*location) for location in self._versions}
+        self._uploads = {name: deepcopy(dict(self._get_bucket(name).multiparts)) for name in self._buckets}
 
     @property
     def _table(self) -> Any:
         """The current table. moto replaces the table object when it cancels a transaction."""
-        return dynamodb_backends[ACCOUNT_ID][REGION].tables[self._name]
+        return dynamodb_backends[ACCOUNT_ID][REGION].tables[self._app.stack.table]
 
     def restore(self) -> None:
         """Restore the table and the buckets."""
         self._table.items = deepcopy(self._items)
-        current = self._list_objects()
-        for bucket, key in current.keys() - self._objects.keys():
-            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=current[bucket, key])
-        for bucket, key in self._objects.keys() - current.keys():
-            self._s3.put_object(Bucket=bucket, Key=key, Body=self._objects[bucket, key])
-        for bucket, uploads in self._uploads.items():
-            for upload_id in list(self._get_uploads(bucket)):
-                del self._get_uploads(bucket)[upload_id]
-            self._get_uploads(bucket).update(deepcopy(uploads))
+        current = self._list_versions()
+        for location in current.keys() | self._versions.keys():
+            if current.get(location) != self._versions.get(location):
+                self._restore_object(*location)
+        self._versions = self._list_versions()
+        for name, uploads in self._uploads.items():
+            stored = self._get_bucket(name).multiparts
+            stored.clear()
+            stored.update(deepcopy(uploads))
 
     def is_unchanged(self) -> bool:
         """Return whether the table, the keys of the objects and the uploads are the same as in the snapshot."""
         return (
             _serialize_items(self._table.items) == _serialize_items(self._items)
-            and self._list_objects().keys() == self._objects.keys()
-            and all(self._get_uploads(bucket).keys() == self._uploads[bucket].keys() for bucket in self._buckets)
+            and self._list_versions().keys() == self._versions.keys()
+            and all(self._get_bucket(name).multiparts.keys() == self._uploads[name].keys() for name in self._buckets)
         )
 
-    def _get_uploads(self, bucket: str) -> Any:
-        """Return the multipart uploads of a bucket by id."""
-        return s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].multiparts
+    @staticmethod
+    def _get_bucket(name: str) -> Any:
+        return s3_backends[ACCOUNT_ID]["aws"].buckets[name]
 
-    def _list_objects(self) -> dict[Location, str]:
-        """Return the version of each object, by bucket and key."""
-        listings = [(bucket, self._s3.list_object_versions(Bucket=bucket)) for bucket in self._buckets]
+    def _list_versions(self) -> dict[Location, list[str]]:
+        """Return the ids of the versions and delete markers of each object, by bucket and key."""
         return {
-            (bucket, version["Key"]): version["VersionId"]
-            for bucket, page in listings
-            for version in page.get("Versions", [])
+            (bucket, key): [version.version_id for version in versions]
+            for bucket in self._buckets
+            for key, versions in dict(self._get_bucket(bucket).keys).items()
         }
 
     def _read_object(self, bucket: str, key: str) -> bytes:
-        body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        body: bytes = self._app.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return body
+
+    def _restore_object(self, bucket: str, key: str) -> None:
+        objects = self._get_bucket(bucket).keys
+        if key in objects:
+            objects.pop(key)
+        if (bucket, key) in self._bodies:
+            self._app.s3.put_object(Bucket=bucket, Key=key, Body=self._bodies[bucket, key])
 
 
 def _serialize_items(items: Any) -> list[str]:

@@ -18,10 +18,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
 
-from local.stack import REGION
 from projects_api.domain.exports import export_requests
 from projects_api.domain.imports import file_copier, import_worker
 from projects_api.entities.errors import StorageUnavailableError
@@ -38,19 +35,19 @@ from tests.support.uploads import complete, describe, put_parts
 
 pytestmark = pytest.mark.memory
 
-#: One fault of each kind that a function can tell apart. tests/unit/test_storage_errors.py proves that the other faults
-#: look like one of these, or like no fault, once the client has retried.
+#: One fault of each kind that a function can tell apart. A crash before a call is the same as one after the last write.
+#: tests/unit/test_storage_errors.py proves that the other faults look like one of these, or like no fault, once the
+#: client has retried.
 WRITE_FAULTS = (
     Fault.THROTTLED,
     Fault.ACCESS_DENIED,
     Fault.RESPONSE_LOST,
     Fault.RESPONSE_LOST_ONCE,
-    Fault.CRASH_BEFORE,
     Fault.CRASH_AFTER,
 )
 
-#: A read has no effect, so that it makes no difference whether AWS executed it.
-READ_FAULTS = (Fault.THROTTLED, Fault.ACCESS_DENIED, Fault.CRASH_BEFORE)
+#: A read has no effect, so that a crash before or after it is the same as one after the last write before it.
+READ_FAULTS = (Fault.THROTTLED, Fault.ACCESS_DENIED)
 
 READ_PREFIXES = ("BatchGet", "Get", "Head", "List", "Query")
 
@@ -467,16 +464,10 @@ def run_action(action: Action) -> int | str:
     return result.status
 
 
-def list_items(app: InProcessApp) -> list[dict[str, Any]]:
-    """Return all items of the table, read from moto without the cost of a request."""
-    partitions = dynamodb_backends[ACCOUNT_ID][REGION].tables[app.stack.table].items
-    return [item.to_json()["Attributes"] for partition in partitions.values() for item in partition.values()]
-
-
 def finish_pending_work(app: InProcessApp) -> None:
     """Process all messages, and let the recovery job finish the rest, as it does in time."""
     app.process_queues()
-    if any(item.get("pending_work", {}).get("S", "DUE")[:3] != "DUE" for item in list_items(app)):
+    if any(item.get("pending_work", {}).get("S", "DUE")[:3] != "DUE" for item in app.find_items("")):
         app.resume_stalled()
         app.process_queues()
 
@@ -498,7 +489,7 @@ def replace_random_values(text: str) -> str:
 
 def read_state(scene: Scene) -> Counter[str]:
     """Return all items, objects and new dead letters, without the values that differ from run to run."""
-    items = [json.dumps(item, sort_keys=True) for item in list_items(scene.app)]
+    items = [json.dumps(item, sort_keys=True) for item in scene.app.find_items("")]
     dead_letters = [json.dumps(letter) for letter in scene.app.take_dead_letters()]
     texts = items + dead_letters + scene.app.find_objects("")
     return Counter(replace_random_values(text.replace(scene.project_id, "PROJECT")) for text in texts)

@@ -12,6 +12,7 @@ from projects_api.entities.errors import MemberNotFoundError, OwnerCannotLeaveEr
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Member, Role
+from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import idempotency_store, member_store
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
 from projects_api.storage.dynamodb.item_mapping import member_from_result, member_to_result
@@ -74,6 +75,8 @@ def add(
         if user.id == project.owner_id:
             raise OwnerRoleError
         before = member_store.get(project_id, user.id)
+        if before and before.role is Role.OWNER:
+            raise ConditionFailedError  # the user became the owner after the project was read
         if before is None:
             member = Member(user.id, user.email, user.name, role, now())
             added = ActivityAction.MEMBER_ADDED
@@ -116,7 +119,7 @@ def remove(user_id: UserId, project_id: ProjectId, member_id: UserId) -> None:
             raise OwnerCannotLeaveError
         action = ActivityAction.MEMBER_LEFT if user_id == member_id else ActivityAction.MEMBER_REMOVED
         entry = _new_entry(project_id, membership.actor, action, member, before={"role": member.role})
-        member_store.remove(membership.project, member_id, entry)
+        member_store.remove(membership.project, member, entry)
 
     retry_on_conflict(attempt)
 

@@ -119,7 +119,7 @@ def _remove_deactivated_previous_owner(project: Project) -> None:
     user_id = project.previous_owner_id
     member = member_store.get(project.id, user_id) if user_id else None
     if member and member.role is not Role.OWNER and _is_deactivated(member.user_id):
-        member_store.remove(project, member.user_id, _new_removal(project, member))
+        member_store.remove(project, member, _new_removal(project, member))
 
 
 def _get_owner(project: Project) -> Member:

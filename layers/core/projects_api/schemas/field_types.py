@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from projects_api.entities.clock import rfc3339
 from projects_api.entities.text import is_blank, to_nfc
+from projects_api.entities.upload import MAX_PART_SIZE, MIN_PART_SIZE
 
 Timestamp = Annotated[
     datetime,
@@ -19,6 +20,22 @@ Timestamp = Annotated[
 Id = Annotated[UUID, Field(examples=["019c4a3e-7d00-7c41-9f2b-3a5d6e7f8091"])]
 
 NextCursor = Annotated[str | None, Field(description="The `cursor` of the next page. Null on the last page.")]
+
+
+def _to_int(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: An integer as JSON Schema defines it: 5.0 is one, true and "5" are none.
+Integer = Annotated[int, BeforeValidator(_to_int), Field(strict=True)]
+
+PartSize = Annotated[
+    Annotated[Integer, Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE)] | None,
+    Field(
+        description="The size of each part of the upload but the last, from 5 MiB to 5 GiB. "
+        "Without it, a file of up to 5 GiB has one part.",
+    ),
+]
 
 #: Control characters (Unicode category Cc), which can manipulate a terminal. Multi-line texts may contain tabs and line
 #: breaks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
@@ -9,18 +10,17 @@ from pydantic_core import PydanticCustomError
 
 from projects_api.entities import project_import
 from projects_api.entities.project_import import ImportStatus, MembersMode
-from projects_api.entities.upload import MAX_PART_SIZE, MIN_PART_SIZE
 from projects_api.schemas.export_schemas import Progress
-from projects_api.schemas.field_types import Id, Timestamp
+from projects_api.schemas.field_types import Id, Integer, PartSize, Timestamp
 from projects_api.schemas.project_schemas import ProjectName
 from projects_api.schemas.upload_schemas import Upload
 
 
 class NewImport(BaseModel):
-    size_bytes: int | None = Field(None, ge=1, description="The size of the archive to upload.", examples=[252_431])
-    part_size_bytes: int | None = Field(
-        None, ge=MIN_PART_SIZE, le=MAX_PART_SIZE, description="The size of each part of the upload but the last."
+    size_bytes: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="The size of the archive to upload.", examples=[252_431]
     )
+    part_size_bytes: PartSize = None
     project_id: Id | None = Field(None, description="Instead of an upload: the project whose export is copied.")
     export_id: Id | None = Field(None, description="A ready export of that project.")
     name: ProjectName | None = Field(

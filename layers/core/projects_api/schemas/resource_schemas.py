@@ -11,11 +11,12 @@ from projects_api.domain.resources import ReadableResource
 from projects_api.domain.uploads import NewFile
 from projects_api.entities import resource
 from projects_api.entities.resource import ResourceType
-from projects_api.entities.upload import MAX_PART_SIZE, MIN_PART_SIZE
 from projects_api.schemas.field_types import (
     FORBIDDEN_IN_NAMES,
     Id,
+    Integer,
     NextCursor,
+    PartSize,
     Timestamp,
     forbid,
     normalize,
@@ -40,21 +41,11 @@ Name = Annotated[
         json_schema_extra={"pattern": rf"^[^{FORBIDDEN_IN_NAMES}]*[^\s{FORBIDDEN_IN_NAMES}][^{FORBIDDEN_IN_NAMES}]*$"},
     ),
 ]
-PartSize = Annotated[
-    int | None,
-    Field(
-        ge=MIN_PART_SIZE,
-        le=MAX_PART_SIZE,
-        strict=True,
-        description="The size of each part of the upload but the last, from 5 MiB to 5 GiB. "
-        "Without it, a file of up to 5 GiB has one part.",
-    ),
-]
 
 
 class FileToUpload(BaseModel):
     name: Name
-    size_bytes: int = Field(ge=0, strict=True, description="The exact size of the file.", examples=[252_431])
+    size_bytes: Integer = Field(ge=0, description="The exact size of the file.", examples=[252_431])
     content_type: Annotated[str, StringConstraints(max_length=255, pattern=MEDIA_TYPE)] = "application/octet-stream"
     part_size_bytes: PartSize = None
 

@@ -1,7 +1,7 @@
 """Translation of AWS errors into the service's own errors. No other module knows AWS's error codes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,7 +92,7 @@ class ConditionFailedError(Exception):
         items: For each write, in order, the existing item if its condition failed, else an empty item.
     """
 
-    def __init__(self, failed: list[bool], items: list[dict[str, Any]]) -> None:
+    def __init__(self, failed: Sequence[bool] = (), items: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(f"Conditions failed: {failed}")
         self.failed = failed
         self.items = items

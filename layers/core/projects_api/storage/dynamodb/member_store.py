@@ -121,13 +121,13 @@ def change_role(
     )
 
 
-def remove(project: Project, user_id: UserId, entry: ActivityEntry) -> None:
+def remove(project: Project, member: Member, entry: ActivityEntry) -> None:
     """Remove a member from the project.
 
     Raises:
-        ConditionFailedError: The user is not a member, or the project is deleted.
+        ConditionFailedError: The member has left or has another role than ``member.role``, or the project is deleted.
     """
-    change_content(project, *_build_removal(project, user_id), entries=[entry], counters={"member_count": -1})
+    change_content(project, *_build_removal(project, member), entries=[entry], counters={"member_count": -1})
 
 
 def transfer(
@@ -171,7 +171,7 @@ def transfer(
             build_project_count_update(owner.user_id, 1),
         ]
     if remove_previous:
-        writes += _build_removal(project, previous.user_id)
+        writes += _build_removal(project, previous)
     else:
         admin = replace(previous, role=Role.ADMIN)
         writes += [
@@ -203,7 +203,7 @@ def remove_batch(project: Project) -> bool:
     members = list_page(project.id, limit=MEMBERS_PER_TRANSACTION, offset=0)
     if members:
         with suppress(ConditionFailedError):  # another run removes the same members; the next batch reads what is left
-            table.transact(*(write for member in members for write in _build_removal(project, member.user_id)))
+            table.transact(*(write for member in members for write in _build_removal(project, member)))
     return bool(members)
 
 
@@ -225,28 +225,35 @@ def mark_deleted(
         purge_due_at: When the recovery job queues the purge again if the purge has not begun.
 
     Raises:
-        ConditionFailedError: The project is deleted already, or a member has joined or left since the read.
+        ConditionFailedError: Since the read, the project was deleted or got another owner, or a member has joined, left
+            or got another role.
     """
     project_update = table.build_update(
         keys.project(project.id),
         "SET deleted_at = :now, due_at = :due, pending_work = :purge REMOVE padding",
-        condition=f"{ACTIVE} AND member_count = :members",
+        condition=f"{ACTIVE} AND owner_id = :owner AND member_count = :members",
         values={
+            ":owner": text(project.owner_id),
             ":now": text(sortable(moment)),
             ":due": text(sortable(purge_due_at)),
             ":purge": text(keys.pending_work("PURGE", project.id)),
             ":members": number(project.member_count),
         },
     )
-    removals = [write for member in members for write in _build_removal(project, member.user_id)]
+    removals = [write for member in members for write in _build_removal(project, member)]
     table.transact(project_update, announcement_store.build_put(announcement), *removals)
 
 
-def _build_removal(project: Project, user_id: UserId) -> list[TransactWriteItemTypeDef]:
+def _build_removal(project: Project, member: Member) -> list[TransactWriteItemTypeDef]:
     return [
-        table.build_delete(keys.member(project.id, user_id), condition="attribute_exists(PK)"),
-        table.build_delete(keys.membership(user_id, project.created_at, project.id)),
-        build_project_count_update(user_id, -1),
+        table.build_delete(
+            keys.member(project.id, member.user_id),
+            condition="#role = :role",
+            names={"#role": "role"},
+            values={":role": text(member.role)},
+        ),
+        table.build_delete(keys.membership(member.user_id, project.created_at, project.id)),
+        build_project_count_update(member.user_id, -1),
     ]
 
 
