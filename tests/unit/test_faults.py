@@ -497,7 +497,7 @@ def read_state(scene: Scene) -> Counter[str]:
 
 def find_leftovers_of_refused_import(app: InProcessApp) -> list[str]:
     """Check that the only import has failed because S3 refused a request, and return what it has left."""
-    (record,) = [item for item in list_items(app) if item["PK"]["S"].startswith("IMPORT#")]
+    (record,) = [item for item in app.find_items("") if item["PK"]["S"].startswith("IMPORT#")]
     assert (record["status"]["S"], "AccessDenied" in record["errors"]["S"]) == ("failed", True)
     return imports.find_leftovers(app, record["id"]["S"])
 

@@ -26,11 +26,11 @@ def _to_int(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-#: An integer as JSON Schema defines it: 5.0 is one, true and "5" are none.
-Integer = Annotated[int, BeforeValidator(_to_int), Field(strict=True)]
+#: A validator for integers as JSON Schema defines them, with ``strict``: 5.0 is one, true and "5" are none.
+accept_whole_floats = BeforeValidator(_to_int)
 
 PartSize = Annotated[
-    Annotated[Integer, Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE)] | None,
+    Annotated[int, Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE, strict=True), accept_whole_floats] | None,
     Field(
         description="The size of each part of the upload but the last, from 5 MiB to 5 GiB. "
         "Without it, a file of up to 5 GiB has one part.",

@@ -11,13 +11,13 @@ from pydantic_core import PydanticCustomError
 from projects_api.entities import project_import
 from projects_api.entities.project_import import ImportStatus, MembersMode
 from projects_api.schemas.export_schemas import Progress
-from projects_api.schemas.field_types import Id, Integer, PartSize, Timestamp
+from projects_api.schemas.field_types import Id, PartSize, Timestamp, accept_whole_floats
 from projects_api.schemas.project_schemas import ProjectName
 from projects_api.schemas.upload_schemas import Upload
 
 
 class NewImport(BaseModel):
-    size_bytes: Annotated[Integer, Field(ge=1)] | None = Field(
+    size_bytes: Annotated[int, Field(ge=1, strict=True), accept_whole_floats] | None = Field(
         None, description="The size of the archive to upload.", examples=[252_431]
     )
     part_size_bytes: PartSize = None

@@ -14,10 +14,10 @@ from projects_api.entities.resource import ResourceType
 from projects_api.schemas.field_types import (
     FORBIDDEN_IN_NAMES,
     Id,
-    Integer,
     NextCursor,
     PartSize,
     Timestamp,
+    accept_whole_floats,
     forbid,
     normalize,
     reject_blank,
@@ -45,7 +45,9 @@ Name = Annotated[
 
 class FileToUpload(BaseModel):
     name: Name
-    size_bytes: Integer = Field(ge=0, description="The exact size of the file.", examples=[252_431])
+    size_bytes: Annotated[int, Field(ge=0, strict=True), accept_whole_floats] = Field(
+        description="The exact size of the file.", examples=[252_431]
+    )
     content_type: Annotated[str, StringConstraints(max_length=255, pattern=MEDIA_TYPE)] = "application/octet-stream"
     part_size_bytes: PartSize = None
 
