@@ -24,7 +24,7 @@ from tests.support.api_client import Client
 from tests.support.running_stack import ROOT, RunningStack
 
 #: How long the page may take to react, in seconds.
-TIMEOUT = 20
+TIMEOUT = 120
 
 #: The screenshot of the page in the docs. `PICTURES=docs/images make test-browser` updates it.
 SCREENSHOT = ROOT / "docs" / "images" / "api-docs.png"
