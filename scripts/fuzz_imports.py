@@ -19,9 +19,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["projects_api.archive", "projects_api.domain.imports"]):
+    from projects_api.archive.archive_errors import ArchiveError
     from projects_api.archive.entry_content import read_content
     from projects_api.archive.inflate import InflateError
-    from projects_api.archive.zip_reader import ArchiveError, read_entries
+    from projects_api.archive.zip_reader import read_entries
     from tests.support.import_plans import plan_in_memory
 
 from tests.support.hostile_archives import HOSTILE_ARCHIVES, build_archive, file_entry, manifest_entry

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projects_api.archive.zip_reader import ArchiveError
+from projects_api.archive.archive_errors import ArchiveError
 from tests.support.import_plans import plan_in_memory, read_files
 from tests.support.project_files import FILES, UMLAUT
 

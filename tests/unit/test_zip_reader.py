@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projects_api.archive.archive_errors import ArchiveError
+from projects_api.archive.central_directory import ArchiveEntry, Limits
 from projects_api.archive.inflate import InflateError, inflate
 from projects_api.archive.manifest_reader import ManifestError, read_rows
-from projects_api.archive.zip_reader import ArchiveEntry, ArchiveError, Limits, read_entries
+from projects_api.archive.zip_reader import read_entries
 
 CONTENTS = {"manifest.json": b"{}", "a/b.csv": b"1,2\n" * 100, "a/ü.bin": bytes(range(256)), "empty": b""}
 

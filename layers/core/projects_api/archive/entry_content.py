@@ -3,8 +3,9 @@
 import zlib
 from collections.abc import Iterable, Iterator
 
+from projects_api.archive.central_directory import ArchiveEntry
+from projects_api.archive.end_records import Read
 from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError, inflate
-from projects_api.archive.zip_reader import ArchiveEntry, Read
 from projects_api.archive.zip_writer import STORED
 
 #: Bytes of an archive that one request reads.

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from projects_api.archive.archive_errors import ErrorList
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.entry_content import unpack
 from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError
 from projects_api.archive.plan import COPY_PART_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
-from projects_api.archive.zip_reader import ErrorList
 from projects_api.archive.zip_writer import STORED
 from projects_api.domain.exports.task_group import TaskGroup
 from projects_api.domain.imports.import_plan import PlannedFile

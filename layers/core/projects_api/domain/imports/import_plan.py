@@ -9,99 +9,45 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Annotated, Any
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
+from projects_api.archive.archive_errors import ArchiveError, ErrorList
+from projects_api.archive.central_directory import ArchiveEntry
+from projects_api.archive.end_records import Read
 from projects_api.archive.entry_content import read_content
 from projects_api.archive.inflate import InflateError
 from projects_api.archive.manifest import MANIFEST_PATH
 from projects_api.archive.manifest_reader import MAX_MANIFEST_SIZE, ManifestError, Row, read_rows
-from projects_api.archive.paths import safe_path
-from projects_api.archive.zip_reader import ArchiveEntry, ArchiveError, ErrorList, Read, read_entries
-from projects_api.domain.resource_fields import MAX_KEY_SIZE, ResourceName, validate_fields
+from projects_api.archive.zip_reader import read_entries
+from projects_api.domain.imports.manifest_rows import (
+    FORBIDDEN_IN_TEXTS,
+    FileRow,
+    MemberRow,
+    ProjectRow,
+    ResourceRow,
+    clean_name,
+    parse_file,
+    parse_resource,
+)
+from projects_api.domain.resource_fields import MAX_KEY_SIZE
 from projects_api.domain.resources import Change, resource_from_event
-from projects_api.entities.clock import in_utc, now
-from projects_api.entities.errors import InvalidInputError, redact, summarize_validation_error
+from projects_api.entities.errors import redact, summarize_validation_error
 from projects_api.entities.ids import ImportId, ProjectId, ResourceId
-from projects_api.entities.project import Role
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, artifacts_prefix
 from projects_api.entities.text import is_blank
 
 #: Maximum number of members in a manifest.
 MAX_MEMBERS = 10_000
 
-#: How far a resource's time may lie in the future, as for events.
-MAX_FUTURE = timedelta(days=1)
-
-#: Maximum lengths of a project's name and description, in characters.
-MAX_NAME_LENGTH, MAX_DESCRIPTION_LENGTH = 200, 2_000
-
 #: Entries that archivers add. An import ignores them unless the manifest names them.
 _JUNK = re.compile(r"(?:.*/)?(?:__MACOSX/.*|\.DS_Store)|META-INF/MANIFEST\.MF")
 
-_FORBIDDEN_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_FORBIDDEN_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_FORBIDDEN_IN_FILE_NAMES = re.compile(r"[/\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=False)
-
-
-class ProjectRow(_Row):
-    """The project in a manifest."""
-
-    id: UUID
-    name: str = Field(max_length=10_000)
-    description: str = Field("", max_length=MAX_DESCRIPTION_LENGTH)
-
-
-class MemberRow(_Row):
-    """A member in a manifest."""
-
-    email: str = Field(max_length=1_000)
-    role: Role
-    created_at: Moment
-
-
-class _OriginRow(_Row):
-    project_id: UUID
-    resource_id: UUID
-
-
-class ResourceRow(_Row):
-    """A resource in a manifest. Its own fields are next to the attributes."""
-
-    id: UUID
-    type: ResourceType
-    name: ResourceName
-    timestamp: Moment
-    path: str | None
-    origin: _OriginRow | None = None
-    fields: dict[str, Any] = {}
-
-
-class FileRow(_Row):
-    """A file in a manifest."""
-
-    path: str = Field(min_length=1)
-    file_name: str | None = Field(None, min_length=1, max_length=1024)
-    size: int = Field(ge=0, strict=True)
-    crc32: Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}$")]
-    content_type: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    resource_id: UUID
-
-
-#: The attributes of a resource's row that are not its own fields, by the version of the manifest.
-_ATTRIBUTES = {
-    1: {"id", "type", "name", "timestamp", "path", "fields"},
-    2: {"id", "type", "name", "timestamp", "origin", "path", "fields"},
-}
+#: A content type that HTTP can transmit, and the one of other objects. The record of an artifact always has its own.
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +57,7 @@ class PlannedFile:
     Attributes:
         entry: The entry in the archive.
         key: The key of the artifact.
-        content_type: The content type of the artifact.
+        content_type: The content type of the object.
     """
 
     entry: ArchiveEntry
@@ -158,7 +104,7 @@ class ImportPlan:
             if row.section == "format":
                 version = row.value
             elif row.section == "resources":
-                parsed = _parse_resource(row, version)
+                parsed = parse_resource(row, version)
                 yield resource_from_event(
                     id=new_resource_id(self.import_id, parsed.id),
                     type=parsed.type,
@@ -314,11 +260,11 @@ def _add_row(plan: ImportPlan, content: _Content, row: Row, version: int) -> Non
         case "members":
             plan.members.append(MemberRow.model_validate(row.value))
         case "resources":
-            resource = _parse_resource(row, version)
+            resource = parse_resource(row, version)
             content.add_resource(resource)
             plan.counts[resource.type] += 1
         case _:
-            content.add_file(_parse_file(row))
+            content.add_file(parse_file(row))
 
 
 def _show_row(row: Row) -> str:
@@ -330,42 +276,7 @@ def _add_project(plan: ImportPlan, row: ProjectRow) -> None:
     """Take the project's id, name and description. Characters that names must not have are left out."""
     plan.source_project_id = ProjectId(str(row.id))
     plan.name = clean_name(row.name)
-    plan.description = _FORBIDDEN_IN_TEXTS.sub("", row.description).strip()
-
-
-def clean_name(name: str) -> str:
-    """Return a name of a project in NFC, without control characters, and cut to the maximum length."""
-    return unicodedata.normalize("NFC", _FORBIDDEN_IN_NAMES.sub("", name)).strip()[:MAX_NAME_LENGTH].strip()
-
-
-def _parse_resource(row: Row, version: int) -> ResourceRow:
-    """Return a resource of the manifest with all of its own fields.
-
-    Raises:
-        ValueError: The row is invalid.
-    """
-    if not isinstance(row.value, dict):
-        raise ValueError("it is not an object")  # noqa: TRY004 - all problems of rows are ValueErrors
-    attributes = {name: value for name, value in row.value.items() if name in _ATTRIBUTES[version]}
-    resource = ResourceRow.model_validate(attributes)
-    if resource.timestamp > now() + MAX_FUTURE:
-        raise ValueError("timestamp: it is more than a day in the future")
-    own_fields = {name: value for name, value in row.value.items() if name not in _ATTRIBUTES[version]}
-    try:
-        resource.fields = validate_fields(resource.type, own_fields | resource.fields)
-    except InvalidInputError as error:
-        raise ValueError(str(error).removesuffix(".")) from None
-    return resource
-
-
-def _parse_file(row: Row) -> FileRow:
-    file = FileRow.model_validate(row.value)
-    file.path = unicodedata.normalize("NFC", file.path)
-    if safe_path(file.path) != file.path:
-        raise ValueError("path: it is not a safe relative path")
-    if file.file_name and (file.file_name in {".", ".."} or _FORBIDDEN_IN_FILE_NAMES.search(file.file_name)):
-        raise ValueError("file_name: it is not the name of a file")
-    return file
+    plan.description = FORBIDDEN_IN_TEXTS.sub("", row.description).strip()
 
 
 # ------------------------------------------------------------------------------------------------------------- match
@@ -431,7 +342,7 @@ def _assign_keys(plan: ImportPlan, content: _Content) -> None:
             if prefix + name not in keys and len((prefix + name).encode()) <= MAX_KEY_SIZE
         )
         keys.add(key)
-        by_entry[path] = key, file.content_type
+        by_entry[path] = key, file.content_type if _HEADER_VALUE.fullmatch(file.content_type) else DEFAULT_CONTENT_TYPE
         plan.artifacts[path] = Artifact(key, file.content_type, size_bytes=file.size)
     for path in content.used_paths:
         plan.artifacts[path] = plan.artifacts[unicodedata.normalize("NFC", path)]

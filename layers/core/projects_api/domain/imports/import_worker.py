@@ -15,12 +15,14 @@ from datetime import timedelta
 from aws_lambda_powertools import Logger
 
 from projects_api import settings
+from projects_api.archive.archive_errors import ArchiveError
 from projects_api.archive.manifest_reader import ManifestError
-from projects_api.archive.zip_reader import PARALLEL_READS, ArchiveError
+from projects_api.archive.zip_reader import PARALLEL_READS
 from projects_api.domain.exports.task_group import CancelledError
 from projects_api.domain.imports.file_copier import FileCopier
-from projects_api.domain.imports.import_plan import ImportPlan, MemberRow, plan_import
+from projects_api.domain.imports.import_plan import ImportPlan, plan_import
 from projects_api.domain.imports.import_start import EXPORT_HOLD
+from projects_api.domain.imports.manifest_rows import MemberRow
 from projects_api.domain.lease_heartbeat import LeaseHeartbeat
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.users import normalize_email
