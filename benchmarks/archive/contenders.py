@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.httpsession import URLLib3Session
+from botocore.response import StreamingBody
 
 from projects_api import settings
 from projects_api.domain.exports.assembler import COPY_THREADS, ArchiveAssembler
@@ -157,11 +158,19 @@ class TrafficCounter:
         self.price = 0.0
         self._lock = threading.Lock()
         send, exchange = URLLib3Session.send, fast_get._exchange  # noqa: SLF001 - the traffic passes here
+        read = StreamingBody.read
 
         def send_and_count(session: URLLib3Session, request: Any) -> Any:
             response = send(session, request)
-            self._count(request, int(response.headers.get("Content-Length") or 0))
+            # of a streamed body, what is read counts: smart_open leaves most of some responses
+            self._count(request, 0 if request.stream_output else int(response.headers.get("Content-Length") or 0))
             return response
+
+        def read_and_count(body: StreamingBody, amt: int | None = None) -> bytes:
+            data = read(body, amt)
+            with self._lock:
+                self.bytes += len(data)
+            return data
 
         def exchange_and_count(scheme: str, netloc: str, request: Any) -> Any:
             response = exchange(scheme, netloc, request)
@@ -169,6 +178,7 @@ class TrafficCounter:
             return response
 
         URLLib3Session.send = send_and_count  # type: ignore[method-assign, assignment]  # patched for this process
+        StreamingBody.read = read_and_count  # type: ignore[method-assign]
         fast_get._exchange = exchange_and_count  # noqa: SLF001
 
     def _count(self, request: Any, response_size: int) -> None:
