@@ -31,6 +31,7 @@ from tests.support.imports import zip_files
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError
 from tests.support.moto_snapshot import StorageSnapshot
+from tests.support.project_files import FILES, UMLAUT
 from tests.support.uploads import complete, describe, put_parts
 
 pytestmark = pytest.mark.memory
@@ -250,7 +251,9 @@ def run_uploaded_import(scene: Scene) -> Action:
 
 
 def run_failing_import(scene: Scene) -> Action:
-    import_id = imports.start_import(scene.app, scene.alice, b"PK")
+    """Import an archive that fails after some files are written, because the content of another one is damaged."""
+    archive = zip_files(FILES).replace(FILES[UMLAUT], bytes(len(FILES[UMLAUT])))
+    import_id = imports.start_import(scene.app, scene.alice, archive)
     return deliver_message(scene, "RunImport", {"import_id": import_id})
 
 
@@ -495,10 +498,10 @@ def read_state(scene: Scene) -> Counter[str]:
     return Counter(replace_random_values(text.replace(scene.project_id, "PROJECT")) for text in texts)
 
 
-def find_leftovers_of_refused_import(app: InProcessApp) -> list[str]:
-    """Check that the only import has failed because S3 refused a request, and return what it has left."""
+def find_leftovers_of_failed_import(app: InProcessApp, error: str) -> list[str]:
+    """Check that the only import has failed with an error, and return what it has left."""
     (record,) = [item for item in app.find_items("") if item["PK"]["S"].startswith("IMPORT#")]
-    assert (record["status"]["S"], "AccessDenied" in record["errors"]["S"]) == ("failed", True)
+    assert (record["status"]["S"], error in record["errors"]["S"]) == ("failed", True), record
     return imports.find_leftovers(app, record["id"]["S"])
 
 
@@ -540,6 +543,8 @@ def test_fault_in_any_call(
     assert expected != FAILED
     assert network.calls
     finish_pending_work(app)
+    if prepare is run_failing_import:
+        assert find_leftovers_of_failed_import(app, "its checksum is wrong") == []
     expected_state = read_state(scene)
     for number, operation in enumerate(network.calls):
         for fault in find_faults(operation):
@@ -553,7 +558,7 @@ def test_fault_in_any_call(
             assert run_action(action) in {expected, repeat_status or DONE}, case
             finish_pending_work(app)
             if function == "RunImport" and fault is Fault.ACCESS_DENIED and operation in REFUSABLE_OPERATIONS:
-                assert find_leftovers_of_refused_import(app) == [], case
+                assert find_leftovers_of_failed_import(app, "AccessDenied") == [], case
                 continue
             state = read_state(scene)
             if prepare in AT_LEAST_ONCE:
