@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from projects_api.api.openapi_responses import (
     PROJECT_ERRORS,
+    RETRY_AFTER,
     conflict_response,
     json_content,
     location_header,
@@ -25,14 +26,16 @@ api = Api()
 #: The number of seconds after which a client repeats the request.
 RETRY_DELAY = 2
 
+IMPORT_SCHEMA = {"$ref": "#/components/schemas/ImportResponse"}
+EMPTY_SCHEMA = {"type": "object", "maxProperties": 0}
+
 
 @api.post(
     "/api/uploads/<upload_id>/complete",
     summary="Complete an upload",
     description="Checks that all parts are uploaded with the right sizes, assembles them, and records the resource or "
-    "starts the import. "
-    "A repeat returns the same result. If the project is deleted or the role of the user is too low by now, the "
-    "upload is aborted.",
+    "starts the import. A repeat returns the same result. If the project is deleted or the role of the user is too low "
+    "by now, the upload is aborted.",
     tags=["Uploads"],
     responses=response(
         201,
@@ -44,7 +47,11 @@ RETRY_DELAY = 2
         202,
         "The import of the archive was started. Or, with `Retry-After`, the parts are still being assembled: repeat "
         "the request.",
-        content={"application/json": {"schema": {"type": "object"}}},
+        headers={
+            name: declared | {"required": False}
+            for name, declared in (RETRY_AFTER | location_header("The URL of the import.")).items()
+        },
+        content={"application/json": {"schema": {"anyOf": [IMPORT_SCHEMA, EMPTY_SCHEMA]}}},
     )
     | PROJECT_ERRORS
     | conflict_response(
