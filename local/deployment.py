@@ -76,9 +76,10 @@ def deploy(parameters: dict[str, str]) -> Stack:
     prepare_table(physical_ids["Table"])
     for bucket in ("ArtifactsBucket", "ExportsBucket"):
         _prepare_bucket(physical_ids[bucket], resources[bucket]["Properties"], parameters)
+    lambda_client = boto3.client("lambda")
     return Stack(
         functions={
-            name: read_function(name, physical_ids[name], resource["Properties"])
+            name: read_function(lambda_client, name, physical_ids[name], resource["Properties"])
             for name, resource in function_resources(resources)
         },
         event_sources=list(read_event_sources(resources, physical_ids, parameters)),

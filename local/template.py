@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import boto3
 from samtranslator.yaml_helper import yaml_parse
 
 from local.stack import ROOT, EventSource, Function, Schedule
@@ -27,9 +26,9 @@ def function_resources(resources: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((name, resource) for name, resource in resources.items() if resource["Type"] == "AWS::Serverless::Function")
 
 
-def read_function(name: str, physical_name: str, properties: dict[str, Any]) -> Function:
+def read_function(lambda_client: Any, name: str, physical_name: str, properties: dict[str, Any]) -> Function:
     """Return a deployed function: its configuration as Lambda has it, its folder as the template has it."""
-    configuration = boto3.client("lambda").get_function_configuration(FunctionName=physical_name)
+    configuration = lambda_client.get_function_configuration(FunctionName=physical_name)
     return Function(
         name=name,
         physical_name=physical_name,

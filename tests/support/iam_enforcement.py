@@ -122,7 +122,9 @@ def enforce_permissions(stack: Stack, patch: pytest.MonkeyPatch) -> Iterator[Enf
         client.cache_clear()
     with start_simulator() as simulator:
         simulator.resource_policies = _read_resource_policies()
-        enforcement = Enforcement(simulator, {name: _read_role(function) for name, function in stack.functions.items()})
+        iam = boto3.client("iam")
+        roles = {name: _read_role(iam, function) for name, function in stack.functions.items()}
+        enforcement = Enforcement(simulator, roles)
         for event, listener in (
             ("provide-client-params", enforcement.before_call),
             ("before-send.s3.GetObject", enforcement.before_read),
@@ -147,9 +149,9 @@ def _propagate_context(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(threading.Thread, "start", start_with_context)
 
 
-def _read_role(function: Function) -> Principal:
+def _read_role(iam: Any, function: Function) -> Principal:
     """Return a function's role, with its policies as they were created."""
-    iam, name = boto3.client("iam"), function.role.rpartition("/")[2]
+    name = function.role.rpartition("/")[2]
     role = iam.get_role(RoleName=name)["Role"]
     inline = [
         ast.literal_eval(str(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]))
