@@ -259,6 +259,12 @@ def _export_deleted_project(app: InProcessApp, alice: Client) -> None:
     app.process_queues()
 
 
+def _list_upload_keys(app: InProcessApp) -> set[str]:
+    """Return the keys of the multipart uploads in the artifacts bucket."""
+    page = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts)
+    return {upload["Key"] for upload in page.get("Uploads", [])}
+
+
 def _import_projects(app: InProcessApp, alice: Client, bob: Client, project_id: str) -> None:
     """Copy an export in several runs, import an uploaded archive, and import one with wrong content."""
     path = f"/api/projects/{project_id}"
@@ -270,13 +276,13 @@ def _import_projects(app: InProcessApp, alice: Client, bob: Client, project_id: 
     import_id = started[0]["import"]["id"]
     assert import_id == started[1]["import"]["id"]
     message = {"import_id": import_id}
+    earlier_uploads = _list_upload_keys(app)
     with patch.object(sys.modules["functions_run_import"], "TIME_RESERVE", 10**9):
         app.deliver([message], "RunImport")
     with patch.object(ArtifactUpload, "complete", side_effect=StorageUnavailableError):
         assert app.deliver([message], "RunImport")
-    prefix = f"projects/{started[0]['import']['project_id']}/"
-    (upload,) = app.s3.list_multipart_uploads(Bucket=app.stack.artifacts, Prefix=prefix)["Uploads"]
-    app.s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=upload["Key"])
+    (key,) = _list_upload_keys(app) - earlier_uploads
+    app.s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=key)
     assert not app.deliver([message], "RunImport")
     assert alice.get(f"/api/imports/{import_id}")["import"]["status"] == "ready"
     key = archive_store.archive_key(ProjectId(project_id), ExportId(export["id"]))
