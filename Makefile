@@ -43,8 +43,9 @@ test-e2e: $(READY) ## Run the tests over HTTP and with enforced IAM policies
 CLIENT_TESTS := $(foreach version,3.10 3.11 3.12 3.13,test-client-$(version))
 PYENV_PYTHONS = $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
 
-test-client: $(READY) ## Run the client's tests on Python 3.10, 3.11, 3.12 and 3.13
+test-client: $(READY) ## Run the client's tests and its tutorial on Python 3.10, 3.11, 3.12 and 3.13
 	$(MAKE) --no-print-directory -j 2 --output-sync $(CLIENT_TESTS)
+	PYENV_VERSION=$(PYENV_PYTHONS) $(BIN)/pytest -q tests/pythons
 
 $(CLIENT_TESTS): test-client-%: .venv/client-%/.ready
 	.venv/client-$*/bin/pytest -q --no-header --confcutdir=tests/client -p no:cacheprovider tests/client

@@ -65,6 +65,7 @@ PAGES = {
 
 #: The pages whose examples other tests run, or that need Docker.
 OTHER_PAGES = {
+    "tutorial/command-line.md",
     "how-to/deploy.md",
     "how-to/manage-users-and-keys.md",
     "how-to/offboard-a-user.md",

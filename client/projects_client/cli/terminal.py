@@ -23,6 +23,9 @@ TEXT_COLUMNS = {"NAME", "EMAIL", "DETAILS"}
 #: Minimum widths of a text column. Other columns are dropped to keep the first; the narrowest terminals use the last.
 MIN_TEXT_WIDTHS = (20, 8, 1)
 
+#: Minimum width of a text column next to whole ids: a narrower one would break words such as ``name=value``.
+MIN_TEXT_WIDTH_OF_WHOLE_IDS = 30
+
 #: Width of the space between two columns of a table; one more column of space is on each side.
 COLUMN_GAP = 3
 
@@ -85,7 +88,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, drop_f
     others = [name for name in columns if name not in {*TEXT_COLUMNS, *drop_first, "ID"}]
     droppable = [*drop_first, *reversed(others)]
     short_cells = _shorten_ids(columns, cells)
-    layouts: list[tuple[Sequence[Sequence[str]], int, int]] = [(cells, 0, MIN_TEXT_WIDTHS[0])]
+    layouts: list[tuple[Sequence[Sequence[str]], int, int]] = [(cells, 0, MIN_TEXT_WIDTH_OF_WHOLE_IDS)]
     layouts += [(short_cells, count, MIN_TEXT_WIDTHS[0]) for count in range(len(droppable) + 1)]
     layouts += [(short_cells, len(droppable), width) for width in MIN_TEXT_WIDTHS[1:]]
     for layout_cells, dropped_count, text_width in layouts:
