@@ -18,6 +18,7 @@ from projects_api.entities.errors import ExportFailedError
 from projects_api.entities.export import ExportStatus
 from projects_api.schemas.export_schemas import Export, ExportResponse
 from projects_api.storage.s3 import archive_store
+from projects_api.storage.s3.signed_urls import content_disposition
 
 #: The maximum size of an archive in the response body. A response is at most 6 MB, and base64 adds a third:
 #: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -113,7 +114,7 @@ def _archive_response(project_export: ProjectExport, file_type: str) -> Response
         file_type,
         export_requests.read(project_export),
         {
-            "Content-Disposition": archive_store.content_disposition(project_export.file_name),
+            "Content-Disposition": content_disposition(project_export.file_name),
             "Cache-Control": "no-store",
         },
     )

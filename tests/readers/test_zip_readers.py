@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from projects_api.archive.crc32 import combine_crc32
-from projects_api.archive.paths import unique_paths
+from projects_api.archive.export_paths import unique_paths
 from projects_api.archive.plan import Directory, Header, Range, build_directory, plan
 from projects_api.archive.zip_writer import Entry, local_header
 from tests.support.archives import list_segments

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projects_api.archive.crc32 import combine_crc32
+from projects_api.archive.export_paths import safe_path, unique_paths
 from projects_api.archive.manifest import encode_manifest
-from projects_api.archive.paths import safe_path, unique_paths
 from projects_api.archive.plan import GIB
 from projects_api.archive.zip_writer import Entry, central_header, end_of_central_directory, local_header
 from projects_api.entities.ids import ProjectId, ResourceId, UserId

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projects_api.domain.exports.file_names import MAX_BYTES, archive_file_name
-from projects_api.storage.s3.archive_store import content_disposition
+from projects_api.storage.s3.signed_urls import content_disposition
 
 
 @pytest.mark.parametrize(

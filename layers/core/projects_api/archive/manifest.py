@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from projects_api.archive.paths import unique_paths
+from projects_api.archive.export_paths import unique_paths
 from projects_api.entities.clock import sortable
 from projects_api.entities.resource import Artifact, Resource, artifacts_prefix
 from projects_api.entities.snapshot import Content

@@ -43,8 +43,8 @@ MAX_ARCHIVE_SIZE = MAX_PARTS * MAX_PART_SIZE
 #: this size by two times ``MIN_PART_SIZE`` and two headers.
 BUFFERED_PART_SIZE = 8 * MIB
 
-#: Largest number of bytes that a part gets from the following copy through the worker, instead of being a seam. A seam
-#: costs four requests more. docs/benchmarks/archive.md compares the two.
+#: Most bytes that the worker reads from the following copy to fill a part. If more are missing, the part becomes a
+#: seam, which costs four requests more. docs/benchmarks/archive.md compares the two.
 MAX_GATHERED_SIZE = MIB
 
 #: Largest copied part, in bytes. Larger files become several parts, which S3 copies in parallel.
@@ -97,7 +97,7 @@ class Directory:
     size: int
 
 
-#: Bytes that S3 can copy. A range is then of an artifact, and not of the manifest.
+#: Bytes that S3 can copy. The ``Range`` is always one of an artifact, never of the manifest.
 type Source = Range | PreviousRange
 
 type Segment = Header | Directory | Source
@@ -131,9 +131,9 @@ class BufferedPart:
 class Seam:
     """A part that S3 copies from a helper object: bytes from the worker before or after a copy, or both.
 
-    A run before a copy is in need of a second helper, of which the first part is ``padding`` and the last part the run.
-    It has the size of a part. The second helper contains the first one and the copy, and the archive gets the second
-    one without the padding.
+    Bytes before the copy need a second helper, because only the last part of an upload may be small. The first helper
+    consists of ``padding``, which is large enough for a part, and of those bytes. The second one joins the first helper
+    and the copy. The archive gets the second one without the padding.
     """
 
     before: tuple[Segment, ...]

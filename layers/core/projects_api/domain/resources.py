@@ -45,9 +45,7 @@ from projects_api.storage.dynamodb import (
 )
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
 from projects_api.storage.s3 import artifact_store
-
-#: Lifetime of a signed URL.
-URL_LIFETIME = timedelta(seconds=artifact_store.URL_LIFETIME)
+from projects_api.storage.s3.signed_urls import URL_LIFETIME
 
 
 class Change(IntEnum):

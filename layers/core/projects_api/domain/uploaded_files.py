@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
-from projects_api.archive.paths import safe_path
+from projects_api.archive.export_paths import safe_path
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.resource import Artifact, ResourceType, artifacts_prefix

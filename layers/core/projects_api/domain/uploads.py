@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from projects_api import settings
@@ -48,14 +48,12 @@ from projects_api.storage.dynamodb import file_store, idempotency_store, pending
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
 from projects_api.storage.s3 import artifact_upload
 from projects_api.storage.s3.artifact_upload import AssemblyPendingError
+from projects_api.storage.s3.signed_urls import URL_LIFETIME
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 type Outcome = Resource | Import
-
-#: Lifetime of a signed URL.
-URL_LIFETIME = timedelta(seconds=artifact_upload.URL_LIFETIME)
 
 #: Maximum number of parts that one request returns.
 PAGE_SIZE = artifact_upload.PAGE_SIZE

@@ -1,4 +1,4 @@
-"""Requests with an ``Idempotency-Key``, which take effect once however often they are repeated."""
+"""Requests with an ``Idempotency-Key``. ``storage/dynamodb/idempotency_store.py`` lets each take effect once."""
 
 import json
 from collections.abc import Mapping

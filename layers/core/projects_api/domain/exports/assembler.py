@@ -249,7 +249,7 @@ class ArchiveAssembler:
             self._task_group.join()
 
     def _list_conditions(self, numbers: list[int]) -> None:
-        """Count the copies of each file, and what each part awaits that does not come last."""
+        """Count the copies of each file, and the conditions of each part except those that come last."""
         parts = [(number, self.plan.parts[number]) for number in numbers]
         for _, part in parts:
             if isinstance(part, CopiedPart | Seam) and isinstance(part.source, Range):

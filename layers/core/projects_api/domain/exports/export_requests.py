@@ -34,9 +34,7 @@ from projects_api.storage import sqs
 from projects_api.storage.dynamodb import export_store, idempotency_store
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
 from projects_api.storage.s3 import archive_store
-
-#: Lifetime of a signed URL.
-URL_LIFETIME = timedelta(seconds=archive_store.URL_LIFETIME)
+from projects_api.storage.s3.signed_urls import URL_LIFETIME
 
 #: Longest time that ``wait`` waits for an export, in seconds.
 WAIT = 20.0
@@ -352,8 +350,8 @@ def _sign(project_export: ProjectExport) -> ProjectExport:
     """Return a ready export with a signed URL, which expires with the archive at the latest."""
     export, moment = project_export.export, now()
     expires_at = min(moment + URL_LIFETIME, export.expires_at)
-    lifetime = int((expires_at - moment).total_seconds())
-    if export.status is not ExportStatus.READY or lifetime <= 0:
+    lifetime = expires_at - moment
+    if export.status is not ExportStatus.READY or lifetime < timedelta(seconds=1):
         return project_export
     url = archive_store.signed_url(export.project_id, export.id, file_name=project_export.file_name, lifetime=lifetime)
     return replace(project_export, download=Download(url, expires_at))

@@ -21,7 +21,7 @@ logger = Logger(child=True)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The numbers of projects whose export was started, or could not be started and are still due."""
+    """The number of projects that got an export, and of those still due because theirs could not be started."""
 
     started: int = 0
     failed: int = 0

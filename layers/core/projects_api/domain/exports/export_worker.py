@@ -233,9 +233,8 @@ class _Run:
 
     def _save_checksums(self, assembler: ArchiveAssembler) -> None:
         """Save the checksums of artifacts for the next run."""
-        if (
-            assembler.checksums.gained and not self._heartbeat.lost.is_set()
-        ):  # a purge waits only for a worker with a lease
+        # without the lease, a purge does not wait for this worker, and the file would be left behind
+        if assembler.checksums.gained and not self._heartbeat.lost.is_set():
             archive_store.write(
                 self._checksums_key(), assembler.checksums.save().encode(), content_type="application/json"
             )

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from projects_api.archive.paths import safe_path
+from projects_api.archive.export_paths import safe_path
 
 #: Maximum size of a file name with its extension, in bytes of UTF-8. File systems allow 255. The rest is for endings
 #: that browsers add, such as " (1)" or ".crdownload".

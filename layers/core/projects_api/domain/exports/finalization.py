@@ -19,8 +19,8 @@ def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None
     the project is due for a scheduled export again.
 
     Returns:
-        The export if this call finalized it. None if it is not finished, is already finalized, or no longer exists. A
-        cancelled export with a worker is not finished: the worker may still write.
+        The export if this call finalized it. None if it is not finished, is already finalized, or no longer exists.
+        Also None while a worker holds the lease of a cancelled export, because that worker may still write.
 
     Raises:
         StorageUnavailableError: AWS was not available. The export is not finalized yet.

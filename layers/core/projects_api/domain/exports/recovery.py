@@ -25,7 +25,7 @@ def send_message(export: Export) -> None:
 
 
 def send_messages(exports: Sequence[tuple[ProjectId, ExportId]]) -> int:
-    """Queue exports in batches. The recovery job leaves those that are queued alone for ``sqs.QUEUE_TIMEOUT``.
+    """Queue exports in batches. The recovery job does not touch queued exports for ``sqs.QUEUE_TIMEOUT``.
 
     Returns:
         The number of messages.

@@ -15,13 +15,14 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import export_store, pending_work, project_store
 from projects_api.storage.s3 import archive_store
+from projects_api.storage.s3.signed_urls import URL_LIFETIME
 
 #: Number of archives made by request that a project keeps.
 KEPT_ARCHIVES = 10
 
 #: Time after which no URL of a retired archive is valid. A function that read the export before signs its URL within a
 #: minute.
-URLS_EXPIRE = timedelta(seconds=archive_store.URL_LIFETIME) + timedelta(minutes=1)
+URLS_EXPIRE = URL_LIFETIME + timedelta(minutes=1)
 
 #: Time between two attempts to remove an archive that something still copies from.
 RETRY_DELAY = timedelta(minutes=1)

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from projects_api.archive.export_paths import safe_path
 from projects_api.archive.manifest_reader import Row
-from projects_api.archive.paths import safe_path
 from projects_api.domain.resource_fields import ResourceName, validate_fields
 from projects_api.entities.clock import in_utc, now
 from projects_api.entities.errors import InvalidInputError

@@ -198,7 +198,7 @@ def cancel(project: Project, export: Export, actor: Actor) -> None:
 def retire(export: Export, *, until: datetime) -> None:
     """Let a ready export expire at the time ``until``, and record that the recovery job must then remove its archive.
 
-    Retirement also finalizes the export. The project's time to live for exports stays as it was.
+    Retirement also finalizes the export.
 
     Raises:
         ConditionFailedError: Someone else has retired or finalized the export, its archive has become the source of the

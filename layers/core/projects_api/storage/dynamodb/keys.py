@@ -196,7 +196,7 @@ def idempotency(partition: str, digest: str) -> Item:
 
 
 def announcement(announcement_id: AnnouncementId) -> Item:
-    """Return the key of an announcement. Each has a partition of its own, because none belongs together."""
+    """Return the key of an announcement. Each has a partition of its own: announcements are never read together."""
     return _key(f"ANNOUNCEMENT#{announcement_id}", "ANNOUNCEMENT")
 
 

@@ -1,18 +1,15 @@
 """Archives and work files in the exports bucket, and signed URLs of archives."""
 
 import base64
+from datetime import timedelta
 from typing import NamedTuple
-from urllib.parse import quote
 
 from projects_api import settings
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors
 from projects_api.storage.s3 import bucket_cleanup, fast_get
-
-#: Lifetime of a signed URL, in seconds. A URL never outlives the function's temporary credentials that sign it.
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
-URL_LIFETIME = 15 * 60
+from projects_api.storage.s3.signed_urls import URL_LIFETIME, content_disposition
 
 CONTENT_TYPE = "application/zip"
 
@@ -121,14 +118,16 @@ def delete_work_files(project_id: ProjectId, export_id: ExportId) -> None:
     bucket_cleanup.delete_objects(bucket, f"{stem}/")
 
 
-def signed_url(project_id: ProjectId, export_id: ExportId, *, file_name: str, lifetime: int = URL_LIFETIME) -> str:
+def signed_url(
+    project_id: ProjectId, export_id: ExportId, *, file_name: str, lifetime: timedelta = URL_LIFETIME
+) -> str:
     """Return a URL that anybody can download an archive from.
 
     Args:
         project_id: The project.
         export_id: The export.
         file_name: The name under which browsers save the archive.
-        lifetime: How long the URL is valid, in seconds.
+        lifetime: How long the URL is valid.
     """
     with translate_aws_errors():
         return clients.s3().generate_presigned_url(
@@ -139,14 +138,5 @@ def signed_url(project_id: ProjectId, export_id: ExportId, *, file_name: str, li
                 "ResponseContentDisposition": content_disposition(file_name),
                 "ResponseContentType": CONTENT_TYPE,
             },
-            ExpiresIn=lifetime,
+            ExpiresIn=int(lifetime.total_seconds()),
         )
-
-
-def content_disposition(file_name: str) -> str:
-    """Return a Content-Disposition that saves an archive as ``file_name`` (RFC 6266).
-
-    The value has the name twice: in ASCII for old clients, with other characters replaced, and in UTF-8 (appendix D).
-    """
-    ascii_name = "".join(c if c.isascii() else "_" for c in file_name)
-    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(file_name, safe='')}"

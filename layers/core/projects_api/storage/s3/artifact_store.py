@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Iterator
 from functools import reduce
 from typing import NamedTuple
-from urllib.parse import quote
 
 from projects_api import settings
 from projects_api.entities.ids import ProjectId
@@ -14,10 +13,7 @@ from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import fast_get
-
-#: Lifetime of a signed URL, in seconds. A URL never outlives the function's temporary credentials that sign it.
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
-URL_LIFETIME = 15 * 60
+from projects_api.storage.s3.signed_urls import URL_LIFETIME, content_disposition
 
 #: Bytes that ``read_crc32`` holds in memory at a time.
 CHUNK = 1 << 20
@@ -82,25 +78,22 @@ def read_size(key: str) -> int | None:
 
 
 def signed_url(artifact: Artifact, *, file_name: str) -> str:
-    """Return a URL that anybody can download an artifact from for ``URL_LIFETIME`` seconds, also in ranges.
+    """Return a URL that anybody can download an artifact from for ``URL_LIFETIME``, also in ranges.
 
     Args:
         artifact: The artifact.
         file_name: The name that a browser saves the file under.
     """
-    ascii_name = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in file_name)
     with translate_aws_errors():
         return clients.s3().generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": settings.artifacts_bucket(),
                 "Key": artifact.key,
-                # the name twice, in ASCII for old browsers and in UTF-8 (RFC 6266, appendix D)
-                "ResponseContentDisposition": f'attachment; filename="{ascii_name}"; '
-                f"filename*=UTF-8''{quote(file_name, safe='')}",
+                "ResponseContentDisposition": content_disposition(file_name),
                 "ResponseContentType": artifact.content_type,
             },
-            ExpiresIn=URL_LIFETIME,
+            ExpiresIn=int(URL_LIFETIME.total_seconds()),
         )
 
 

@@ -17,12 +17,10 @@ from projects_api.entities.ids import UploadId
 from projects_api.entities.upload import Upload
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, UploadMissingError, translate_aws_errors
+from projects_api.storage.s3.signed_urls import URL_LIFETIME
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
-
-#: Lifetime of a signed URL, in seconds.
-URL_LIFETIME = 15 * 60
 
 #: Maximum number of parts that one request lists.
 PAGE_SIZE = 1_000
@@ -63,7 +61,7 @@ def start(key: str, upload_id: UploadId, *, content_type: str) -> str:
 
 
 def sign_part(upload: Upload, number: int) -> str:
-    """Return a URL that accepts one part, of exactly the part's size, for ``URL_LIFETIME`` seconds.
+    """Return a URL that accepts one part, of exactly the part's size, for ``URL_LIFETIME``.
 
     The signature covers the Content-Length, so S3 rejects a request of another size with 403.
     """
@@ -77,7 +75,7 @@ def sign_part(upload: Upload, number: int) -> str:
                 "PartNumber": number,
                 "ContentLength": upload.part_size(number),
             },
-            ExpiresIn=URL_LIFETIME,
+            ExpiresIn=int(URL_LIFETIME.total_seconds()),
         )
 
 

@@ -1,4 +1,7 @@
-"""Paths of the files of an archive, unique and safe to extract on any operating system."""
+"""Paths of the files in an exported archive: unique, and safe to extract on any operating system.
+
+Names in an archive to import are not made safe but rejected: ``entry_names.check_path``.
+"""
 
 import re
 import unicodedata
