@@ -31,6 +31,10 @@ DYNAMODB_LOCAL_VERSION = "2.9.30"
 DYNAMODB_LOCAL_SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 DYNAMODB_LOCAL_HOME = Path(sys.prefix) / "share" / f"dynamodb-local-{DYNAMODB_LOCAL_VERSION}"
 
+#: Options for a program that runs for minutes: without the optimizing compiler and with the simplest garbage collector,
+#: DynamoDB Local takes a third less processor time.
+JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
 #: How long an engine may take to start, in seconds.
 START_TIMEOUT = 60
 
@@ -81,7 +85,7 @@ def dynamodb_local() -> Iterator[str]:
 
     (port,) = find_free_ports(1)
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
-    with _run_server(port, [JAVA, "-jar", DYNAMODB_LOCAL_HOME / "DynamoDBLocal.jar", *options]) as url:
+    with _run_server(port, [JAVA, *JAVA_OPTIONS, "-jar", DYNAMODB_LOCAL_HOME / "DynamoDBLocal.jar", *options]) as url:
         yield url
 
 

@@ -38,8 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Select the tests that the options ask for.
 
-    With real engines, only tests that use an engine run. Without them, the integration tests do not run. The tests of
-    the built artifact run alone.
+    With real engines, those run that use an engine and are not marked `memory`. Without them, the integration tests do
+    not run. The tests of the built artifact run alone.
     """
     real, built = config.getoption("engines") == "real", config.getoption("sam_local")
 

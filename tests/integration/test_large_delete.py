@@ -24,7 +24,7 @@ from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError, crash, throttle
 
-RESOURCES, MEMBERS, OBJECTS, VERSIONS = 10_000, 150, 2_000, 2
+RESOURCES, MEMBERS, OBJECTS, VERSIONS = 10_000, 150, 600, 2
 START = datetime(2020, 2, 10, 9, tzinfo=UTC)
 
 

@@ -344,7 +344,7 @@ def test_any_sequence(app: InProcessApp, pytestconfig: pytest.Config) -> None:
     """The API responds as the model predicts, the invariants hold, and deleting every project leaves no item."""
     real = pytestconfig.getoption("engines") == "real"
     clients = {nick: app.create_user(nick) for nick in NICKS}
-    examples, steps = (50, 40) if real else (8, 20)
+    examples, steps = (20, 40) if real else (8, 20)
     run_state_machine_as_test(
         lambda: AnySequence(app, clients),  # type: ignore[arg-type] # any callable that returns a state machine
         settings=settings(

@@ -86,6 +86,7 @@ def test_post_does_not_wait_for_the_minute(app: InProcessApp, alice: Client, pro
     assert alice.get(f"/api/projects/{project_id}/export").status == 200
 
 
+@pytest.mark.memory("depends on headers only")
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
@@ -155,6 +156,7 @@ def test_fresh_export(app: InProcessApp, alice: Client, project_id: str) -> None
     assert alice.get(f"/api/projects/{project_id}/export", Accept="application/json")["export"]["id"] == second
 
 
+@pytest.mark.memory("rejected before any call to an engine")
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -10,6 +10,8 @@ from projects_api.api.base_path import add_base_path, split_base_path
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
+pytestmark = pytest.mark.memory("about paths of requests")
+
 EVENTS = Path(__file__).parents[2] / "events"
 
 

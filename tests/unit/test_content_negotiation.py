@@ -10,6 +10,8 @@ from projects_api.api.content_negotiation import media_quality, prefers_gzip
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
+pytestmark = pytest.mark.memory("depends on headers only")
+
 JSON, ZIP = "application/json", "application/zip"
 
 

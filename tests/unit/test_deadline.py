@@ -14,6 +14,8 @@ from projects_api.storage.deadline import (
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
+pytestmark = pytest.mark.memory("calls no engine")
+
 #: How long an HTTP API waits for a function and for an authorizer, in seconds.
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 INTEGRATION_TIMEOUT, AUTHORIZER_TIMEOUT = 30, 10

@@ -10,6 +10,8 @@ from projects_api.entities.errors import InvalidInputError, OwnerCannotLeaveErro
 from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
 
+REJECTED_BEFOREHAND = pytest.mark.memory("rejected before any call to an engine")
+
 #: A project that does not exist.
 UNKNOWN_PROJECT = "01930000-0000-7000-8000-00000000dead"
 
@@ -172,6 +174,7 @@ def read_messages(response: Response) -> dict[str, str]:
     return {" ".join(str(part) for part in error["loc"]): error["msg"] for error in response["detail"]}
 
 
+@REJECTED_BEFOREHAND
 @pytest.mark.parametrize(("method", "path", "body", "expected"), INVALID_REQUESTS)
 def test_invalid_input(alice: Client, method: str, path: str, body: str | bytes, expected: dict[str, str]) -> None:
     encoded = body.encode() if isinstance(body, str) else body
@@ -246,6 +249,7 @@ def test_rejected_requests(app: InProcessApp, alice: Client, bob: Client) -> Non
         assert (response.status, response.json) == (status, {"detail": detail})
 
 
+@REJECTED_BEFOREHAND
 def test_gateway_errors(app: InProcessApp, alice: Client) -> None:
     anonymous = Client(app.send)
     for response, status, message in (
@@ -261,6 +265,7 @@ def test_gateway_errors(app: InProcessApp, alice: Client) -> None:
         assert (response.status, response.json) == (status, {"message": message})
 
 
+@REJECTED_BEFOREHAND
 def test_echoed_value(alice: Client) -> None:
     """An invalid value is echoed in few characters, all printable, and without the secret of an API key."""
     (long,) = read_messages(alice.get(f"/api/projects?limit={'9' * 50}x{'y' * 5_000}")).values()
@@ -298,6 +303,7 @@ def test_unusual_texts_are_unchanged(alice: Client, body: dict[str, str]) -> Non
     assert alice.delete(f"/api/projects/{repeatable['project_id']}").status == 200
 
 
+@REJECTED_BEFOREHAND
 @pytest.mark.parametrize(
     "query",
     ["search=%00", "search=%ff%fe", "search=%ed%a0%80", "search=" + "x" * 8_000, "search=%F0%9F%98%80", "limit=1,2",
@@ -308,6 +314,7 @@ def test_unusual_query(alice: Client, query: str) -> None:
     assert alice.get(f"/api/projects?{query}").status in {200, 422}
 
 
+@REJECTED_BEFOREHAND
 @pytest.mark.parametrize(
     "content_type",
     ["", "text/plain", "multipart/form-data", "application/json; charset=utf-16", "\xff/\xfe", "application/xml"],
@@ -316,6 +323,7 @@ def test_content_type_is_ignored(alice: Client, content_type: str) -> None:
     assert alice.post("/api/projects", {"name": "n"}, Content_Type=content_type).status == 201
 
 
+@REJECTED_BEFOREHAND
 def test_large_body(alice: Client) -> None:
     """The response to a body of some megabytes is short."""
     response = alice.post("/api/projects", {"name": "n" * 4_000_000})
@@ -330,6 +338,7 @@ def test_whitespace(alice: Client) -> None:
     assert (project["name"], project["description"]) == ("Name", description)
 
 
+@REJECTED_BEFOREHAND
 def test_deeply_nested_body(alice: Client) -> None:
     """A body nested about as deeply as the interpreter's stack allows is rejected, and crashes nothing."""
     path = f"/api/projects/{alice.create()}"
@@ -339,6 +348,7 @@ def test_deeply_nested_body(alice: Client) -> None:
         assert (response.status, response["detail"][0]["msg"][:27]) == (422, "The body is nested too deep")
 
 
+@REJECTED_BEFOREHAND
 @pytest.mark.parametrize(
     ("function", "event", "message"),
     [

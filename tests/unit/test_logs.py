@@ -22,6 +22,8 @@ from tests.support.api_client import Client
 from tests.support.fault_injection import Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 
+pytestmark = pytest.mark.memory("about log lines, which no engine writes")
+
 #: An email address, an API key or a presigned URL. No log line may contain one.
 SECRETS = re.compile(r"[\w.-]+@[\w-]+\.\w+|prj_|X-Amz-Signature|X-Amz-Credential|AWSAccessKeyId", re.IGNORECASE)
 

@@ -16,6 +16,8 @@ from local.stack import ROOT
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
+pytestmark = pytest.mark.memory("compares the document with the handlers")
+
 DOCUMENT = json.loads(OUTPUT_PATHS[0].read_text())
 OPERATIONS = [
     (method, path, operation) for path, item in DOCUMENT["paths"].items() for method, operation in item.items()

@@ -27,6 +27,7 @@ def test_created_project_is_visible(alice: Client) -> None:
     assert listed.json == {"items": [project], "total": 1, "limit": 50, "offset": 0}
 
 
+@pytest.mark.memory("rejected before any call to an engine")
 @pytest.mark.parametrize(
     "body",
     [
@@ -155,6 +156,7 @@ def test_offset_after_last_project(lister: Client, query: str) -> None:
         assert page["total"] == lister.get(f"/api/projects?{query}")["total"]
 
 
+@pytest.mark.memory("the function searches, not the table")
 @pytest.mark.parametrize(
     ("search", "expected_total"), [("name 3", 2), ("ABOUT 1", 3), ("strasse", 1), ("nowhere", 0), ("", 12), ("%25", 0)]
 )
@@ -165,6 +167,7 @@ def test_search(lister: Client, search: str, expected_total: int) -> None:
     assert len(response["items"]) == min(expected_total, 2)
 
 
+@pytest.mark.memory("rejected before any call to an engine")
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=501", "limit=abc", "limit=", "limit=1&limit=2", "offset=-1", "offset=1.5", "sort_field=owner",
@@ -180,6 +183,7 @@ def test_unknown_query_parameters_are_ignored(alice: Client) -> None:
     assert alice.get("/api/projects?colour=blue").status == 200
 
 
+@pytest.mark.memory("interrupted between two calls, a function does the same on every engine")
 @pytest.mark.parametrize(("project_count", "limit"), [(1, 50), (2, 2), (3, 2)])
 def test_project_disappears_while_listing(
     app: InProcessApp, alice: Client, bob: Client, project_count: int, limit: int

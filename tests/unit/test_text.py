@@ -14,6 +14,8 @@ from projects_api.entities.text import is_blank
 from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
+pytestmark = pytest.mark.memory("texts are checked and normalized before they are stored")
+
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 

@@ -101,6 +101,7 @@ def test_pages_filter_and_order(app: InProcessApp, alice: Client) -> None:
     assert alice.get(f"{path}?type=dataset&cursor={first['next_cursor']}").status == 422
 
 
+@pytest.mark.memory("rejected before any call to an engine")
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=1001", "type=cat", "order=up", "cursor=x", "cursor=%F0", "cursor=W10", "cursor=" + "A" * 600,
@@ -156,6 +157,7 @@ def test_deletion_needs_the_id_only(app: InProcessApp, alice: Client) -> None:
 RESOURCE = {"id": str(uuid.uuid4()), "name": "r"}
 
 
+@pytest.mark.memory("rejected before any call to an engine")
 @pytest.mark.parametrize(
     ("detail_type", "resource", "reason"),
     [
