@@ -7,13 +7,16 @@ import schemathesis
 from schemathesis.generation import GenerationMode
 from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 
+#: The size of a file that has no more parts than S3 allows, whatever their size.
+MAX_SIZE = 10_000 * (5 << 20)
+
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", _: dict[str, Any]) -> None:
     """Complete a request that is meant to be valid. A request that is meant to be invalid stays unchanged.
 
     The API rejects any cursor that it did not issue, and an Idempotency-Key that an earlier request with another body
-    had. It knows only the email addresses of registered users.
+    had. It knows only the email addresses of registered users, and limits the size of a file and the number of parts.
     """
     if case.meta and case.meta.generation.mode is GenerationMode.NEGATIVE:
         return
@@ -22,6 +25,10 @@ def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if isinstance(case.body, dict) and "email" in case.body:
         case.body["email"] = "bob@example.com"
+    for described in (case.body, case.body.get("file")) if isinstance(case.body, dict) else ():
+        size = described.get("size_bytes") if isinstance(described, dict) else None
+        if isinstance(described, dict) and isinstance(size, int | float):
+            described["size_bytes"] = min(size, MAX_SIZE)
 
 
 @schemathesis.check

@@ -227,8 +227,15 @@ def _restore(user_id: UserId, result: dict[str, Any]) -> PartPage:
     return sign_first_parts(upload)
 
 
-def choose_part_size(size_bytes: int, part_size_bytes: int | None) -> int:
+def choose_part_size(
+    size_bytes: int, part_size_bytes: int | None, *, location: tuple[str, ...] = ("body", "file")
+) -> int:
     """Return the size of each part but the last.
+
+    Args:
+        size_bytes: The size of the file.
+        part_size_bytes: The size of each part but the last that the client requests, or None.
+        location: The location of ``size_bytes`` in the request.
 
     Raises:
         InvalidInputError: The file is larger than the deployment allows, or would have too many parts.
@@ -236,7 +243,7 @@ def choose_part_size(size_bytes: int, part_size_bytes: int | None) -> int:
     limit = settings.max_upload_bytes()
     if size_bytes > limit:
         raise InvalidInputError(
-            f"The file has {size_bytes} bytes: the maximum is {limit}.", loc=("body", "file", "size_bytes")
+            f"The file has {size_bytes} bytes: the maximum is {limit}.", loc=(*location, "size_bytes")
         )
     part_size = part_size_bytes or MAX_PART_SIZE
     if size_bytes > part_size * MAX_PARTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from projects_api.entities import project_import
@@ -15,8 +15,30 @@ from projects_api.schemas.field_types import Id, PartSize, Timestamp, accept_who
 from projects_api.schemas.project_schemas import ProjectName
 from projects_api.schemas.upload_schemas import Upload
 
+#: The JSON Schema of the two kinds of requests: an archive that the client uploads, or an export that is copied.
+_SOURCES: list[JsonValue] = [
+    {
+        "required": ["size_bytes"],
+        "properties": {
+            "size_bytes": {"type": "integer"},
+            "project_id": {"type": "null"},
+            "export_id": {"type": "null"},
+        },
+    },
+    {
+        "required": ["project_id", "export_id"],
+        "properties": {
+            "size_bytes": {"type": "null"},
+            "project_id": {"type": "string"},
+            "export_id": {"type": "string"},
+        },
+    },
+]
+
 
 class NewImport(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"oneOf": _SOURCES})
+
     size_bytes: Annotated[int, Field(ge=1, strict=True), accept_whole_floats] | None = Field(
         None, description="The size of the archive to upload.", examples=[252_431]
     )

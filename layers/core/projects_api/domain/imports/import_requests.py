@@ -114,7 +114,7 @@ def start_upload(
     first_result = idempotency_store.get(request)
     if first_result:
         return _restore_upload(caller.user_id, first_result)
-    part_size = uploads.choose_part_size(size_bytes, part_size_bytes)
+    part_size = uploads.choose_part_size(size_bytes, part_size_bytes, location=("body",))
     import_id, upload_id, moment = ImportId(new_id()), UploadId(new_id()), now()
     key = import_source.uploaded_archive_key(import_id)
     upload = Upload(
