@@ -37,6 +37,18 @@ function maskKey(headers) {
   return headers && headers.map((value, name) => (name.toLowerCase() === "authorization" ? "Bearer prj_…" : value));
 }
 
+// Below the base path of a custom domain, the routes are next to this page, and not at the root of the host.
+const basePath = {
+  statePlugins: {
+    spec: {
+      wrapActions: {
+        updateJsonSpec: (update) => (document) =>
+          update({ ...document, servers: [{ url: new URL("..", location.href).pathname }] }),
+      },
+    },
+  },
+};
+
 // A script can't follow the redirect to an archive either, so it requests the export with its URL.
 function requestExport(request) {
   if (new URL(request.url, location.href).pathname.endsWith("/export")) request.headers.Accept = "application/json";
@@ -50,7 +62,7 @@ const docs = SwaggerUIBundle({
   displayRequestDuration: true,
   tryItOutEnabled: true,
   defaultModelsExpandDepth: 0, // the list of schemas is longer than all operations
-  plugins: [archiveLink, maskedKey],
+  plugins: [archiveLink, basePath, maskedKey],
   requestInterceptor: requestExport,
   validatorUrl: null, // the default validator would send the document to a third party
 });

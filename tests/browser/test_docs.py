@@ -5,14 +5,17 @@ import itertools
 import json
 import os
 import re
+import threading
 import tomllib
 import uuid
 import zipfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -162,6 +165,38 @@ def execute_first_operation(page: Chrome, api_key: str) -> WebElement:
     wait_for_element(operation, ".btn.execute").click()
     wait_for_element(operation, ".live-responses-table .highlight-code")
     return operation
+
+
+class BasePathProxy(BaseHTTPRequestHandler):
+    """Custom domain whose API mapping has the base path ``/ml``."""
+
+    target: str
+
+    def do_GET(self) -> None:
+        if not self.path.startswith("/ml/"):
+            self.send_error(404)
+            return
+        headers = {name: value for name, value in self.headers.items() if name.lower() in {"accept", "authorization"}}
+        response = requests.get(self.target + self.path.removeprefix("/ml"), headers=headers, timeout=TIMEOUT)
+        self.send_response(response.status_code)
+        self.send_header("Content-Type", response.headers["Content-Type"])
+        self.end_headers()
+        self.wfile.write(response.content)
+
+
+def test_requests_below_a_base_path(chromium: Chrome, stack: RunningStack) -> None:
+    """Requests of the page go to the base path that the page itself has."""
+    handler = type("Proxy", (BasePathProxy,), {"target": stack.description["base_url"]})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            chromium.get(f"http://127.0.0.1:{server.server_port}/ml/api/docs")
+            operation = execute_first_operation(chromium, stack.description["users"]["alice"]["api_key"])
+            assert "Card fraud" in operation.find_element(By.CSS_SELECTOR, ".live-responses-table").text
+            request_url = operation.find_element(By.CSS_SELECTOR, ".request-url").text
+            assert f":{server.server_port}/ml/api/projects" in request_url
+        finally:
+            server.shutdown()
 
 
 def test_key_is_masked(page: Chrome, stack: RunningStack) -> None:
