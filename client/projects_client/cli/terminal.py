@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich import box
@@ -98,8 +98,29 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, drop_f
     console.print(table)
 
 
-def print_more_hint(page: Mapping[str, Any]) -> None:
-    """Print a note if a list has more entries after a page."""
+def print_page(
+    page: Mapping[str, Any],
+    columns: Sequence[str],
+    create_row: Callable[[dict[str, Any]], Sequence[Any]],
+    *,
+    as_json: bool,
+    items: str = "items",
+    drop_first: Sequence[str] = (),
+) -> None:
+    """Print a page of a list with cursors as JSON or as a table, with a note if the list has more entries.
+
+    Args:
+        page: The page, as the API returns it.
+        columns: Headings, which only a terminal shows.
+        create_row: Returns the values of an entry.
+        as_json: Whether to print JSON.
+        items: Name of the field that holds the entries.
+        drop_first: Columns that a narrow terminal drops first.
+    """
+    if as_json:
+        print_json(page)
+        return
+    print_table(columns, [create_row(entry) for entry in page[items]], drop_first=drop_first)
     if page["next_cursor"]:
         print_note("There are more entries. Leave out --limit to show all.")
 
@@ -129,6 +150,11 @@ def create_progress() -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+def format_details(values: Mapping[str, Any]) -> str:
+    """Return values as one text, such as ``rows=100 columns=12``, without those that are None."""
+    return " ".join(f"{name}={value}" for name, value in values.items() if value is not None)
 
 
 def format_count(number: int, noun: str) -> str:

@@ -22,11 +22,7 @@ def list_exports(
 ) -> None:
     """List the exports of a project, newest first."""
     page = find_project(context, id_or_name).exports(limit=limit).read_page()
-    if as_json:
-        terminal.print_json(page)
-        return
-    terminal.print_table(COLUMNS, [_create_row(export) for export in page["items"]], drop_first=("TRIGGER", "FILES"))
-    terminal.print_more_hint(page)
+    terminal.print_page(page, COLUMNS, _create_row, as_json=as_json, drop_first=("TRIGGER", "FILES"))
 
 
 @app.command()

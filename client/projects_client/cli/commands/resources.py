@@ -76,11 +76,7 @@ def list_resources(
 ) -> None:
     """List the resources of a project, oldest first."""
     page = find_project(context, id_or_name).resources(type=resource_type, limit=limit).read_page()
-    if as_json:
-        terminal.print_json(page)
-        return
-    terminal.print_table(COLUMNS, [_create_row(resource) for resource in page["items"]])
-    terminal.print_more_hint(page)
+    terminal.print_page(page, COLUMNS, _create_row, as_json=as_json)
 
 
 @resources.command()
@@ -126,10 +122,9 @@ def _match_resource(project: Project, text: str) -> str:
 
 
 def _create_row(resource: dict[str, Any]) -> tuple[Any, ...]:
-    details = [f"{name}={value}" for name, value in (resource.get("fields") or {}).items() if value is not None]
-    if artifact := resource.get("artifact"):
-        details.append(f"file={artifact['file_name']}")
-    return resource["timestamp"], resource["type"], resource["name"], " ".join(details), resource["id"]
+    artifact = resource.get("artifact") or {}
+    details = terminal.format_details((resource.get("fields") or {}) | {"file": artifact.get("file_name")})
+    return resource["timestamp"], resource["type"], resource["name"], details, resource["id"]
 
 
 def _parse_fields(texts: list[str]) -> dict[str, Any]:

@@ -33,11 +33,7 @@ def timeline(
 ) -> None:
     """Show the events of a project."""
     page = find_project(context, id_or_name).timeline(type=event_type, order=order, limit=limit).read_page()
-    if as_json:
-        terminal.print_json(page)
-        return
-    terminal.print_table(COLUMNS, [_create_row(event) for event in page["events"]])
-    terminal.print_more_hint(page)
+    terminal.print_page(page, COLUMNS, _create_row, as_json=as_json, items="events")
 
 
 @app.command()
@@ -53,16 +49,12 @@ def activity(
 ) -> None:
     """Show who did what in a project and when, newest first. For admins and the owner."""
     page = find_project(context, id_or_name).activity(action=action, limit=limit).read_page()
-    if as_json:
-        terminal.print_json(page)
-        return
-    terminal.print_table(ACTIVITY_COLUMNS, [_create_activity_row(entry) for entry in page["items"]])
-    terminal.print_more_hint(page)
+    terminal.print_page(page, ACTIVITY_COLUMNS, _create_activity_row, as_json=as_json)
 
 
 def _create_row(event: dict[str, Any]) -> tuple[Any, ...]:
-    details = [f"{name}={value}" for name, value in event.items() if name not in COLUMN_FIELDS and value is not None]
-    return event["timestamp"], event["type"], event["name"], " ".join(details), event["id"]
+    details = terminal.format_details({name: value for name, value in event.items() if name not in COLUMN_FIELDS})
+    return event["timestamp"], event["type"], event["name"], details, event["id"]
 
 
 def _create_activity_row(raw: dict[str, Any]) -> tuple[Any, ...]:
