@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,11 @@ _UNSAFE_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066
 _TABLE = "border-collapse: collapse; color: inherit; background: transparent; font-size: 0.9em; margin: 0.3em 0"
 _CELL = (
     "text-align: left; vertical-align: top; padding: 0.25em 0.9em 0.25em 0; color: inherit; background: transparent; "
-    "border: 0; border-bottom: 1px solid rgba(128, 128, 128, 0.35); white-space: pre-wrap; overflow-wrap: anywhere; "
-    "max-width: 40em"
+    "border: 0; border-bottom: 1px solid rgba(128, 128, 128, 0.35); white-space: pre-wrap; max-width: 40em"
 )
+
+#: Length of a word that may be broken anywhere; shorter ones, such as roles and types, stay whole.
+_LONG_WORD = 40
 
 
 def render_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, note: str = "") -> str:
@@ -35,10 +38,17 @@ def render_fields(values: Mapping[str, Any]) -> str:
     return f'<div><table style="{_TABLE}"><tbody>{rows}</tbody></table></div>'
 
 
+def list_fields(record: Any) -> dict[str, Any]:
+    """Return the fields of a typed object that its ``repr`` shows, so neither its JSON nor a signed URL."""
+    return {each.name: getattr(record, each.name) for each in fields(record) if each.repr}
+
+
 def format_value(value: Any) -> str:
     """Return a value as text: times to the minute, and fields as ``name=value``."""
     if value is None:
         return ""
+    if is_dataclass(value) and not isinstance(value, type):
+        return format_value(list_fields(value))
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M UTC")
     if isinstance(value, Mapping):
@@ -49,7 +59,13 @@ def format_value(value: Any) -> str:
 
 
 def _render_cell(value: Any) -> str:
-    return f'<td style="{_CELL}">{_escape(format_value(value))}</td>'
+    text = format_value(value)
+    style = _CELL
+    if isinstance(value, datetime):
+        style += "; white-space: nowrap"
+    elif any(len(word) > _LONG_WORD for word in text.split()):
+        style += "; overflow-wrap: anywhere"
+    return f'<td style="{style}">{_escape(text)}</td>'
 
 
 def _escape(text: str) -> str:

@@ -152,7 +152,7 @@ class Project:
         read = partial(
             self._api.iterate_cursor_pages, f"{self._path}/activity", MAX_ACTIVITY_PAGE, limit=limit, action=action
         )
-        return Listing(read, ActivityEntry.from_json, columns=("at", "actor_name", "action"))
+        return Listing(read, ActivityEntry.from_json, columns=("at", "actor_name", "action", "object_name"))
 
     def resources(
         self,

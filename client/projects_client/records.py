@@ -49,9 +49,7 @@ class Record:
         return cls(**values | {"raw": raw})
 
     def _repr_html_(self) -> str:
-        return notebook.render_fields(
-            {each.name: getattr(self, each.name) for each in fields(self) if each.name != "raw"}
-        )
+        return notebook.render_fields(notebook.list_fields(self))
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,12 @@ class ActivityEntry(Record):
     @property
     def actor_name(self) -> str:
         return str(self.actor.get("name") or self.actor.get("service") or self.actor.get("user_id") or "")
+
+    @property
+    def object_name(self) -> str:
+        """Name of the member, resource, export or project that was changed, or its id."""
+        changed = self.raw.get("object") or {}
+        return str(changed.get("name") or changed.get("id") or "")
 
 
 @dataclass(frozen=True)

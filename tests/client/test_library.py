@@ -153,6 +153,10 @@ def test_html(service: FakeService, client: Client) -> None:
         assert "\u202e" not in text
     assert "<script>alert(1)</script>" in check_html(project._repr_html_())
     assert "<script" not in project._repr_html_() + client.projects.list()._repr_html_()
+    export = project.get_export(service.export_id)
+    assert export.download_url
+    assert "signature" not in check_html(export._repr_html_())
+    assert "email=alice@example.com" in check_html(client.me()._repr_html_())
     assert "There are no entries." in check_html(project.members()._repr_html_())
     service.projects = [build_project(f"Project {number}", number) for number in range(60)]
     assert "The first 50 entries" in check_html(client.projects.list()._repr_html_())
