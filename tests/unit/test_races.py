@@ -201,6 +201,7 @@ CONFLICTING_PAIRS = [
     ("remove bob", "bob leaves"),
     ("transfer to bob", "remove bob"),
     ("transfer to bob", "bob leaves"),
+    ("bob leaves", "transfer to bob"),
     ("transfer to bob", "change bob"),
     ("transfer to bob", "delete"),
     ("transfer to bob", "transfer to bob"),
