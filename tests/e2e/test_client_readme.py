@@ -1,5 +1,6 @@
 """Tests that run the sessions of the client's README, as a reader pastes them."""
 
+import json
 import os
 import re
 import subprocess
@@ -73,6 +74,21 @@ def test_command_line(stack: RunningStack, tmp_path: Path) -> None:
     run_shell(stack, tmp_path, script)
     assert (tmp_path / "churn.zip").exists()
     assert list(tmp_path.rglob("*.csv"))
+
+
+def test_uploads_and_imports(stack: RunningStack, tmp_path: Path) -> None:
+    (script,) = get_code("sh", "Uploads and imports")
+    (tmp_path / "customers.csv").write_text("customer,left\n1,no\n2,yes\n")
+    start = 'projects create "Churn"\nprojects export "Churn" -o churn.zip\n'
+    end = "projects list --search churn\nprojects list --search churn --json > churn.json"
+    user = stack.register_user("ada")  # who has no other projects of these names
+    printed = run_shell(stack, tmp_path, f"{start}{script}{end}", PROJECTS_API_KEY=user.api_key)
+    projects = json.loads((tmp_path / "churn.json").read_text())["items"]
+    assert {project["name"]: project["dataset_count"] for project in projects} == {
+        "Churn": 1,
+        "Churn, restored": 0,  # the archive is older than the upload
+        "Churn, 2027": 1,
+    }, printed
 
 
 def test_operators(stack: RunningStack, tmp_path: Path) -> None:

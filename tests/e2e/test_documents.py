@@ -46,12 +46,19 @@ def test_session_with_requests(stack: RunningStack, tmp_path: Path) -> None:
     assert "['manifest.json']" in output
 
 
-def test_session_with_command_line(stack: RunningStack, tmp_path: Path) -> None:
+def test_session_with_command_line(stack: RunningStack, alice: Client, tmp_path: Path) -> None:
     script = read_code("sh", "The command line").replace("http://127.0.0.1:8888", stack.description["base_url"])
     output = run_in_folder(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
     assert "Card fraud\towner" in output
     assert "transactions.csv" in output
     assert zipfile.ZipFile(tmp_path / "fraud.zip").testzip() is None
+    assert [name for name in zipfile.ZipFile(tmp_path / "customers.zip").namelist() if name.endswith("/customers.csv")]
+    assert re.findall(r"^Customers.*?\t\w+\t1", output, re.MULTILINE) == [
+        "Customers, restored\towner\t1",
+        "Customers\towner\t1",
+    ]
+    for project in alice.get("/api/projects?search=customers")["items"]:
+        alice.delete(f"/api/projects/{project['id']}")
 
 
 #: The pages whose examples need no AWS account and no Docker, each with a text that its examples print.
@@ -101,6 +108,27 @@ def test_page(stack: RunningStack, alice: Client, tmp_path: Path, page: str) -> 
     for project in alice.get("/api/projects?search=churn")["items"]:
         alice.delete(f"/api/projects/{project['id']}")
     assert PAGES[page] in output
+
+
+def test_offboarding(stack: RunningStack, alice: Client, tmp_path: Path) -> None:
+    """An operator who follows the page leaves nothing to a user: no project, no role and no key that works."""
+    ada = stack.register_user("ada")
+    project_id = ada.create("Left behind")
+    page = (ROOT / "docs" / "how-to" / "offboard-a-user.md").read_text()
+    operators = (ROOT / "client" / "README.md").read_text().partition("## Operators")[2]
+    _, local = re.findall(r"```sh\n(.*?)```", operators, re.DOTALL)
+    steps = "".join(re.findall(r" *```sh\n(.*?)```", page, re.DOTALL)).replace("ada@example.com", str(ada.email))
+    script = f'PATH="$PWD/.venv/bin:$PATH"\n{local}{steps}'
+    output = run_in_folder(stack, ["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert project_id in (tmp_path / "ada.json").read_text()
+    assert '"owned_project_ids": []' in output
+    (key,) = re.findall(rf"^{ada.api_key.split('_')[1]}\t.*$", output, re.MULTILINE)
+    assert key.split("\t")[4], key  # the time of the revocation
+    assert ada.request("GET", "/api/projects").status == 403
+    bob = stack.client("bob")
+    members = bob.get(f"/api/projects/{project_id}/members")["items"]
+    assert [(member["email"], member["role"]) for member in members] == [("bob@example.com", "owner")]
+    assert bob.delete(f"/api/projects/{project_id}").status == 200
 
 
 def test_all_pages_are_tested() -> None:
