@@ -64,6 +64,7 @@ def test_session_with_command_line(stack: RunningStack, alice: Client, tmp_path:
 #: The pages whose examples need no AWS account and no Docker, each with a text that its examples print.
 PAGES = {
     "tutorial/first-export.md": "3 files verified",
+    "how-to/download-an-export.md": "No errors detected in compressed data of project.zip.\nNone",
     "how-to/poll-an-export.md": "True",
     "how-to/page-through-lists.md": "Card fraud ['transactions.csv', 'baseline', 'gradient-boosting.bin', 'report.md']",
     "how-to/publish-events.md": "customers.csv 1",
