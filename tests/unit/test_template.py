@@ -2,6 +2,7 @@
 
 import copy
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from moto import mock_aws
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 
-from local.stack import REGION
+from local.stack import REGION, ROOT
 from local.template import function_resources, load_template
 from scripts.stamp_versions import parse_overrides, stamp
 
@@ -20,6 +21,13 @@ FUNCTIONS = dict(function_resources(TEMPLATE["Resources"]))
 
 #: The longest name of a schedule, in characters (EventBridge Scheduler API reference, "CreateSchedule").
 MAX_SCHEDULE_NAME = 64
+
+#: The longest names of a queue and of a function, in characters (SQS and Lambda API references).
+MAX_QUEUE_NAME = 80
+MAX_FUNCTION_NAME = 64
+
+#: The suffix that CloudFormation gives the name of a function.
+SUFFIX = "-1GRP3N0TVA1LD"
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +201,39 @@ def test_schedule_names_fit() -> None:
                 text, values = event["Properties"]["Name"]["Fn::Sub"]
                 assert set(values) == {"Id"}
                 assert len(text.replace("${Id}", "0" * 36)) <= MAX_SCHEDULE_NAME
+
+
+def test_names_of_stacks() -> None:
+    """docs/how-to/deploy.md states from which length on the stack's name no longer fits into other names."""
+    names = [
+        resource["Properties"]["QueueName"]["Fn::Sub"].removeprefix("${AWS::StackName}")
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::SQS::Queue"
+    ]
+    assert not any("$" in name for name in names)
+    for_queues = MAX_QUEUE_NAME - max(map(len, names))
+    for_functions = MAX_FUNCTION_NAME - max(len(f"-{name}{SUFFIX}") for name in FUNCTIONS)
+    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
+    assert f"The name of a stack may have up to {for_queues} characters" in page
+    assert f"From {for_functions + 1} characters on" in page
+
+
+def test_boundary_permits_schedules_of_long_stacks() -> None:
+    """CloudFormation shortens the name of the stack in that of a function, as in convox/rack#2297."""
+    (resources,) = (
+        [resource["Fn::Sub"].rpartition(":")[2] for resource in statement["Resource"]]
+        for statement in TEMPLATE["Resources"]["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "lambda:InvokeFunction"
+    )
+    scheduled = {
+        name
+        for name, function in FUNCTIONS.items()
+        if any(event["Type"] == "ScheduleV2" for event in function["Properties"].get("Events", {}).values())
+    }
+    assert len(resources) == len(scheduled)
+    for name in scheduled:
+        for stack in ("projects", "projects-api-of-the-platf"):
+            assert any(fnmatchcase(f"{stack}-{name}{SUFFIX}", resource) for resource in resources)
 
 
 def test_rollback_leaves_protected_table() -> None:
