@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -105,13 +106,50 @@ def test_refused_artifact(
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
 def test_archived_artifacts(runner: ExportRunner, storage_class: str) -> None:
-    """All archived artifacts are named without a copy of any. A restored one is exported."""
+    """All archived artifacts are named without a copy of any."""
     runner.add_file("models/cold.bin", b"cold", StorageClass=storage_class)
     runner.add_file("models/colder.bin", b"colder", StorageClass=storage_class)
     export = run_export(runner)
     assert export["status"] == "failed"
     assert "models/cold.bin and projects/" in export["error"]
     assert "models/colder.bin are archived in S3. Restore them" in export["error"]
+
+
+@contextmanager
+def restore_status(key: str, status: dict[str, Any]) -> Iterator[None]:
+    """Have lists of artifacts show the status of a restored object, which moto leaves out."""
+
+    def add_status(parsed: dict[str, Any], **_: Any) -> None:
+        for summary in parsed.get("Contents", []):
+            if summary["Key"].endswith(key):
+                summary["RestoreStatus"] = status
+
+    def check_parameters(params: dict[str, Any], **_: Any) -> None:
+        assert params["OptionalObjectAttributes"] == ["RestoreStatus"]  # without it, S3 leaves the status out
+
+    events = clients.s3().meta.events
+    events.register("after-call.s3.ListObjectsV2", add_status)
+    events.register("provide-client-params.s3.ListObjectsV2", check_parameters)
+    try:
+        yield
+    finally:
+        events.unregister("after-call.s3.ListObjectsV2", add_status)
+        events.unregister("provide-client-params.s3.ListObjectsV2", check_parameters)
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_restored_artifact_is_exported(runner: ExportRunner, storage_class: str) -> None:
+    """An artifact is readable from the end of its restoration until the restored copy expires."""
+    runner.add_file("models/cold.bin", b"cold", StorageClass=storage_class)
+    with restore_status("cold.bin", {"IsRestoreInProgress": True}):
+        assert run_export(runner)["status"] == "failed"
+    key = f"projects/{runner.project_id}/models/cold.bin"
+    boto3.client("s3").restore_object(Bucket=runner.app.stack.artifacts, Key=key, RestoreRequest={"Days": 1})
+    with restore_status(
+        "cold.bin", {"IsRestoreInProgress": False, "RestoreExpiryDate": datetime(2099, 1, 1, tzinfo=UTC)}
+    ):
+        export = run_export(runner)
+    assert (export["status"], export["error"]) == ("ready", None)
 
 
 def test_missing_artifacts_are_named_together(app: InProcessApp, alice: Client, runner: ExportRunner) -> None:
