@@ -340,9 +340,6 @@ def revoke_api_key(scene: Scene) -> Action:
     return lambda: scene.app.invoke("RevokeApiKey", {"key_id": scene.bob.api_key.split("_")[1]})
 
 
-#: The function under test, the action that calls it, and the status of a repeat after a first request that took effect.
-
-
 def create_resource(scene: Scene) -> Action:
     body = {"type": "model", "name": "m"}
     return lambda: scene.alice.post(f"{scene.url}/resources", body, Idempotency_Key="once")
@@ -374,11 +371,18 @@ def list_parts(scene: Scene) -> Action:
     return lambda: scene.alice.post(f"/api/uploads/{upload['id']}/parts", {})
 
 
+def complete_upload(scene: Scene) -> Action:
+    upload = scene.alice.post(f"{scene.url}/resources", describe("b.csv", b"b"))["upload"]
+    put_parts(upload, b"b")
+    return lambda: complete(scene.alice, upload)
+
+
 def sweep_artifacts(scene: Scene) -> Action:
     scene.app.store_artifact(RESOURCE_ID, "orphan", b"o")
     return lambda: scene.app.invoke("SweepArtifacts", {})
 
 
+#: The function under test, the action that calls it, and the status of a repeat after a first request that took effect.
 #: The status is 0 where the function has no HTTP response.
 ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("Authorize", get_project, 200),
@@ -402,6 +406,7 @@ ACTIONS: list[tuple[str, Callable[[Scene], Action], int]] = [
     ("UpdateResource", update_resource, 200),
     ("DeleteResource", delete_resource, 404),
     ("ListParts", list_parts, 200),
+    ("CompleteUpload", complete_upload, 201),
     ("SweepArtifacts", sweep_artifacts, 0),
     ("GetArchive", get_archive, 200),
     ("StartExport", start_export, 202),
@@ -490,11 +495,23 @@ def replace_random_values(text: str) -> str:
     return text
 
 
+def list_versions(app: InProcessApp) -> list[str]:
+    """Return the keys of all versions of the objects, or one line for an object under any number of delete markers."""
+    versions = Counter(app.find_objects(""))
+    for key, count in list(versions.items()):
+        if count > 1:
+            markers = app.s3.list_object_versions(Bucket=app.stack.artifacts, Prefix=key).get("DeleteMarkers", [])
+            if any(marker["IsLatest"] and marker["Key"] == key for marker in markers):
+                del versions[key]
+                versions[f"{key}, hidden"] = 1
+    return list(versions.elements())
+
+
 def read_state(scene: Scene) -> Counter[str]:
     """Return all items, objects and new dead letters, without the values that differ from run to run."""
     items = [json.dumps(item, sort_keys=True) for item in scene.app.find_items("")]
     dead_letters = [json.dumps(letter) for letter in scene.app.take_dead_letters()]
-    texts = items + dead_letters + scene.app.find_objects("")
+    texts = items + dead_letters + list_versions(scene.app)
     return Counter(replace_random_values(text.replace(scene.project_id, "PROJECT")) for text in texts)
 
 

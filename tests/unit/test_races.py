@@ -4,25 +4,33 @@ The tests call the domain, without HTTP. The second operation runs before each c
 """
 
 import itertools
+import json
+import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from projects_api.domain import members, ownership, projects, resources, users
+from projects_api.domain import members, ownership, projects, resources, uploads, users
 from projects_api.domain.exports import export_requests
 from projects_api.domain.resources import Change, resource_from_event
-from projects_api.entities.errors import ProjectsError
+from projects_api.domain.uploads import NewFile, PartPage
+from projects_api.entities.clock import now
+from projects_api.entities.errors import ProjectsError, UploadBusyError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller, Role
-from projects_api.entities.resource import ResourceType
+from projects_api.entities.resource import Artifact, Resource, ResourceType
+from projects_api.entities.upload import Upload
+from projects_api.storage.s3 import bucket_cleanup
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import interrupt_call
 from tests.support.invariants import find_broken_invariants
+from tests.support.uploads import put_part
 
 #: The attributes that two states are compared by.
 COMPARED_ATTRIBUTES = (
@@ -35,24 +43,38 @@ COMPARED_ATTRIBUTES = (
     "project_count",
     "dataset_count",
     "model_count",
+    "report_count",
+    "resource_count",
+    "upload_count",
+    "artifact_key",
 )
+
+#: What differs from run to run: ids, digests and times.
+RANDOM_VALUES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}|\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+#: The file of every upload. Its name gives it the same key for each upload to one resource.
+CSV = NewFile("a.csv", 4, "text/csv", None)
 
 
 @dataclass
 class Scene:
-    """A project that Alice owns and Bob edits, with a dataset. Carol is no member.
+    """A project that Alice owns and Bob edits, with a dataset and an uploaded report. Carol is no member.
 
     Attributes:
         app: The in-process app.
         people: The callers, by their nicks.
         project_ids: The created projects, the one described above first.
         items: The items of the table before any operation.
+        report: The report.
+        uploads: Bob's uploads with all their parts, by the operation that completes them.
     """
 
     app: InProcessApp
     people: dict[str, Caller]
     project_ids: list[ProjectId] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
+    report: Resource = field(init=False)
+    uploads: dict[str, Upload] = field(default_factory=dict)
 
     @property
     def project_id(self) -> ProjectId:
@@ -62,11 +84,20 @@ class Scene:
         self.create("Before", "")
         self.add("bob", Role.EDITOR)
         self.record(Change.CREATED, 10)
+        self.complete(self.put_parts(self.start_upload("first")))
         self.items = self.app.find_items("")
 
-    def restore(self) -> None:
-        """Restore the items of the table, which takes fewer calls than to delete the projects and set up new ones."""
+    def restore(self, *operations: str) -> None:
+        """Restore the state before the operations, with the uploads that they complete.
+
+        To restore the items and the file takes fewer calls than to delete the projects and set up new ones.
+        """
         del self.project_ids[1:]
+        self.restore_items()
+        self.restore_file()
+        self.uploads = {name: self.put_parts(UPLOADS[name](self)) for name in UPLOADS if name in operations}
+
+    def restore_items(self) -> None:
         current = self.app.find_items("")
         kept = {(item["PK"]["S"], item["SK"]["S"]) for item in self.items}
         writes = [{"PutRequest": {"Item": item}} for item in self.items if item not in current]
@@ -77,6 +108,15 @@ class Scene:
         ]
         for batch in itertools.batched(writes, 25, strict=False):
             self.app.dynamodb.batch_write_item(RequestItems={self.app.stack.table: list(batch)})
+
+    def restore_file(self) -> None:
+        """Restore the only object, the file of the report, and abort all uploads in S3."""
+        assert self.report.artifact
+        bucket, key = self.app.stack.artifacts, self.report.artifact.key
+        bucket_cleanup.abort_uploads(bucket, "")
+        if self.app.find_objects("") != [key]:
+            bucket_cleanup.delete_objects(bucket, "")
+            self.app.s3.put_object(Bucket=bucket, Key=key, Body=b"old")
 
     def create(self, name: str, key: str) -> None:
         owner = self.people["alice"].user_id
@@ -93,6 +133,69 @@ class Scene:
     def transfer(self, nick: str) -> None:
         ownership.transfer(self.people["alice"].user_id, self.project_id, email=self.people[nick].email)
 
+    def start_upload(self, key: str) -> PartPage:
+        """Start Bob's upload of a new report. A repeat with the same key returns the same upload."""
+        user_id = self.people["bob"].user_id
+        return uploads.start_for_new_resource(
+            user_id,
+            self.project_id,
+            type_=ResourceType.REPORT,
+            name="Uploaded",
+            fields={},
+            file=CSV,
+            request=IdempotentRequest(user_id, "POST /api/projects/{project_id}/resources", key, {}),
+        )
+
+    def start_replacement(self) -> PartPage:
+        """Start Bob's upload of another file at the key of the report's file."""
+        return uploads.start_for_existing_resource(
+            self.people["bob"].user_id,
+            self.project_id,
+            self.report.id,
+            type_=None,
+            name="Replaced",
+            fields={},
+            file=CSV,
+        )
+
+    def put_parts(self, page: PartPage) -> Upload:
+        for part in page.parts:
+            assert part.url
+            assert put_part(part.url, b"a,b\n").ok
+        return page.upload
+
+    def complete(self, upload: Upload) -> None:
+        outcome = uploads.complete(upload.user_id, upload.id).outcome
+        assert isinstance(outcome, Resource)
+        if not self.items:
+            self.report = outcome
+
+    def create_model(self) -> None:
+        user_id = self.people["bob"].user_id
+        request = IdempotentRequest(user_id, "POST /api/projects/{project_id}/resources", "create", {})
+        resources.create(user_id, self.project_id, type_=ResourceType.MODEL, name="Created", fields={}, request=request)
+
+    def update_report(self, name: str, *, keep_file: bool) -> None:
+        user_id = self.people["bob"].user_id
+        resources.update(
+            user_id, self.project_id, self.report.id, type_=None, name=name, fields={}, keep_file=keep_file
+        )
+
+    def announce_report(self, change: Change) -> None:
+        """Record an event about the report from the next hour, which names the uploaded file."""
+        assert self.report.artifact
+        artifact = Artifact(self.report.artifact.key, self.report.artifact.content_type)
+        event = resource_from_event(
+            id=self.report.id,
+            type=self.report.type,
+            change=change,
+            name="Announced",
+            occurred_at=now() + timedelta(hours=1),
+            fields={},
+            artifact=artifact if change is Change.UPDATED else None,
+        )
+        resources.record(self.project_id, [event])
+
     def record(self, change: Change, second: int, type_: ResourceType = ResourceType.DATASET) -> None:
         event = resource_from_event(
             id=ResourceId("r"),
@@ -105,28 +208,33 @@ class Scene:
         )
         resources.record(self.project_id, [event])
 
-    def read_state(self) -> dict[str, dict[str, Any]]:
-        """Return the items of the table, with names instead of ids, and without times and revisions."""
+    def read_state(self) -> Counter[str]:
+        """Return the items of the table and the objects, with names instead of ids, and without times and revisions.
+
+        It does not matter how many versions an object has: those that are not current expire.
+        """
         items = self.app.find_items("")
         assert find_broken_invariants(items) == []
-        names: dict[str, str] = {person.user_id: nick for nick, person in self.people.items()}
-        names |= {id_: f"project {number}" for number, id_ in enumerate(dict.fromkeys(self.project_ids))}
-        state: dict[str, dict[str, Any]] = {}
+        texts = [f"object {key}" for key in set(self.app.find_objects(""))]
+        texts += [f"unfinished upload {key}" for key in self.app.find_uploads("")]
         for item in items:
             if item["PK"]["S"].startswith("ACTIVITY"):
-                entry = " ".join(item[name]["S"] for name in ("action", "actor", "before", "after") if name in item)
-                for id_, name in names.items():
-                    entry = entry.replace(id_, name)
-                entries = state.setdefault("activity", {})
-                entries[entry] = entries.get(entry, 0) + 1
+                texts.append(" ".join(item[name]["S"] for name in ("action", "actor") if name in item))
+                for state in ("before", "after"):
+                    values = json.loads(item[state]["S"]) if state in item else {}
+                    values.pop("timestamp", None)  # an entry has it unless both changes were in the same second
+                    texts[-1] += f" {json.dumps(values)}"
                 continue
-            key = f"{item['PK']['S']} {item['SK']['S'].split('#')[0]} {item['SK']['S'].rpartition('#')[2]}"
-            for id_, name in names.items():
-                key = key.replace(id_, name)
-            if "EXPORT" in key or "IDEMPOTENCY" in key:
-                key = key.rpartition(" ")[0]
-            state[key] = {name: next(iter(item[name].values())) for name in COMPARED_ATTRIBUTES if name in item}
-        return state
+            attributes = {name: next(iter(item[name].values())) for name in COMPARED_ATTRIBUTES if name in item}
+            texts.append(f"{item['PK']['S']} {item['SK']['S']} {json.dumps(attributes)}")
+        names: dict[str, str] = {person.user_id: nick for nick, person in self.people.items()}
+        names |= {id_: f"project {number}" for number, id_ in enumerate(dict.fromkeys(self.project_ids))}
+        names[self.report.id] = "report"
+
+        def rename(value: re.Match[str]) -> str:
+            return names.get(value[0], "?")
+
+        return Counter(RANDOM_VALUES.sub(rename, text) for text in texts)
 
 
 OPERATIONS: dict[str, Callable[[Scene], object]] = {
@@ -151,10 +259,26 @@ OPERATIONS: dict[str, Callable[[Scene], object]] = {
     "update it earlier": lambda scene: scene.record(Change.UPDATED, 15),
     "delete the dataset": lambda scene: scene.record(Change.DELETED, 15),
     "export": lambda scene: export_requests.start(scene.people["bob"].user_id, scene.project_id),
+    "demote bob": lambda scene: scene.add("bob", Role.VIEWER),
+    "create a model": lambda scene: scene.create_model(),
+    "rename the report": lambda scene: scene.update_report("Renamed", keep_file=True),
+    "remove its file": lambda scene: scene.update_report("Without a file", keep_file=False),
+    "delete the report": lambda scene: resources.delete(scene.people["bob"].user_id, scene.project_id, scene.report.id),
+    "announce the report": lambda scene: scene.announce_report(Change.UPDATED),
+    "announce its deletion": lambda scene: scene.announce_report(Change.DELETED),
+    "start an upload": lambda scene: scene.start_upload("second"),
+    "complete an upload": lambda scene: scene.complete(scene.uploads["complete an upload"]),
+    "replace its file": lambda scene: scene.complete(scene.uploads["replace its file"]),
+}
+
+#: How the uploads start that operations complete.
+UPLOADS: dict[str, Callable[[Scene], PartPage]] = {
+    "complete an upload": lambda scene: scene.start_upload("third"),
+    "replace its file": Scene.start_replacement,
 }
 
 #: The outcome of each of the two operations, and the items of the table afterwards.
-type Outcome = tuple[str, str, dict[str, Any]]
+type Outcome = tuple[str, str, Counter[str]]
 
 
 def run_operation(scene: Scene, operation: str) -> str:
@@ -178,17 +302,26 @@ def scene(app: InProcessApp) -> Iterator[Scene]:
 
 
 def run_sequentially(scene: Scene, first: str, second: str) -> Outcome:
-    scene.restore()
+    scene.restore(first, second)
     return run_operation(scene, first), run_operation(scene, second), scene.read_state()
 
 
 def run_interrupted(scene: Scene, first: str, second: str, number: int) -> Outcome | None:
-    """Run `second` right before call `number` of `first`. Return None if `first` makes fewer calls."""
-    scene.restore()
+    """Run `second` right before call `number` of `first`. Return None if `first` makes fewer calls.
+
+    An upload that has to wait for another change of the same file is completed again afterwards.
+    """
+    scene.restore(first, second)
     second_outcomes: list[str] = []
     with interrupt_call(number, lambda: second_outcomes.append(run_operation(scene, second))):
         first_outcome = run_operation(scene, first)
-    return (first_outcome, second_outcomes[0], scene.read_state()) if second_outcomes else None
+    if not second_outcomes:
+        return None
+    if first_outcome == UploadBusyError.__name__:
+        first_outcome = run_operation(scene, first)
+    if second_outcomes == [UploadBusyError.__name__]:
+        second_outcomes = [run_operation(scene, second)]
+    return first_outcome, second_outcomes[0], scene.read_state()
 
 
 #: Pairs of operations that write the same item.
@@ -218,6 +351,34 @@ CONFLICTING_PAIRS = [
     ("update the dataset", "update it earlier"),
     ("export", "delete"),
     ("export", "export"),
+    ("create a model", "delete"),
+    ("create a model", "create a model"),
+    ("create a model", "demote bob"),
+    ("rename the report", "delete"),
+    ("rename the report", "announce the report"),
+    ("rename the report", "announce its deletion"),
+    ("remove its file", "rename the report"),
+    ("remove its file", "announce the report"),
+    ("remove its file", "replace its file"),
+    ("announce the report", "remove its file"),
+    ("delete the report", "delete"),
+    ("delete the report", "delete the report"),
+    ("delete the report", "announce the report"),
+    ("delete the report", "replace its file"),
+    ("announce its deletion", "replace its file"),
+    ("start an upload", "delete"),
+    ("start an upload", "start an upload"),
+    ("start an upload", "complete an upload"),
+    ("complete an upload", "delete"),
+    ("complete an upload", "complete an upload"),
+    ("complete an upload", "demote bob"),
+    ("complete an upload", "remove bob"),
+    ("replace its file", "delete"),
+    ("replace its file", "replace its file"),
+    ("replace its file", "announce the report"),
+    ("replace its file", "announce its deletion"),
+    ("replace its file", "remove its file"),
+    ("replace its file", "delete the report"),
 ]
 
 
