@@ -99,6 +99,7 @@ def copied_parts(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.memory
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the crash ends the heartbeat, too
 @pytest.mark.usefixtures("copied_parts")
 @pytest.mark.parametrize(
     ("copied_parts", "use_previous"),

@@ -66,6 +66,8 @@ def invoke_and_fail(app: InProcessApp, function: str, event: Any) -> None:
 
 def run_session(app: InProcessApp) -> list[Client]:
     """Call every route and every job, successfully and not, and return the users."""
+    app.process_queues()
+    app.take_dead_letters()  # of earlier tests
     alice, bob = app.create_user("alice"), app.create_user("bob")
     project_id = alice.create("Project")
     url = f"/api/projects/{project_id}"

@@ -44,6 +44,7 @@ def dynamodb() -> Iterator[Any]:
         for name in "abc":
             client.put_item(TableName=TABLE, Item=item(name, 1))
         yield client
+        client.delete_table(TableName=TABLE)  # another fixture may keep moto's state alive
 
 
 def item(name: str, count: int) -> dict[str, Any]:
