@@ -21,7 +21,7 @@ from botocore.config import Config
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeDeleteMarker, s3_backends
 from moto.sqs.models import sqs_backends
 
 from local.deployment import deploy, prepare_table
@@ -308,16 +308,26 @@ class InProcessApp:
                 s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].multiparts.clear()
 
     def find_objects(self, part: str) -> list[str]:
-        """Return the keys in both buckets that contain a string, one for each version of an object."""
-        buckets, keys = (self.stack.artifacts, self.stack.exports), list[str]()
-        if _is_in_this_process("S3"):
-            stored = [dict(s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys) for bucket in buckets]
-            return [key for objects in stored for key, versions in objects.items() for _ in versions if part in key]
-        for bucket in buckets:
-            for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-                versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                keys += [version["Key"] for version in versions if part in version["Key"]]
+        """Return the keys in both buckets that contain a string: one for each version, and one for delete markers.
+
+        A delete that is repeated leaves several markers, which is no difference.
+        """
+        keys: list[str] = []
+        for bucket in (self.stack.artifacts, self.stack.exports):
+            for versions, markers in self._list_versions(bucket):
+                keys += [key for key in versions if part in key] + [key for key in set(markers) if part in key]
         return keys
+
+    def _list_versions(self, bucket: str) -> Iterator[tuple[list[str], list[str]]]:
+        """Iterate over pages: the keys of the versions, and those of the delete markers."""
+        if not _is_in_this_process("S3"):
+            for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                versions, markers = page.get("Versions", []), page.get("DeleteMarkers", [])
+                yield [version["Key"] for version in versions], [marker["Key"] for marker in markers]
+            return
+        for key, entries in dict(s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys).items():
+            markers = [key for entry in entries if isinstance(entry, FakeDeleteMarker)]
+            yield [key] * (len(entries) - len(markers)), markers
 
     def find_uploads(self, part: str) -> list[str]:
         """Return the keys of the unfinished uploads in both buckets that contain a string."""
