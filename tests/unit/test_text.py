@@ -95,7 +95,17 @@ def test_different_emails(first: str, second: str) -> None:
 @pytest.mark.parametrize(
     "function", ["RegisterUser", "CreateApiKey", "ListApiKeys", "DeactivateUser", "TransferProject"]
 )
-@pytest.mark.parametrize("email", ["ada @example.com", "ada@exa mple.com", "ada@example.com@", "ada@example.com\u0000"])
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ada @example.com",
+        "ada@exa mple.com",
+        "ada@example.com@",
+        "ada@example.com\u0000",
+        "\u202eada@example.com",
+        "ada@exa\u200bmple.com",
+    ],
+)
 def test_error_does_not_contain_the_email(app: InProcessApp, function: str, email: str) -> None:
     event = {"email": email, "name": "Ada", "scopes": ["read"], "project_id": str(uuid.uuid4())}
     with pytest.raises(InvalidInputError) as error:
