@@ -132,6 +132,21 @@ def test_offboarding(stack: RunningStack, alice: Client, tmp_path: Path) -> None
     assert bob.delete(f"/api/projects/{project_id}").status == 200
 
 
+def test_upload_page(stack: RunningStack, alice: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pandas reads the file that curl has uploaded from its signed URL."""
+    page = "docs/how-to/upload.md"
+    for name, value in {
+        "API": stack.description["base_url"],
+        "KEY": alice.api_key,
+        "PROJECT": alice.create("Upload"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "customers.csv").write_text("id,left\n1,no\n2,yes\n")
+    run_in_folder(stack, ["bash", "-euo", "pipefail", "-c", read_code("sh", "With curl", page)], tmp_path)
+    output = run_in_folder(stack, [sys.executable, "-c", read_code("python", "Read it with pandas", page)], tmp_path)
+    assert output == "customers.csv (2, 2)\n"
+
+
 def test_all_pages_are_tested() -> None:
     folders = (ROOT / "docs" / name for name in ("tutorial", "how-to"))
     pages = {str(path.relative_to(ROOT / "docs")) for folder in folders for path in folder.glob("*.md")}
