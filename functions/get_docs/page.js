@@ -51,7 +51,10 @@ const basePath = {
 
 // A script can't follow the redirect to an archive either, so it requests the export with its URL.
 function requestExport(request) {
-  if (new URL(request.url, location.href).pathname.endsWith("/export")) request.headers.Accept = "application/json";
+  if (new URL(request.url, location.href).pathname.endsWith("/export")) {
+    delete request.headers.accept; // as Swagger UI spells it: the browser would send both values
+    request.headers.Accept = "application/json";
+  }
   return request;
 }
 
