@@ -288,11 +288,12 @@ class InProcessApp:
         return find_broken_invariants(self.find_items(""))
 
     def reset(self) -> None:
-        """Delete the dead letters, the items, the objects and the unfinished uploads.
+        """Delete the messages, the items, the objects and the unfinished uploads.
 
         Later tests neither see them nor take longer: a scan reads every item, and a listing every version.
         """
-        self._receive_dead_letters()
+        for queue in sqs_backends[ACCOUNT_ID][REGION].queues:
+            sqs_backends[ACCOUNT_ID][REGION].purge_queue(queue)
         if not _is_in_this_process("DYNAMODB"):
             self.dynamodb.update_table(TableName=self.stack.table, DeletionProtectionEnabled=False)
             self.dynamodb.delete_table(TableName=self.stack.table)

@@ -44,7 +44,9 @@ def dynamodb() -> Iterator[Any]:
         for name in "abc":
             client.put_item(TableName=TABLE, Item=item(name, 1))
         yield client
-        client.delete_table(TableName=TABLE)  # another fixture may keep moto's state alive
+        # another fixture may keep moto's state alive
+        client.delete_table(TableName=TABLE)
+        dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].__dict__.pop(moto_transactions.TOKENS, None)
 
 
 def item(name: str, count: int) -> dict[str, Any]:
