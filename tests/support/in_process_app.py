@@ -292,8 +292,9 @@ class InProcessApp:
 
         Later tests neither see them nor take longer: a scan reads every item, and a listing every version.
         """
-        for queue in sqs_backends[ACCOUNT_ID][REGION].queues:
-            sqs_backends[ACCOUNT_ID][REGION].purge_queue(queue)
+        for queue in sqs_backends[ACCOUNT_ID][REGION].queues.values():
+            queue._messages.clear()
+            queue.pending_messages.clear()
         if not _is_in_this_process("DYNAMODB"):
             self.dynamodb.update_table(TableName=self.stack.table, DeletionProtectionEnabled=False)
             self.dynamodb.delete_table(TableName=self.stack.table)
