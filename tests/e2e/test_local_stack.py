@@ -116,7 +116,8 @@ def test_event_of_another_program(stack: RunningStack, alice: Client) -> None:
     )
     path = f"/api/projects/{project_id}/timeline"
     for count in (1, 2, 3):
-        detail = {"project_id": project_id, "resource": {"id": str(uuid.uuid4()), "name": "n", "rows": 1, "columns": 1}}
+        resource = {"id": str(uuid.uuid4()), "name": "n", "rows": 1, "columns": 1}
+        detail = {"project_id": project_id, "occurred_at": "2026-02-10T09:00:00Z", "resource": resource}
         entry = {"Source": "mlplatform.datasets", "DetailType": "Dataset Created", "Detail": json.dumps(detail)}
         assert events.put_events(Entries=[entry | {"EventBusName": stack.bus}])["FailedEntryCount"] == 0
         wait_until(lambda count=count: len(alice.get(path)["events"]) == count)  # type: ignore[misc]
