@@ -67,17 +67,20 @@ const docs = SwaggerUIBundle({
   defaultModelsExpandDepth: 0, // the list of schemas is longer than all operations
   plugins: [archiveLink, basePath, maskedKey],
   requestInterceptor: requestExport,
+  onComplete: () => field.value && useKey(), // a key that was entered while the document was loading
   validatorUrl: null, // the default validator would send the document to a third party
 });
 
 // The key is kept in memory only: never in storage or in the URL.
 const field = document.getElementById("api-key");
-field.addEventListener("input", () => {
+field.addEventListener("input", useKey);
+field.form.addEventListener("submit", (event) => event.preventDefault());
+
+function useKey() {
   const key = field.value.trim();
   if (key) docs.preauthorizeApiKey("ApiKey", key);
   else docs.authActions.logout(["ApiKey"]);
   field.form.querySelector("output").textContent = key
     ? "Requests use this key. Reload the page to clear it."
     : "Requests without a key fail with status 401.";
-});
-field.form.addEventListener("submit", (event) => event.preventDefault());
+}
