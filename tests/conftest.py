@@ -75,6 +75,7 @@ def session_app(real_engines: Engines | None) -> Iterator[InProcessApp]:
 def app(session_app: InProcessApp) -> Iterator[InProcessApp]:
     """Return the in-process app, and reset it after each module."""
     yield session_app
+    session_app.remove_listeners()
     session_app.reset()
 
 

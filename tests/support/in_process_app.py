@@ -9,7 +9,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -69,6 +69,7 @@ class InProcessApp:
     handlers: dict[str, Callable[[Any, Any], Any]]
     enforcement: Enforcement | None = None
     wsgi: flask.Flask | None = None
+    _listeners: dict[str, str] = field(default_factory=dict)
 
     # cached, because creating a client takes longer than most calls
 
@@ -202,6 +203,7 @@ class InProcessApp:
         pattern = json.dumps({"source": [{"prefix": "mlplatform."}]})
         self.events.put_rule(Name=name, EventBusName=self.stack.bus, EventPattern=pattern)
         self.events.put_targets(Rule=name, EventBusName=self.stack.bus, Targets=[{"Id": "listener", "Arn": arn}])
+        self._listeners[name] = url
 
         def receive_events() -> list[Any]:
             events: list[Any] = []
@@ -210,6 +212,14 @@ class InProcessApp:
             return events
 
         return receive_events
+
+    def remove_listeners(self) -> None:
+        """Remove all subscriptions of `listen`. Each of them makes every later event take longer."""
+        for name, url in self._listeners.items():
+            self.events.remove_targets(Rule=name, EventBusName=self.stack.bus, Ids=["listener"])
+            self.events.delete_rule(Name=name, EventBusName=self.stack.bus)
+            self.sqs.delete_queue(QueueUrl=url)
+        self._listeners.clear()
 
     def store_artifact(self, project_id: str, name: str, body: bytes, **options: Any) -> dict[str, str]:
         """Store an artifact in the bucket.
