@@ -66,7 +66,7 @@ test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt instal
 	$(BIN)/pytest -n 2 tests/readers
 
 test-integration: $(ENGINES) ## Run the tests on DynamoDB Local and SeaweedFS
-	$(PARALLEL) --engines=real tests/unit tests/integration tests/e2e/test_session.py tests/e2e/test_large_export.py
+	$(PARALLEL) --engines=real tests/integration tests/unit tests/e2e/test_session.py tests/e2e/test_large_export.py
 
 reach: $(ENGINES) ## Measure the capacity that each route consumes, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach
