@@ -17,7 +17,7 @@ from unittest import mock
 from benchmarks.machine import describe_machine
 from local.engines import engines
 from projects_api.domain import projects, resources, users
-from projects_api.domain.resources import Change, resource_from_event
+from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.project import Caller

@@ -15,7 +15,7 @@ from projects_api.api.openapi_responses import (
 )
 from projects_api.api.parameters import UploadPath
 from projects_api.api.resolver import Api
-from projects_api.domain import uploads
+from projects_api.domain import upload_completion
 from projects_api.entities import project_import
 from projects_api.entities.errors import UploadBusyError, UploadIncompleteError
 from projects_api.schemas.import_schemas import Import, ImportResponse
@@ -60,7 +60,7 @@ EMPTY_SCHEMA = {"type": "object", "maxProperties": 0}
     ),
 )
 def complete_upload(upload_id: UploadPath):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a declared type would be serialized as JSON
-    completion = uploads.complete(api.caller.user_id, upload_id)
+    completion = upload_completion.complete(api.caller.user_id, upload_id)
     outcome = completion.outcome
     if outcome is None:
         return Response(HTTPStatus.ACCEPTED, "application/json", {}, {"Retry-After": str(RETRY_DELAY)})

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from projects_api.api.openapi_responses import PROJECT_ERRORS, response
 from projects_api.api.parameters import Cursor, Order, ProjectPath
 from projects_api.api.resolver import Api
-from projects_api.domain import resources
+from projects_api.domain import timeline
 from projects_api.entities.resource import ResourceType
 from projects_api.schemas.timeline_schemas import TimelineResponse, to_timeline_event
 
@@ -29,7 +29,7 @@ def get_timeline(
     type: Annotated[ResourceType | None, Query(description="Return only entries of this type.")] = None,  # noqa: A002 - the name in the query
     cursor: Cursor = None,
 ) -> TimelineResponse:
-    timeline = resources.list_by_time(
+    page = timeline.list_by_time(
         api.caller.user_id,
         project_id,
         type_=type,
@@ -38,8 +38,8 @@ def get_timeline(
         descending=order is Order.DESC,
         list_name="timeline",
     )
-    events = [to_timeline_event(resource) for resource in timeline.resources]
-    return TimelineResponse(project_id=UUID(project_id), events=events, next_cursor=timeline.next_cursor)
+    events = [to_timeline_event(resource) for resource in page.resources]
+    return TimelineResponse(project_id=UUID(project_id), events=events, next_cursor=page.next_cursor)
 
 
 handler = api.handler

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from projects_api.api.openapi_responses import PROJECT_ERRORS, response
 from projects_api.api.parameters import Cursor, Order, ProjectPath
 from projects_api.api.resolver import Api
-from projects_api.domain import resources
+from projects_api.domain import timeline
 from projects_api.entities.resource import ResourceType
 from projects_api.schemas.resource_schemas import Resource, ResourceList
 
@@ -28,7 +28,7 @@ def list_resources(
     type: Annotated[ResourceType | None, Query(description="Return only resources of this type.")] = None,  # noqa: A002 - the name in the query
     cursor: Cursor = None,
 ) -> ResourceList:
-    page = resources.list_by_time(
+    page = timeline.list_by_time(
         api.caller.user_id,
         project_id,
         type_=type,

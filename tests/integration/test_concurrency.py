@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain import members, projects, purge, resources, users
+from projects_api.domain import members, projects, purge, resources, timeline, users
 from projects_api.domain.exports import export_requests
-from projects_api.domain.resources import Change, resource_from_event
+from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.entities.errors import ProjectsError, StorageUnavailableError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId
@@ -186,7 +186,7 @@ def test_concurrent_callers(app: InProcessApp, seed: int) -> None:
         for user in crowd.people:
             if user.id != owner.user_id and (project_id, user.id) not in crowd.uncertain:
                 assert crowd.memberships[project_id, user.id] == (user.id in member_ids)
-        listed = resources.list_by_time(
+        listed = timeline.list_by_time(
             owner.user_id, project_id, type_=None, cursor=None, limit=1000, descending=False, list_name="timeline"
         ).resources  # fmt: skip
         assert [(resource.type, resource.id, resource.name) for resource in listed] == crowd.expected_timeline(

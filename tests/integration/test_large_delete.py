@@ -13,7 +13,7 @@ import pytest
 
 from projects_api.domain import members, projects, resources, users
 from projects_api.domain.projects import SortField
-from projects_api.domain.resources import Change, resource_from_event
+from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.entities.errors import ProjectNotFoundError, StorageUnavailableError
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.project import Role

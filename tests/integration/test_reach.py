@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from projects_api.domain.projects import MAX_MEMBERS_REMOVED
-from projects_api.domain.resources import Change, resource_from_event
+from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.entities.ids import ProjectId, ResourceId, UserId, new_id
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Resource, ResourceType

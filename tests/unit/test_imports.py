@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from projects_api.domain import uploads
+from projects_api.domain import upload_completion
 from projects_api.entities.clock import now, rfc3339
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.dynamodb import export_store, keys
@@ -356,7 +356,7 @@ def test_unfinished_upload_of_an_archive_expires(app: InProcessApp, alice: Clien
     put_parts(started["upload"], b"PK")
     later = now() + timedelta(days=8)
     with app.permissions.acting_as("ResumeStalled"):
-        assert uploads.resume_due(by=later) >= 1
+        assert upload_completion.resume_due(by=later) >= 1
     assert complete(alice, started["upload"]).status == 404
     assert app.find_uploads(started["import"]["id"]) == []
     assert started["import"]["expires_at"] < rfc3339(later)

@@ -44,7 +44,7 @@ class Simulation:
         monkeypatch.setattr(pending_work, "find_stalled_exports", self._find_stalled)
         monkeypatch.setattr(pending_work, "find_stalled_purges", lambda **_: iter(()))
         monkeypatch.setattr(pending_work, "find_retired_archives", lambda **_: iter(()))
-        for step in ("announcements.send_overdue", "uploads.resume_due", "uploaded_files.delete_overdue"):
+        for step in ("announcements.send_overdue", "upload_completion.resume_due", "uploaded_files.delete_overdue"):
             monkeypatch.setattr(f"projects_api.domain.{step}", lambda **_: 0)
         monkeypatch.setattr(pending_work, "find_stalled_imports", lambda **_: iter(()))
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain import members, ownership, projects, resources, uploads, users
+from projects_api.domain import members, ownership, projects, resources, upload_completion, uploads, users
 from projects_api.domain.exports import export_requests
-from projects_api.domain.resources import Change, resource_from_event
+from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.domain.uploads import NewFile, PartPage
 from projects_api.entities.clock import now
 from projects_api.entities.errors import ProjectsError, UploadBusyError
@@ -165,7 +165,7 @@ class Scene:
         return page.upload
 
     def complete(self, upload: Upload) -> None:
-        outcome = uploads.complete(upload.user_id, upload.id).outcome
+        outcome = upload_completion.complete(upload.user_id, upload.id).outcome
         assert isinstance(outcome, Resource)
         if not self.items:
             self.report = outcome

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projects_api.domain.resource_events import EventRejectedError, parse
-from projects_api.domain.resources import Change, merge_event, resource_from_event
+from projects_api.domain.resource_versions import Change, merge_event, resource_from_event
 from projects_api.entities.ids import ResourceId
 from projects_api.entities.resource import Resource, ResourceType
 from tests.support.api_client import Client

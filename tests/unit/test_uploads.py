@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projects_api.domain import uploads
+from projects_api.domain import upload_completion
 from projects_api.domain.uploaded_files import object_key
 from projects_api.domain.uploads import choose_part_size
 from projects_api.entities.clock import now
@@ -355,9 +355,9 @@ def test_unfinished_uploads_expire(app: InProcessApp, alice: Client, project_id:
     """After a week, the recovery job aborts an upload. It is not found any more, and does not count."""
     upload = start(alice, url)
     put_parts(upload, BODY)
-    assert uploads.resume_due(by=now() + timedelta(days=6)) == 0
+    assert upload_completion.resume_due(by=now() + timedelta(days=6)) == 0
     with app.permissions.acting_as("ResumeStalled"):
-        assert uploads.resume_due(by=now() + timedelta(days=8)) >= 1
+        assert upload_completion.resume_due(by=now() + timedelta(days=8)) >= 1
     assert app.find_uploads(project_id) == []
     assert complete(alice, upload).status == 404
     assert alice.post(f"/api/uploads/{upload['id']}/parts", {}).status == 404

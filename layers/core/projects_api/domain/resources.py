@@ -1,119 +1,38 @@
-"""Resources: merge the events of sibling services into them, change them over HTTP, and list them by time.
+"""Resources: record the events of sibling services, and read and change them over HTTP.
 
 Events and requests are recorded by the same code: they have the same versions and limits, and the counts of a project
 change in the same transaction.
 """
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntEnum
-from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 from projects_api.domain import announcements, projects, uploaded_files
 from projects_api.domain.announcements import announce_resource
-from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
+from projects_api.domain.resource_changes import ResourceChanges, artifact_keys, write
 from projects_api.domain.resource_fields import validate_fields
+from projects_api.domain.resource_versions import Change, merge_event, resource_from_event
 from projects_api.entities.activity import (
-    UNKNOWN,
-    ActivityAction,
-    ActivityEntry,
-    ActivityObject,
     Actor,
-    Values,
-    new_entry,
 )
 from projects_api.entities.announcement import Announcement
-from projects_api.entities.clock import now, parse, rfc3339, sortable
+from projects_api.entities.clock import now, parse, sortable
 from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError, ResourceNotFoundError
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId, UserId, new_id
-from projects_api.entities.project import Membership, Project
-from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, UploadedFile
+from projects_api.entities.project import Membership
+from projects_api.entities.resource import Artifact, Resource, ResourceType, UploadedFile
 from projects_api.entities.upload import Upload
 from projects_api.storage.dynamodb import (
-    announcement_store,
-    file_store,
     resource_store,
-    upload_store,
 )
 from projects_api.storage.dynamodb.idempotency_store import RepeatedRequestError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.signed_urls import URL_LIFETIME
-
-
-class Change(IntEnum):
-    """A kind of event. Of two events at the same instant, the one with the higher value is the newer."""
-
-    CREATED = 1
-    UPDATED = 2
-    DELETED = 3
-
-
-def resource_from_event(
-    *,
-    id: ResourceId,  # noqa: A002 - the field's name
-    type: ResourceType,  # noqa: A002 - as above
-    change: Change,
-    name: str,
-    occurred_at: datetime,
-    fields: dict[str, Any],
-    artifact: Artifact | None,
-    extra_digits: str = "",
-    changed_by: Actor | None = None,
-    origin: Origin | None = None,
-) -> Resource:
-    """Return the resource as one event describes it.
-
-    The resource's ``version`` orders the events of one resource: by time, then by kind of change, then by a digest of
-    the content. All three come from the event itself, so the order does not depend on when an event is delivered.
-
-    Args:
-        id: The resource's id.
-        type: The resource's type.
-        change: The kind of event.
-        name: The resource's name.
-        occurred_at: The event's time.
-        fields: The resource's own fields.
-        artifact: The resource's file, if it has one.
-        extra_digits: The digits of the event's time after the microseconds, without trailing zeros.
-        changed_by: The user or service that announced the change.
-        origin: The resource that this one was imported from.
-    """
-    content = json.dumps([name, fields, artifact and [artifact.key, artifact.content_type]], sort_keys=True)
-    digest = sha256(content.encode()).hexdigest()[:16]
-    return Resource(
-        id=id,
-        type=type,
-        name=name,
-        timestamp=occurred_at,
-        version=f"{sortable(occurred_at)}{extra_digits}#{change:d}#{digest}",
-        fields=fields,
-        artifact=artifact,
-        deleted=change is Change.DELETED,
-        changed_by=changed_by,
-        origin=origin,
-    )
-
-
-def merge_event(before: Resource | None, event: Resource) -> Resource:
-    """Return the newer of the stored resource and the event.
-
-    A repeated or older event changes nothing. A deletion is final: it replaces the stored resource even if that is
-    newer, and no later event replaces the deletion. The same events therefore give the same result in any order.
-    An imported resource keeps its origin, which no event names.
-    """
-    if before is None:
-        return event
-    if not before.deleted and (event.deleted or event.version > before.version):
-        return replace(event, origin=before.origin)
-    return before
 
 
 def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
@@ -135,7 +54,7 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
 
     def attempt() -> int:
         project, before, files = resource_store.get_many(
-            project_id, {event.key for event in events}, _artifact_keys(events)
+            project_id, {event.key for event in events}, artifact_keys(events)
         )
         after = dict(before)
         for event in events:
@@ -144,120 +63,10 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
         if changes:
             if project is None or project.deleted_at:
                 raise ProjectNotFoundError
-            _write(project, _Changes(project_id, changes, files))
+            write(project, ResourceChanges(project_id, changes, files))
         return len(changes)
 
     return retry_on_conflict(attempt)
-
-
-def _new_entry(project_id: ProjectId, before: Resource | None, after: Resource) -> ActivityEntry:
-    """Return the entry of one change of a resource, whichever number of events it comes from."""
-    action = ActivityAction.RESOURCE_UPDATED if before else ActivityAction.RESOURCE_CREATED
-    if after.deleted:
-        action = ActivityAction.RESOURCE_DELETED
-    return new_entry(
-        project_id,
-        after.changed_by or UNKNOWN,
-        action,
-        ActivityObject(after.type, after.id, (before.name if after.deleted and before else after.name) or None),
-        before=_values(before) if before else None,
-        after=None if after.deleted else _values(after),
-    )
-
-
-def _values(resource: Resource) -> Values:
-    values = {"name": resource.name, "timestamp": rfc3339(resource.timestamp)}
-    if resource.artifact:
-        values["artifact"] = resource.artifact.key
-    return values | {f"fields.{name}": value for name, value in resource.fields.items()}
-
-
-def _artifact_keys(resources: Iterable[Resource]) -> set[str]:
-    return {resource.artifact.key for resource in resources if resource.artifact and not resource.deleted}
-
-
-class _Changes:
-    """The changes of one transaction: resources, and how many of them name each uploaded file.
-
-    Attributes:
-        resources: For each resource, its state when it was read, or None for a new one, and its new state.
-        unreferenced: The keys of the uploaded files that no resource names after the transaction.
-    """
-
-    def __init__(
-        self,
-        project_id: ProjectId,
-        resources: Sequence[tuple[Resource | None, Resource]],
-        files: Mapping[str, UploadedFile],
-        *,
-        completed: Upload | None = None,
-    ) -> None:
-        """Compute the changes.
-
-        Args:
-            project_id: The project.
-            resources: The resources.
-            files: The uploaded files among their artifacts, by key, as they were read. Those of the previous state are
-                read if they are missing.
-            completed: The upload whose file one of the resources names for the first time.
-        """
-        self.resources = [(before, _mark_uploaded(after, files, completed)) for before, after in resources]
-        differences: Counter[str] = Counter()
-        for before, after in self.resources:
-            for resource, difference in ((before, -1), (after, 1)):
-                if resource and resource.artifact and resource.artifact.uploaded and not resource.deleted:
-                    differences[resource.artifact.key] += difference
-        keys = {key for key, difference in differences.items() if difference or (completed and key == completed.key)}
-        all_files = {**files, **resource_store.get_files(project_id, keys - files.keys())}
-        moment = now()
-        self.unreferenced: list[str] = []
-        self.file_writes = []
-        for key in sorted(keys & all_files.keys()):
-            count = max(all_files[key].resource_count + differences[key], 0)
-            size = completed.size_bytes if completed and key == completed.key else None
-            self.file_writes.append(
-                file_store.build_count_update(
-                    project_id, all_files[key], resource_count=count, moment=moment, size_bytes=size
-                )
-            )
-            if count == 0:
-                self.unreferenced.append(key)
-
-
-def _mark_uploaded(resource: Resource, files: Mapping[str, UploadedFile], completed: Upload | None) -> Resource:
-    """Return the resource, with its artifact marked if the artifact is a file that was uploaded here."""
-    artifact = resource.artifact
-    if artifact is None or resource.deleted:
-        return resource
-    if completed and artifact.key == completed.key:
-        return replace(resource, artifact=replace(artifact, uploaded=True, size_bytes=completed.size_bytes))
-    file = files.get(artifact.key)
-    if file is None or file.deleting or file.resource_count == 0:
-        return resource
-    return replace(resource, artifact=replace(artifact, uploaded=True, size_bytes=file.size_bytes))
-
-
-def _write(
-    project: Project,
-    changes: _Changes,
-    *announced: Announcement,
-    completed: Upload | None = None,
-    request: IdempotentRequest | None = None,
-) -> None:
-    """Write changes with their entries of the activity and their announcements, in one transaction.
-
-    Raises:
-        ConditionFailedError: A resource, a file or the upload has changed since it was read, or the project is deleted.
-    """
-    writes = [*changes.file_writes, *map(announcement_store.build_put, announced)]
-    if completed:
-        writes += upload_store.build_completion(completed, changes.resources[0][1], now())
-    entries = (_new_entry(project.id, *change) for change in changes.resources)
-    result = _to_result(changes.resources[0][1]) if request else {}
-    resource_store.record(project, changes.resources, entries, *writes, request=request, result=result)
-
-
-# ---------------------------------------------------------------------------------------------------- over HTTP
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,8 +157,8 @@ def create(
             changed_by=membership.actor,
         )
         announcement = announce_resource("Created", project_id, resource)
-        changes = _Changes(project_id, [(None, resource)], {})
-        _write(membership.project, changes, announcement, request=request)
+        changes = ResourceChanges(project_id, [(None, resource)], {})
+        write(membership.project, changes, announcement, request=request, result=_to_result(resource))
         return resource, announcement
 
     try:
@@ -420,8 +229,8 @@ def update(
             return before, None, []
         resource = _replace(before, name, new_fields, artifact, membership.actor)
         announcement = announce_resource("Updated", project_id, resource)
-        changes = _Changes(project_id, [(before, resource)], _known_files(project_id, before))
-        _write(membership.project, changes, announcement)
+        changes = ResourceChanges(project_id, [(before, resource)], _known_files(project_id, before))
+        write(membership.project, changes, announcement)
         return changes.resources[0][1], announcement, changes.unreferenced
 
     resource, announcement, unreferenced = retry_on_conflict(attempt)
@@ -495,8 +304,8 @@ def delete(user_id: UserId, project_id: ProjectId, resource_id: ResourceId) -> N
             changed_by=membership.actor,
         )
         announcement = announce_resource("Deleted", project_id, resource)
-        changes = _Changes(project_id, [(before, resource)], {})
-        _write(membership.project, changes, announcement)
+        changes = ResourceChanges(project_id, [(before, resource)], {})
+        write(membership.project, changes, announcement)
         return announcement, changes.unreferenced
 
     announcement, unreferenced = retry_on_conflict(attempt)
@@ -540,8 +349,8 @@ def record_upload(upload: Upload) -> Resource:
             )
         files = resource_store.get_files(upload.project_id, {upload.key})
         announcement = announce_resource(change, upload.project_id, resource)
-        changes = _Changes(upload.project_id, [(before, resource)], files, completed=upload)
-        _write(membership.project, changes, announcement, completed=upload)
+        changes = ResourceChanges(upload.project_id, [(before, resource)], files, completed=upload)
+        write(membership.project, changes, announcement, completed=upload)
         return changes.resources[0][1], announcement, changes.unreferenced
 
     resource, announcement, unreferenced = retry_on_conflict(attempt)
@@ -562,61 +371,3 @@ def read_outcome(upload: Upload) -> Resource:
         fields=upload.draft["fields"],
         artifact=Artifact(upload.key, upload.content_type, upload.size_bytes, uploaded=True),
     )
-
-
-# ---------------------------------------------------------------------------------------------------- lists
-
-
-@dataclass(frozen=True, slots=True)
-class TimelinePage:
-    """A page of a project's timeline.
-
-    Attributes:
-        resources: The resources on the page.
-        next_cursor: The cursor of the next page, or None on the last page.
-    """
-
-    resources: list[Resource]
-    next_cursor: str | None
-
-
-def list_by_time(
-    user_id: UserId,
-    project_id: ProjectId,
-    *,
-    type_: ResourceType | None,
-    cursor: str | None,
-    limit: int,
-    descending: bool,
-    list_name: str,
-) -> TimelinePage:
-    """Return a page of the project's resources, sorted by time.
-
-    Args:
-        user_id: The caller.
-        project_id: The project.
-        type_: Return only resources of this type.
-        cursor: The ``next_cursor`` of the page before, or None for the first page.
-        limit: Maximum number of resources to return.
-        descending: Whether to return the newest first.
-        list_name: The name of the list, because a cursor belongs to one list.
-
-    Raises:
-        ProjectNotFoundError: The caller is not a member of the project.
-        InvalidInputError: The cursor does not belong to this list.
-    """
-    scope = [list_name, project_id, type_, descending]
-    after = decode_cursor(scope, cursor, _parse_position) if cursor else None
-    projects.get(user_id, project_id)
-    page, has_more = resource_store.list_page(project_id, type_=type_, after=after, limit=limit, descending=descending)
-    if not has_more:
-        return TimelinePage(page, None)
-    last = page[-1]
-    return TimelinePage(page, encode_cursor(scope, [sortable(last.timestamp), last.type, last.id]))
-
-
-def _parse_position(timestamp: str, type_: str, resource_id: str) -> Resource:
-    """Return a resource that has only the type, id and timestamp of a cursor."""
-    position = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
-    sortable(position.timestamp)
-    return position

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import batched
 
-from projects_api.domain import announcements, purge, uploaded_files, uploads
+from projects_api.domain import announcements, purge, upload_completion, uploaded_files
 from projects_api.domain.exports import retention
 from projects_api.domain.imports import import_recovery
 from projects_api.entities.clock import now
@@ -67,7 +67,7 @@ def resume_stalled(*, should_continue: Callable[[], bool] = lambda: True) -> int
         _resume_purges,
         _resume_exports,
         _resume_imports,
-        uploads.resume_due,
+        upload_completion.resume_due,
         _delete_files,
         announcements.send_overdue,
         retention.remove_retired_archives,

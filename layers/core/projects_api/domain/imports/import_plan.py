@@ -32,7 +32,7 @@ from projects_api.domain.imports.manifest_rows import (
     parse_resource,
 )
 from projects_api.domain.resource_fields import MAX_KEY_SIZE
-from projects_api.domain.resources import Change, resource_from_event
+from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.entities.errors import redact, summarize_validation_error
 from projects_api.entities.ids import ImportId, ProjectId, ResourceId
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType, artifacts_prefix
