@@ -1,15 +1,11 @@
 """GET /api/projects/{project_id}/timeline: list the project's resources by time."""
 
-from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
 from projects_api.api.openapi_responses import PROJECT_ERRORS, response
-from projects_api.api.parameters import Cursor, Order, ProjectPath
+from projects_api.api.parameters import Cursor, Order, ProjectPath, ResourceLimit, ResourceTypeFilter, TimeOrder
 from projects_api.api.resolver import Api
 from projects_api.domain import timeline
-from projects_api.entities.resource import ResourceType
 from projects_api.schemas.timeline_schemas import TimelineResponse, to_timeline_event
 
 api = Api()
@@ -24,9 +20,9 @@ api = Api()
 )
 def get_timeline(
     project_id: ProjectPath,
-    limit: Annotated[int, Query(ge=1, le=1_000, description="The maximum number of items to return.")] = 500,
-    order: Annotated[Order, Query(description="`asc` lists the oldest entries first, `desc` the newest.")] = Order.ASC,
-    type: Annotated[ResourceType | None, Query(description="Return only entries of this type.")] = None,  # noqa: A002 - the name in the query
+    limit: ResourceLimit = 500,
+    order: TimeOrder = Order.ASC,
+    type: ResourceTypeFilter = None,  # noqa: A002 - the name in the query
     cursor: Cursor = None,
 ) -> TimelineResponse:
     page = timeline.list_by_time(

@@ -9,6 +9,7 @@ from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from projects_api.entities.ids import ExportId, ImportId, ProjectId, ResourceId, UploadId, UserId
+from projects_api.entities.resource import ResourceType
 
 
 class Order(StrEnum):
@@ -28,6 +29,9 @@ UploadPath = Annotated[UploadId, _UUID_AS_STRING, Path(description="The id of th
 ImportPath = Annotated[ImportId, _UUID_AS_STRING, Path(description="The id of the import.")]
 UserPath = Annotated[UserId, _UUID_AS_STRING, Path(description="The user id of the member.")]
 Offset = Annotated[int, Query(ge=0, description="The number of items to skip.")]
+TimeOrder = Annotated[Order, Query(description="`asc` lists the oldest first, `desc` the newest.")]
+ResourceLimit = Annotated[int, Query(ge=1, le=1_000, description="The maximum number of items to return.")]
+ResourceTypeFilter = Annotated[ResourceType | None, Query(description="Return only resources of this type.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of the previous page.")]
 IdempotencyKey = Annotated[
     str | None,
