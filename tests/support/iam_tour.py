@@ -18,7 +18,7 @@ from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import sqs
 from projects_api.storage.dynamodb import member_store
-from projects_api.storage.dynamodb.export_store import Lease
+from projects_api.storage.dynamodb.export_lease import ExportLease
 from projects_api.storage.s3 import archive_store, artifact_store, artifact_upload, artifact_writer, multipart_upload
 from projects_api.storage.s3.artifact_writer import ArtifactUpload
 from tests.support.api_client import Client
@@ -223,13 +223,13 @@ def _cancel_exports(app: InProcessApp, alice: Client) -> None:
     app.invoke("ScheduleExports", {})
     assert alice.delete(f"{path}/{alice.get(path)['items'][0]['id']}").status == 200
     export_id = alice.post(path, {"fresh": True}, Idempotency_Key=str(uuid.uuid4()))["export"]["id"]
-    mark_ready = Lease.mark_ready
+    mark_ready = ExportLease.mark_ready
 
-    def cancel_and_mark_ready(lease: Lease, **options: Any) -> None:
+    def cancel_and_mark_ready(lease: ExportLease, **options: Any) -> None:
         alice.delete(f"{path}/{export_id}")
         mark_ready(lease, **options)
 
-    with patch.object(Lease, "mark_ready", cancel_and_mark_ready):
+    with patch.object(ExportLease, "mark_ready", cancel_and_mark_ready):
         app.process_queues()
     assert alice.get(f"{path}/{export_id}")["export"]["status"] == "cancelled"
 
@@ -248,13 +248,13 @@ def _retire_archives(app: InProcessApp, alice: Client) -> None:
 def _export_deleted_project(app: InProcessApp, alice: Client) -> None:
     project_id = alice.create("Short-lived")
     export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
-    mark_ready = Lease.mark_ready
+    mark_ready = ExportLease.mark_ready
 
-    def delete_and_mark_ready(lease: Lease, **options: Any) -> None:
+    def delete_and_mark_ready(lease: ExportLease, **options: Any) -> None:
         alice.delete(f"/api/projects/{project_id}")
         mark_ready(lease, **options)
 
-    with patch.object(Lease, "mark_ready", delete_and_mark_ready):
+    with patch.object(ExportLease, "mark_ready", delete_and_mark_ready):
         app.deliver([{"project_id": project_id, "export_id": export_id}], "AssembleExport")
     app.process_queues()
 

@@ -9,7 +9,7 @@ import pytest
 from projects_api.domain.exports import export_worker, finalization
 from projects_api.entities.clock import now
 from projects_api.entities.ids import ExportId, ProjectId
-from projects_api.storage.dynamodb.export_store import Lease
+from projects_api.storage.dynamodb.export_lease import ExportLease
 from tests.support.api_client import Client
 from tests.support.archives import finish_export
 from tests.support.in_process_app import InProcessApp
@@ -129,7 +129,7 @@ def test_killed_worker_of_cancelled_export(
 ) -> None:
     """The cleanup waits until the lease is over, because the worker may still write. The recovery job sees to it."""
     path, receive_events = f"/api/projects/{project_id}/exports/{export_id}", app.listen()
-    Lease(ProjectId(project_id), ExportId(export_id), "killed").acquire(now() + export_worker.LEASE)
+    ExportLease(ProjectId(project_id), ExportId(export_id), "killed").acquire(now() + export_worker.LEASE)
     alice.delete(path)
     app.s3.put_object(Bucket=app.stack.exports, Key=f"{project_id}/{export_id}.zip", Body=b"late")
     app.s3.create_multipart_upload(Bucket=app.stack.exports, Key=f"{project_id}/{export_id}/part")

@@ -13,7 +13,7 @@ from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import clients
 from projects_api.storage.dynamodb import keys
-from projects_api.storage.dynamodb.export_store import Lease
+from projects_api.storage.dynamodb.export_lease import ExportLease
 from tests.support.api_client import Client
 from tests.support.archives import download, finish_export, run_scheduled_export, unpack_archive
 from tests.support.in_process_app import InProcessApp
@@ -228,7 +228,7 @@ def test_export_is_queued_again_when_lease_expires(
     app: InProcessApp, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_id = alice.post(f"/api/projects/{project_id}/exports")["export"]["id"]
-    lease = Lease(ProjectId(project_id), ExportId(export_id), "crashed worker")
+    lease = ExportLease(ProjectId(project_id), ExportId(export_id), "crashed worker")
     lease.acquire(now() + timedelta(seconds=30))
     assert app.invoke("ResumeStalled", {})["resumed"] == 0
     monkeypatch.setattr(recovery, "now", lambda: now() + timedelta(seconds=31))

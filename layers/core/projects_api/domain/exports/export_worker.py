@@ -24,6 +24,7 @@ from projects_api.entities.export import ExportStatus, Progress
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.aws_errors import ConditionFailedError, ObjectMissingError
 from projects_api.storage.dynamodb import export_store, project_store
+from projects_api.storage.dynamodb.export_lease import AcquiredLease, ExportLease
 from projects_api.storage.s3 import archive_store
 from projects_api.storage.s3.archive_store import StoredObject
 from projects_api.storage.s3.snapshot_store import StoredSnapshot, decode_snapshot, encode_snapshot
@@ -69,7 +70,7 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_
         OutOfTimeError: Time has run out, and another run must resume the export.
         StorageUnavailableError: AWS was not available, and another run must resume the export.
     """
-    lease = export_store.Lease(project_id, export_id, holder)
+    lease = ExportLease(project_id, export_id, holder)
     try:
         taken = lease.acquire(now() + LEASE)
         if taken.attempts > ATTEMPTS or taken.runs > MAX_RUNS:
@@ -106,7 +107,7 @@ def _delete_unwanted_output(project_id: ProjectId, export_id: ExportId) -> None:
 class _Run:
     """A run of a worker on an export."""
 
-    def __init__(self, lease: export_store.Lease, should_continue: Callable[[], bool]) -> None:
+    def __init__(self, lease: ExportLease, should_continue: Callable[[], bool]) -> None:
         self._lease = lease
         self._has_time = should_continue
         self._assembler: ArchiveAssembler | None = None
@@ -123,7 +124,7 @@ class _Run:
         """Return whether this run has assembled bytes of the archive, or has saved checksums for the next run."""
         return self._assembler is not None and (self._assembler.bytes_written > 0 or self._checksums_saved)
 
-    def assemble(self, acquired: export_store.AcquiredLease) -> None:
+    def assemble(self, acquired: AcquiredLease) -> None:
         """Assemble the archive and mark the export as ready.
 
         Args:
