@@ -10,6 +10,9 @@ from tests.support.api_client import Client, Response
 #: The smallest part that S3 takes, unless it is the last one.
 MIN_PART = 5 << 20
 
+#: The content of a small file.
+BODY = b"id,left\n1,no\n2,yes\n"
+
 
 def put_part(url: str, body: bytes) -> requests.Response:
     """Send a part to its URL, as ``curl -T`` does."""
@@ -44,3 +47,11 @@ def upload_file(client: Client, project_id: str, name: str, body: bytes, **field
     completed = complete(client, response["upload"])
     assert completed.status == 201, completed
     return completed["resource"]
+
+
+def start_upload(client: Client, url: str, name: str = "a.csv", body: bytes = BODY, **fields: Any) -> Any:
+    """Start the upload of a new resource's file, and return the upload."""
+    response = client.post(url, describe(name, body, **fields))
+    assert response.status == 201, response
+    assert response["resource"] is None
+    return response["upload"]

@@ -5,8 +5,6 @@ import random
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,16 +20,12 @@ from projects_api.entities.errors import InvalidInputError
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.upload import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
-from projects_api.storage.dynamodb import keys
 from projects_api.storage.s3 import artifact_upload
-from tests.support.api_client import Client, Response
+from tests.support.api_client import Client
 from tests.support.archives import download
 from tests.support.fault_injection import Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
-from tests.support.interruptions import CrashError
-from tests.support.uploads import MIN_PART, complete, describe, put_part, put_parts, upload_file
-
-BODY = b"id,left\n1,no\n2,yes\n"
+from tests.support.uploads import BODY, MIN_PART, complete, describe, put_part, put_parts, start_upload, upload_file
 
 #: S3 replaces a part. SeaweedFS keeps each version, lists all of them in random order, and completes an upload with any
 #: (https://github.com/seaweedfs/seaweedfs/pull/5460).
@@ -48,17 +42,10 @@ def url(project_id: str) -> str:
     return f"/api/projects/{project_id}/resources"
 
 
-def start(client: Client, url: str, name: str = "a.csv", body: bytes = BODY, **fields: Any) -> Any:
-    response = client.post(url, describe(name, body, **fields))
-    assert response.status == 201, response
-    assert response["resource"] is None
-    return response["upload"]
-
-
 def test_upload_with_one_part(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
     """Nothing is recorded before the upload is complete. Then the file is in the timeline, and can be downloaded."""
     receive_events = app.listen()
-    upload = start(alice, url, fields={"rows": 2})
+    upload = start_upload(alice, url, fields={"rows": 2})
     assert upload.keys() >= {
         *("id", "resource_id", "part_size_bytes", "part_count", "parts"),
         *("urls_expire_at", "expires_at", "complete_url"),
@@ -91,7 +78,7 @@ def test_upload_with_one_part(app: InProcessApp, alice: Client, project_id: str,
 
 def test_repeat_returns_the_same_result(app: InProcessApp, alice: Client, url: str) -> None:
     """Repeated completions return the resource as it was recorded, and record it once."""
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
     receive_events = app.listen()
     first = complete(alice, upload)
@@ -102,7 +89,7 @@ def test_repeat_returns_the_same_result(app: InProcessApp, alice: Client, url: s
 
 
 def test_no_part_url_changes_anything_afterwards(app: InProcessApp, alice: Client, url: str) -> None:
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
     complete(alice, upload)
     assert put_part(upload["parts"][0]["url"], BODY[::-1]).status_code == 404
@@ -114,7 +101,7 @@ def test_no_part_url_changes_anything_afterwards(app: InProcessApp, alice: Clien
 def test_parts_are_listed_and_checked(alice: Client, url: str, last_part: str) -> None:
     """Missing parts and parts of the wrong size are named, with a fresh URL for each."""
     body = random.randbytes(2 * MIN_PART + 7)
-    upload = start(alice, url, "m.bin", body, part_size_bytes=MIN_PART)
+    upload = start_upload(alice, url, "m.bin", body, part_size_bytes=MIN_PART)
     assert upload["part_count"] == 3
     put_parts(upload, body, {1})
     if last_part == "too short":
@@ -148,7 +135,7 @@ def test_many_parts_are_paged(alice: Client, url: str) -> None:
 
 
 def test_empty_file(alice: Client, url: str) -> None:
-    upload = start(alice, url, "empty.csv", b"")
+    upload = start_upload(alice, url, "empty.csv", b"")
     assert upload["part_count"] == 1
     assert complete(alice, upload).status == 409
     put_parts(upload, b"")
@@ -157,7 +144,7 @@ def test_empty_file(alice: Client, url: str) -> None:
 
 def test_url_is_bound_to_its_part(alice: Client, url: str) -> None:
     """The signature covers the upload, the number and the size of the part, and the URL lives 15 minutes."""
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     part = upload["parts"][0]["url"]
     assert "X-Amz-SignedHeaders=content-length%3Bhost" in part
     assert "X-Amz-Expires=900" in part
@@ -167,7 +154,7 @@ def test_url_is_bound_to_its_part(alice: Client, url: str) -> None:
 def test_upload_belongs_to_its_user(app: InProcessApp, alice: Client, bob: Client, project_id: str, url: str) -> None:
     """Another member of the project can neither see nor complete the upload."""
     alice.post(f"/api/projects/{project_id}/members", {"email": bob.email, "role": "editor"})
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
     assert bob.post(f"/api/uploads/{upload['id']}/parts", {}).status == 404
     assert complete(bob, upload).status == 404
@@ -181,7 +168,7 @@ def test_access_lost_meanwhile(app: InProcessApp, alice: Client, bob: Client, pr
     url = f"/api/projects/{project_id}/resources"
     members = f"/api/projects/{project_id}/members"
     alice.post(members, {"email": bob.email, "role": "editor"})
-    upload = start(bob, url)
+    upload = start_upload(bob, url)
     put_parts(upload, BODY)
     match change:
         case "viewer":
@@ -266,7 +253,7 @@ def test_assembling_takes_longer_than_a_request(
     app: InProcessApp, alice: Client, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The response is 202 with Retry-After until S3 has assembled the parts, and a repeat returns the resource."""
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
 
     def pending(*_: Any) -> None:
@@ -282,7 +269,7 @@ def test_assembling_takes_longer_than_a_request(
 
 
 def test_slow_assembly_is_continued_by_the_recovery_job(app: InProcessApp, alice: Client, url: str) -> None:
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
     with inject_fault(app, "CompleteUpload", failing_call="CompleteMultipartUpload", fault=Fault.RESPONSE_LOST):
         assert complete(alice, upload).status == 202
@@ -294,7 +281,7 @@ def test_slow_assembly_is_continued_by_the_recovery_job(app: InProcessApp, alice
 @KEEPS_REPLACED_PARTS
 def test_part_replaced_while_completing(alice: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 refuses a part that changed after it was listed. The client completes once more."""
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
     real = artifact_upload.complete
 
@@ -338,8 +325,8 @@ def test_limits(app: InProcessApp, alice: Client, url: str, monkeypatch: pytest.
     monkeypatch.setenv("MAX_UPLOAD_BYTES", "19")
     monkeypatch.setenv("MAX_OPEN_UPLOADS", "2")
     assert alice.post(url, describe("a.csv", BODY + b"x")).status == 422
-    upload = start(alice, url)
-    start(alice, url, "b.csv")
+    upload = start_upload(alice, url)
+    start_upload(alice, url, "b.csv")
     before = len(app.find_uploads(""))
     refused = alice.post(url, describe("c.csv", BODY))
     assert refused.status == 409
@@ -347,13 +334,13 @@ def test_limits(app: InProcessApp, alice: Client, url: str, monkeypatch: pytest.
     assert len(app.find_uploads("")) == before
     put_parts(upload, BODY)
     complete(alice, upload)
-    start(alice, url, "c.csv")
+    start_upload(alice, url, "c.csv")
     assert app.find_broken_invariants() == []
 
 
 def test_unfinished_uploads_expire(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
     """After a week, the recovery job aborts an upload. It is not found any more, and does not count."""
-    upload = start(alice, url)
+    upload = start_upload(alice, url)
     put_parts(upload, BODY)
     assert upload_completion.resume_due(by=now() + timedelta(days=6)) == 0
     with app.permissions.acting_as("ResumeStalled"):
@@ -419,150 +406,3 @@ def test_part_sizes(size: int, part_size: int | None) -> None:
     assert chosen <= MAX_PART_SIZE
     if part_size is None and size <= MAX_PART_SIZE:
         assert count == 1
-
-
-# ---------------------------------------------------------------------------------------------------- crashes
-
-
-@pytest.fixture
-def one_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use one shard for pending work: all shards are read in the same way."""
-    monkeypatch.setattr(keys, "PENDING_WORK_SHARDS", 1)
-
-
-def list_versions(app: InProcessApp, project_id: str) -> list[str]:
-    """Return the keys of a project's artifacts, one for each version."""
-    page = app.s3.list_object_versions(Bucket=app.stack.artifacts, Prefix=f"projects/{project_id}/")
-    return [version["Key"] for version in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
-
-
-def surviving() -> AbstractContextManager[None]:
-    """Return a context that ignores a crash of the function."""
-    return suppress(CrashError)
-
-
-#: The faults that stop a function at a call, or hide from it that the call took effect.
-CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.RESPONSE_LOST)
-
-
-@pytest.fixture
-def counts() -> Iterator[Counter[str]]:
-    counted: Counter[str] = Counter()
-    yield counted
-    print(f"\n{counted.total()} faults: {dict(counted)}")
-
-
-@pytest.mark.usefixtures("one_shard")
-@pytest.mark.memory
-@pytest.mark.parametrize("by", ["a repeat", "the recovery job"])
-def test_crash_while_completing(app: InProcessApp, counts: Counter[str], by: str) -> None:
-    """After a fault at any call of completing, there is exactly one resource, and its announcement was made."""
-    receive_events = app.listen()
-
-    def prepare() -> tuple[str, Any]:
-        project_id = alice.create()
-        upload = start(alice, f"/api/projects/{project_id}/resources")
-        put_parts(upload, BODY)
-        receive_events()
-        return project_id, upload
-
-    app.reset()
-    alice = app.create_user("alice")
-    scene = prepare()
-    with inject_fault(app, "CompleteUpload") as network:
-        complete(alice, scene[1])
-    for number, operation in enumerate(network.calls):
-        for fault in CRASHES:
-            case = f"call {number}, {operation}: {fault.value}"
-            project_id, upload = prepare()
-            with inject_fault(app, "CompleteUpload", failing_call=number, fault=fault), surviving():
-                complete(alice, upload)
-            counts[operation] += 1
-            if by == "a repeat" or not alice.get(f"/api/projects/{project_id}/resources")["items"]:
-                if by == "the recovery job":
-                    app.resume_stalled()
-                assert complete(alice, upload).status == 201, case
-            app.resume_stalled()
-            (item,) = alice.get(f"/api/projects/{project_id}/resources")["items"]
-            assert item["id"] == upload["resource_id"], case
-            assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 1, case
-            events = [event for event in receive_events() if event["detail"]["project_id"] == project_id]
-            assert {event["detail-type"] for event in events} == {"Dataset Created"}, case
-            assert len({event["detail"]["announcement_id"] for event in events}) == 1, case
-            assert len(list_versions(app, project_id)) == 1, case
-    assert app.find_broken_invariants() == []
-    assert not app.find_items("ANNOUNCEMENT#")
-
-
-@pytest.mark.usefixtures("one_shard")
-@pytest.mark.memory
-@pytest.mark.parametrize("how", ["delete", "remove the file"])
-def test_crash_while_deleting(app: InProcessApp, counts: Counter[str], how: str) -> None:
-    """After a fault at any call of deleting, the file is deleted in the end, and the change is announced."""
-    app.reset()
-    alice = app.create_user("alice")
-    receive_events = app.listen()
-    function = "DeleteResource" if how == "delete" else "UpdateResource"
-
-    def prepare() -> tuple[str, str]:
-        project_id = alice.create()
-        resource = upload_file(alice, project_id, "a.csv", BODY)
-        receive_events()
-        return project_id, f"/api/projects/{project_id}/resources/{resource['id']}"
-
-    def act(resource_url: str) -> Response:
-        if how == "delete":
-            return alice.delete(resource_url)
-        return alice.put(resource_url, {"name": "a.csv", "file": None})
-
-    with inject_fault(app, function) as network:
-        act(prepare()[1])
-    for number, operation in enumerate(network.calls):
-        for fault in CRASHES:
-            case = f"call {number}, {operation}: {fault.value}"
-            project_id, resource_url = prepare()
-            with inject_fault(app, function, failing_call=number, fault=fault), surviving():
-                act(resource_url)
-            counts[operation] += 1
-            assert act(resource_url).status in {200, 404}, case
-            app.resume_stalled()
-            app.resume_stalled()
-            assert list_versions(app, project_id) == [], case
-            events = [event for event in receive_events() if event["detail"]["project_id"] == project_id]
-            expected = "Dataset Deleted" if how == "delete" else "Dataset Updated"
-            assert {event["detail-type"] for event in events} == {expected}, case
-    assert app.find_broken_invariants() == []
-    assert not app.find_items("ANNOUNCEMENT#", '"FILE#')
-
-
-@pytest.mark.usefixtures("one_shard")
-@pytest.mark.memory
-def test_crash_while_aborting(app: InProcessApp, counts: Counter[str]) -> None:
-    """After a fault at any call of aborting, nothing of the upload remains."""
-    app.reset()
-    alice, bob = app.create_user("alice"), app.create_user("bob")
-
-    def prepare() -> tuple[str, Any]:
-        project_id = alice.create()
-        members = f"/api/projects/{project_id}/members"
-        alice.post(members, {"email": bob.email, "role": "editor"})
-        upload = start(bob, f"/api/projects/{project_id}/resources")
-        put_parts(upload, BODY)
-        alice.post(members, {"email": bob.email, "role": "viewer"})
-        return project_id, upload
-
-    with inject_fault(app, "CompleteUpload") as network:
-        complete(bob, prepare()[1])
-    for number, operation in enumerate(network.calls):
-        for fault in CRASHES:
-            case = f"call {number}, {operation}: {fault.value}"
-            project_id, upload = prepare()
-            with inject_fault(app, "CompleteUpload", failing_call=number, fault=fault), surviving():
-                complete(bob, upload)
-            counts[operation] += 1
-            assert complete(bob, upload).status in {403, 404}, case
-            app.resume_stalled()
-            assert complete(bob, upload).status == 404, case
-            assert app.find_uploads(project_id) == [], case
-            assert list_versions(app, project_id) == [], case
-    assert app.find_broken_invariants() == []
