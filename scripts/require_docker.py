@@ -2,8 +2,8 @@
 
 import sys
 
-import docker  # type: ignore[import-untyped]
-from docker.errors import DockerException  # type: ignore[import-untyped]
+import docker  # type: ignore[import-untyped]  # docker has no types
+from docker.errors import DockerException  # type: ignore[import-untyped]  # docker has no types
 
 
 def main() -> int:

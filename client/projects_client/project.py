@@ -374,7 +374,7 @@ def match_id(text: str, ids: Iterable[str], noun: str) -> str:
     """
     if canonical_id := parse_id(text):
         return canonical_id
-    matches = sorted({each for each in ids if len(text) >= 8 and each.startswith(text.lower())})  # noqa: PLR2004
+    matches = sorted({each for each in ids if len(text) >= 8 and each.startswith(text.lower())})  # noqa: PLR2004 - a prefix of an id
     if not matches:
         raise InvalidInputError(f"'{text}' is not the id of {noun}.")
     if len(matches) > 1:

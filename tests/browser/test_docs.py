@@ -204,7 +204,7 @@ def test_key_is_masked(page: Chrome, stack: RunningStack) -> None:
     api_key = stack.description["users"]["alice"]["api_key"]
     operation = execute_first_operation(page, api_key)
     assert "Authorization: Bearer prj_…" in operation.find_element(By.CSS_SELECTOR, ".curl-command").text
-    assert api_key not in page.find_element(By.TAG_NAME, "html").get_attribute("outerHTML")  # type: ignore[operator]
+    assert api_key not in page.find_element(By.TAG_NAME, "html").get_attribute("outerHTML")  # type: ignore[operator]  # str | dict | None
     assert page.find_element(By.ID, "api-key").get_attribute("type") == "password"
 
 

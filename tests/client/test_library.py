@@ -102,7 +102,7 @@ def test_errors(service: FakeService, client: Client) -> None:
         with pytest.raises(kind) as raised:
             client.me()
         assert (raised.value.status, raised.value.route) == (status, "GET /api/me")
-    assert raised.value.fields == {"name": "Too long"}  # type: ignore[attr-defined]
+    assert raised.value.fields == {"name": "Too long"}  # type: ignore[attr-defined]  # of this error only
 
 
 def test_export(service: FakeService, client: Client, tmp_path: Path) -> None:

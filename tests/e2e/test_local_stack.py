@@ -120,7 +120,7 @@ def test_event_of_another_program(stack: RunningStack, alice: Client) -> None:
         detail = {"project_id": project_id, "occurred_at": "2026-02-10T09:00:00Z", "resource": resource}
         entry = {"Source": "mlplatform.datasets", "DetailType": "Dataset Created", "Detail": json.dumps(detail)}
         assert events.put_events(Entries=[entry | {"EventBusName": stack.bus}])["FailedEntryCount"] == 0
-        wait_until(lambda count=count: len(alice.get(path)["events"]) == count)  # type: ignore[misc]
+        wait_until(lambda count=count: len(alice.get(path)["events"]) == count)  # type: ignore[misc]  # mypy cannot infer the lambda
     assert alice.delete(f"/api/projects/{project_id}").status == 200
 
 

@@ -209,7 +209,7 @@ def _run_command(order: dict[str, Any]) -> None:
     sys.argv = ["projects", *(os.fsdecode(bytes.fromhex(argument)) for argument in order["arguments"])]
     sleep, wait, factor = time.sleep, threading.Event.wait, order["pause_factor"]
     time.sleep = lambda seconds: sleep(seconds * factor)
-    threading.Event.wait = lambda self, timeout=None: wait(self, timeout and timeout * factor)  # type: ignore[method-assign]
+    threading.Event.wait = lambda self, timeout=None: wait(self, timeout and timeout * factor)  # type: ignore[method-assign]  # of this process only
     from projects_client.cli.main import main  # noqa: PLC0415 - imported already
 
     code: Any = 0
@@ -220,7 +220,7 @@ def _run_command(order: dict[str, Any]) -> None:
     except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
         sys.excepthook(*sys.exc_info())
         code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # in no stub
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -79,7 +79,7 @@ def transform_template(digest: str | None) -> dict[str, Any]:
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", REGION)  # SAM looks for it
         result: dict[str, Any] = transform(template, {}, ManagedPolicyLoader(boto3.client("iam")))
-    return result["Resources"]  # type: ignore[no-any-return]
+    return result["Resources"]  # type: ignore[no-any-return]  # JSON
 
 
 @pytest.fixture(scope="module")

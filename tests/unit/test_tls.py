@@ -77,7 +77,7 @@ def test_certificates_are_parsed_once(
 
     def load_and_count(context: ssl.SSLContext, *arguments: object) -> None:
         parsed.append(arguments)
-        load(context, *arguments)  # type: ignore[arg-type]
+        load(context, *arguments)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_and_count)
     contexts = {id(clients.ssl_context())}
@@ -128,9 +128,9 @@ def test_copies_and_timeouts_cannot_meet(sizes: list[int]) -> None:
 
 def test_clients_have_these_timeouts(app: InProcessApp) -> None:
     config: Config = clients.s3_for_large_copies().meta.config
-    assert (config.read_timeout, config.retries) == (  # type: ignore[attr-defined]
+    assert (config.read_timeout, config.retries) == (  # type: ignore[attr-defined]  # in no stub
         clients.LARGE_COPY_TIMEOUT,
         {"mode": "standard", "total_max_attempts": 1},
     )
-    assert clients.s3().meta.config.read_timeout == clients.WORKER_TIMEOUT  # type: ignore[attr-defined]
+    assert clients.s3().meta.config.read_timeout == clients.WORKER_TIMEOUT  # type: ignore[attr-defined]  # in no stub
     assert planning.COPY_PART_SIZE <= clients.MAX_QUICK_COPY
