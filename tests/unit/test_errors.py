@@ -1,11 +1,13 @@
 """Error responses: they name the invalid value and state what is allowed."""
 
 import json
+import re
 import uuid
 from typing import Any
 
 import pytest
 
+from local.stack import ROOT
 from projects_api.entities.errors import InvalidInputError, OwnerCannotLeaveError
 from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
@@ -376,3 +378,11 @@ def test_invalid_operator_event(app: InProcessApp, function: str, event: Any, me
     with pytest.raises(InvalidInputError) as error:
         app.invoke(function, event)
     assert str(error.value) == message
+
+
+@REJECTED_BEFOREHAND
+def test_documented_response(alice: Client) -> None:
+    """The response in docs/reference/errors.md is that of the API."""
+    documented = re.search(r'{"detail":\[.*?]}', (ROOT / "docs/reference/errors.md").read_text(), re.DOTALL)
+    assert documented
+    assert alice.get("/api/projects?limit=501&sort_direction=up").json == json.loads(documented[0])
