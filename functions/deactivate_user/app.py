@@ -16,10 +16,11 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the user, their keys, and the projects that they still own and that an operator can transfer."""
+    """Return the user, their keys, and the projects that they still own or are a member of."""
     result = deactivation.deactivate(UserSelection.from_event(event).email)
     logger.info("User deactivated", extra={"user_id": result.user.id, "keys": len(result.keys)})
     return User.from_entity(result.user).model_dump(mode="json") | {
         "keys": [ApiKey.from_entity(key).model_dump(mode="json") for key in result.keys],
         "owned_project_ids": result.owned_project_ids,
+        "member_project_ids": result.member_project_ids,
     }

@@ -21,5 +21,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = ProjectTransfer.from_event(event)
     project, owner = ownership.transfer_by_operator(ProjectId(str(request.project_id)), email=request.email)
     logger.info("Project transferred", extra={"project_id": project.id, "user_id": owner.id})
-    user = User.from_entity(owner).model_dump(mode="json")
-    return {"project_id": project.id, "name": project.name, "owner": {"user_id": user["user_id"], "name": owner.name}}
+    user = User.from_entity(owner).model_dump(mode="json", include={"user_id", "email", "name"})
+    return {"project_id": project.id, "name": project.name, "owner": user}

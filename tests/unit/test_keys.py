@@ -63,8 +63,9 @@ def test_secret_is_stored_as_hash(app: InProcessApp, alice: Client) -> None:
 
 
 def test_repeated_registration(app: InProcessApp, alice: Client) -> None:
+    alice.create()
     again = app.invoke("RegisterUser", {"email": f" {alice.email.upper()} ", "name": "Somebody Else"})
-    assert (again["user_id"], again["name"]) == (alice.user_id, "Alice")
+    assert (again["user_id"], again["name"], again["project_count"]) == (alice.user_id, "Alice", 1)
 
 
 def test_invalid_operator_events(app: InProcessApp, alice: Client) -> None:

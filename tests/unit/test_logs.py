@@ -8,6 +8,7 @@ import re
 import traceback
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,11 @@ import pytest
 
 from local.stack import ROOT, STACK
 from local.template import load_template
+from projects_api.domain import users
 from projects_api.domain.exports import export_requests
+from projects_api.entities.clock import now
 from projects_api.storage import clients
+from projects_api.storage.dynamodb import user_store
 from projects_api.telemetry import Metric
 from tests.support.api_client import Client
 from tests.support.fault_injection import Fault, inject_fault
@@ -137,6 +141,33 @@ def test_session_logs(app: InProcessApp) -> None:
     for record in completed:
         assert {"api_request_id", "user_id", "key_id", "status"} <= record.keys(), record
         assert "{project_id}" not in record["route"] or "project_id" in record or record["status"] in {404, 422}
+
+
+def test_log_of_rejected_keys(app: InProcessApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log says why each key was rejected and which key it is, so that an operator finds who still uses it."""
+    alice, bob = app.create_user("alice"), app.create_user("bob")
+    event = {"email": alice.email, "scopes": ["read"]}
+    revoked = app.invoke("CreateApiKey", event)["api_key"]
+    app.invoke("RevokeApiKey", {"key_id": revoked.split("_")[1]})
+    expired = app.invoke("CreateApiKey", event | {"expires_at": (now() + timedelta(hours=1)).isoformat()})["api_key"]
+    user_store.deactivate(users.get_by_email(bob.email), now())  # without revoking the keys
+    monkeypatch.setattr(users, "now", lambda: now() + timedelta(hours=2))
+    rejected = {
+        "malformed": f"{alice.api_key}x",
+        "unknown": f"prj_{'0' * 16}_{'0' * 43}",
+        "wrong secret": f"{alice.api_key[:-43]}{'0' * 43}",
+        "revoked": revoked,
+        "expired": expired,
+        "user deactivated": bob.api_key,
+    }
+    with capture_logs() as lines:
+        for key in rejected.values():
+            assert Client(app.send, key).get("/api/projects").status == 403
+    records = [record for record in map(json.loads, lines) if record.get("message") == "API key rejected"]
+    assert [(record["reason"], record.get("key_id")) for record in records] == [
+        (reason, None if reason in {"malformed", "unknown"} else key.split("_")[1]) for reason, key in rejected.items()
+    ]
+    assert all(record["api_request_id"] and record["route"] == "GET /api/projects" for record in records)
 
 
 def test_cold_start_logs_nothing(app: InProcessApp, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from projects_api.entities.errors import ConflictError, ProjectNotFoundError, UserNotFoundError
+from projects_api.entities.errors import ActiveUserNotFoundError, ProjectNotFoundError, UserNotFoundError
 from projects_api.storage import clients
 from projects_api.storage.dynamodb import user_store
 from tests.support.api_client import Client
@@ -66,7 +66,7 @@ def test_transfer_by_operator(app: InProcessApp, alice: Client, bob: Client) -> 
     project_id = alice.create()
     event = {"project_id": project_id, "email": bob.email}
     result = app.invoke("TransferProject", event)
-    assert result["owner"] == {"user_id": bob.user_id, "name": "Bob"}
+    assert result["owner"] == {"user_id": bob.user_id, "email": bob.email, "name": "Bob"}
     assert app.invoke("TransferProject", event) == result
     assert roles(bob, project_id) == [("Bob", "owner"), ("Alice", "admin")]
     entries = bob.get(f"/api/projects/{project_id}/activity")["items"]
@@ -89,9 +89,12 @@ def test_offboarding(app: InProcessApp, alice: Client, bob: Client, first: str) 
     event = {"project_id": project_id, "email": bob.email}
     if first == "transfer":
         app.invoke("TransferProject", event)
-        assert app.invoke("DeactivateUser", {"email": alice.email})["owned_project_ids"] == []
+        result = app.invoke("DeactivateUser", {"email": alice.email})
+        assert (result["owned_project_ids"], result["member_project_ids"]) == ([], [project_id])
     else:
-        assert app.invoke("DeactivateUser", {"email": alice.email})["owned_project_ids"] == [project_id]
+        result = app.invoke("DeactivateUser", {"email": alice.email})
+        assert (result["owned_project_ids"], result["member_project_ids"]) == ([project_id], [])
+    assert result["project_count"] == 1
     for _ in range(2):
         app.invoke("TransferProject", event)
         assert roles(bob, project_id) == [("Bob", "owner")]
@@ -109,11 +112,11 @@ def test_deactivated_user(app: InProcessApp, alice: Client, bob: Client) -> None
         assert Client(app.send, key).get("/api/projects").status in {401, 403}
     again = app.invoke("DeactivateUser", {"email": bob.email})
     assert (again["deactivated_at"], again["keys"]) == (result["deactivated_at"], result["keys"])
-    with pytest.raises(ConflictError):
+    with pytest.raises(ActiveUserNotFoundError):
         app.invoke("CreateApiKey", {"email": bob.email, "scopes": ["read"]})
     project_id = alice.create()
     assert alice.post(f"/api/projects/{project_id}/members", {"email": bob.email}).status == 404
-    with pytest.raises(UserNotFoundError):
+    with pytest.raises(ActiveUserNotFoundError):
         app.invoke("TransferProject", {"project_id": project_id, "email": bob.email})
     users: list[Any] = []
     cursor = None

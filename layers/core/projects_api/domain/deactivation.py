@@ -18,11 +18,13 @@ class Deactivation:
         user: The deactivated user.
         keys: All keys of the user. None is valid any more.
         owned_project_ids: The projects that the user still owns. An operator can transfer them.
+        member_project_ids: The projects of others that the user is still a member of.
     """
 
     user: User
     keys: list[ApiKey]
     owned_project_ids: list[ProjectId]
+    member_project_ids: list[ProjectId]
 
 
 def deactivate(email: str) -> Deactivation:
@@ -41,5 +43,11 @@ def deactivate(email: str) -> Deactivation:
         key if key.revoked_at else user_store.revoke_api_key(key.id, moment)
         for key in user_store.list_api_keys(user.id)
     ]
-    owned = [one.project.id for one in project_store.list_all(user.id) if one.role is Role.OWNER]
-    return Deactivation(replace(user, deactivated_at=user.deactivated_at or moment), keys, owned)
+    memberships = project_store.list_all(user.id)
+    return Deactivation(
+        # the item that get_by_email reads has no count
+        replace(user, deactivated_at=user.deactivated_at or moment, project_count=len(memberships)),
+        keys,
+        owned_project_ids=[each.project.id for each in memberships if each.role is Role.OWNER],
+        member_project_ids=[each.project.id for each in memberships if each.role is not Role.OWNER],
+    )

@@ -4,16 +4,16 @@ from projects_api.domain import announcements
 from projects_api.domain.announcements import PROJECT_UPDATED, announce_project
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require
-from projects_api.domain.users import normalize_email
+from projects_api.domain.users import get_by_email, normalize_email
 from projects_api.entities.activity import OPERATOR, ActivityAction, ActivityEntry, ActivityObject, Actor, new_entry
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now
 from projects_api.entities.errors import (
+    ActiveUserNotFoundError,
     DeactivatedUserError,
     MemberNotFoundError,
     ProjectNotFoundError,
     StorageUnavailableError,
-    UserNotFoundError,
 )
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.entities.project import Member, Membership, Project, Role
@@ -80,14 +80,16 @@ def transfer_by_operator(project_id: ProjectId, *, email: str) -> tuple[Project,
         UserNotFoundError: No active user is registered with ``email``.
         InvalidInputError: ``email`` is not an email address.
     """
-    address = normalize_email(email)
 
     def attempt() -> tuple[Project, User, Announcement | None]:
-        user, project = user_store.get_by_email(address), project_store.get(project_id)
+        user, project = get_by_email(email), project_store.get(project_id)
         if project is None or project.deleted_at:
-            raise ProjectNotFoundError("There is no such project.")
-        if user is None or user.deactivated_at:
-            raise UserNotFoundError("No active user is registered with this email. Register them first.")
+            raise ProjectNotFoundError(
+                "There is no such project: it was deleted, or this is not its id. "
+                "The deactivation of a user returns the ids of the user's projects."
+            )
+        if user.deactivated_at:
+            raise ActiveUserNotFoundError
         if user.id == project.owner_id:
             _remove_deactivated_previous_owner(project)
             return project, user, None

@@ -12,7 +12,12 @@ from aws_lambda_powertools import Logger
 
 from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.entities.clock import now
-from projects_api.entities.errors import ApiKeyNotFoundError, ConflictError, InvalidInputError, UserNotFoundError
+from projects_api.entities.errors import (
+    ActiveUserNotFoundError,
+    ApiKeyNotFoundError,
+    InvalidInputError,
+    UserNotFoundError,
+)
 from projects_api.entities.ids import UserId, new_id
 from projects_api.entities.text import is_blank, to_nfc
 from projects_api.entities.user import ApiKey, Email, Scope, User
@@ -75,7 +80,9 @@ def get_by_email(email: str) -> User:
     """
     user = user_store.get_by_email(normalize_email(email))
     if user is None:
-        raise UserNotFoundError("No user is registered with this email. Register them first.")
+        raise UserNotFoundError(
+            "No user is registered with this email. Check it in the list of users, or register them first."
+        )
     return user
 
 
@@ -115,8 +122,7 @@ def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | 
         The key as stored, and its text. The text contains the secret, which is not stored: nobody can read it again.
 
     Raises:
-        UserNotFoundError: No user is registered with ``email``.
-        ConflictError: The user is deactivated.
+        UserNotFoundError: No active user is registered with ``email``.
         InvalidInputError: ``scopes`` is empty, ``expires_at`` has passed, or ``email`` is not an email address.
     """
     if not scopes:
@@ -126,13 +132,13 @@ def create_api_key(email: str, scopes: frozenset[Scope], expires_at: datetime | 
         raise InvalidInputError("expires_at has passed: give a time in the future.", loc=("body", "expires_at"))
     user = get_by_email(email)
     if user.deactivated_at:
-        raise ConflictError("This user is deactivated and can't get API keys.")
+        raise ActiveUserNotFoundError
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     key = ApiKey(key_id, user.id, user.email, user.name, _hash_secret(secret), scopes, moment, expires_at)
     try:
         user_store.insert_api_key(key)
     except ConditionFailedError:
-        raise ConflictError("This user is deactivated and can't get API keys.") from None
+        raise ActiveUserNotFoundError from None
     return key, f"prj_{key_id}_{secret}"
 
 
@@ -151,23 +157,36 @@ def revoke_api_key(key_id: str) -> ApiKey:
 def authenticate(text: str) -> ApiKey | None:
     """Return the API key with this text, or None if it is malformed, unknown, revoked or expired.
 
-    No key of a deactivated user is valid, even one that is not revoked yet. The first use of each day is recorded.
+    No key of a deactivated user is valid, even one that is not revoked yet. The first use of each day is recorded, and
+    the reason of each rejection is logged.
 
     The secret is compared in constant time, also for an unknown key.
     """
-    match = _API_KEY.fullmatch(text)
-    if match is None:
-        return None
-    key = user_store.get_api_key(match["id"])
-    expected = key.secret_sha256 if key else "0" * 64
-    same = hmac.compare_digest(_hash_secret(match["secret"]), expected)
-    if key is None or not same or key.revoked_at or (key.expires_at and key.expires_at <= now()):
-        return None
-    user = user_store.get(key.user_id)
-    if user is None or user.deactivated_at:
+    key, rejection = _find_key(text)
+    if key is None or rejection:
+        # the id of a key is no secret, and tells an operator who still uses it
+        logger.info("API key rejected", extra={"reason": rejection} | ({"key_id": key.id} if key else {}))
         return None
     _record_use(key)
     return key
+
+
+def _find_key(text: str) -> tuple[ApiKey | None, str | None]:
+    """Return the stored key with the id in ``text``, and the reason to reject it if there is one."""
+    match = _API_KEY.fullmatch(text)
+    if match is None:
+        return None, "malformed"
+    key = user_store.get_api_key(match["id"])
+    expected = key.secret_sha256 if key else "0" * 64
+    same = hmac.compare_digest(_hash_secret(match["secret"]), expected)
+    if key is None or not same:
+        return key, "wrong secret" if key else "unknown"
+    if key.revoked_at:
+        return key, "revoked"
+    if key.expires_at and key.expires_at <= now():
+        return key, "expired"
+    user = user_store.get(key.user_id)
+    return key, "user deactivated" if user is None or user.deactivated_at else None
 
 
 def _record_use(key: ApiKey) -> None:

@@ -64,6 +64,13 @@ class UserNotFoundError(NotFoundError):
     TEXT = "No user is registered with this email. Ask an operator to register them first."
 
 
+class ActiveUserNotFoundError(UserNotFoundError):
+    TEXT = (
+        "This user is deactivated, which is final. Name an active user. "
+        "Somebody who returns is registered with another email address."
+    )
+
+
 class ExportNotFoundError(NotFoundError):
     TEXT = "The project has no such export, or it has expired. POST …/exports starts a new one."
 

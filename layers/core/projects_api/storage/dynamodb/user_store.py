@@ -46,7 +46,8 @@ def insert(user: User) -> User:
             table.build_put(keys.listed_user(user.id)),
         )
     except ConditionFailedError as error:
-        return user_from_item(error.items[0])
+        existing = user_from_item(error.items[0])
+        return get(existing.id) or existing  # the claim of the email has no count of projects
     return user
 
 
