@@ -28,10 +28,12 @@ from projects_client.errors import (
     ProjectsClientError,
     UnavailableError,
 )
+from projects_client.hints import name_methods
 
 Json: TypeAlias = dict[str, Any]
 
-USER_AGENT = f"projects-client/{version('projects-client')}"
+VERSION = version("projects-client")
+USER_AGENT = f"projects-client/{VERSION}"
 
 #: Timeouts for connecting and for the response, in seconds. The API's functions time out after 29 seconds.
 TIMEOUT = (5, 35)
@@ -127,9 +129,8 @@ class ApiClient:
     """
 
     def __init__(self, url: str, key: str) -> None:
-        if not _is_http_url(url):
-            raise InvalidInputError(_INVALID_URL.format(url))
-        self.url = url.rstrip("/")
+        _check_url(url)
+        self.url = normalize_url(url)
         self._session = requests.Session()
         self._session.auth = _BearerAuth(key)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
@@ -225,24 +226,24 @@ class ApiClient:
         except ValueError:
             content = None
         if response.status_code >= HTTPStatus.MULTIPLE_CHOICES or not isinstance(content, dict):
-            failure = self._create_error(response.status_code, content)
+            failure = self._create_error(response.status_code, content, f"{method} {path}")
             failure.status, failure.route, failure.body = response.status_code, f"{method} {path}", content
             raise failure
         return ApiResponse(response.status_code, response.headers, content)
 
-    def _create_error(self, status: int, content: Any) -> ProjectsClientError:
+    def _create_error(self, status: int, content: Any, route: str) -> ProjectsClientError:
         """Return the error for a response. API Gateway sends ``message``, and the API's functions send ``detail``."""
         is_json = isinstance(content, dict)
         detail = content.get("detail") if is_json else None
         if is_json and (status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not detail)):
             return NotAuthenticatedError(
                 "The API rejects this key: it is wrong, expired or revoked. "
-                "Check PROJECTS_API_KEY or your saved profile, or ask an operator for a new key."
+                "Check the argument, the profile or PROJECTS_API_KEY that has it, or ask an operator for a new key."
             )
         if status in RETRYABLE_STATUSES:
             return UnavailableError(f"The API keeps returning status {status}. {_format_detail(detail)}".strip())
         if detail and status in _ERRORS_BY_STATUS:
-            kind, message = _ERRORS_BY_STATUS[status], _format_detail(detail)
+            kind, message = _ERRORS_BY_STATUS[status], name_methods(_format_detail(detail), status, route)
             return InvalidInputError(message, _list_fields(detail)) if kind is InvalidInputError else kind(message)
         proxy = find_proxy(self.url)
         if proxy and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -250,19 +251,24 @@ class ApiClient:
         sender = f"{self.url}, or the proxy {proxy}," if proxy else self.url
         return InvalidInputError(
             f"{sender} returned status {status}, which is not a response of the Projects API. "
-            f"Check PROJECTS_API_URL{' and the proxy' if proxy else ''}."
+            f"Check the URL{' and the proxy' if proxy else ''}."
         )
 
 
 _PROXY_ADVICE = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
 
 
-def parse_id(text: str) -> str | None:
+def parse_id(text: object) -> str | None:
     """Return a UUID, as all ids of the API are, in its usual form, or None if ``text`` is not one."""
     try:
-        return str(UUID(text))
+        return str(UUID(str(text)))
     except ValueError:
         return None
+
+
+def normalize_url(url: str) -> str:
+    """Return the base URL for the URL of a deployment, which may end with the path of its list or of its docs page."""
+    return re.sub(r"/api(?:/(?:projects|docs|openapi\.json))?$", "", url.strip().rstrip("/")).rstrip("/")
 
 
 def find_proxy(url: str) -> str | None:
@@ -343,6 +349,16 @@ def _find_tls_reason(error: BaseException) -> str:
         )
         current = inner if isinstance(inner, BaseException) else None
     return _find_reason(error)
+
+
+def _check_url(url: str) -> None:
+    """Reject what is no URL of an API, without a word of what may be a secret."""
+    if url.strip().startswith("prj_"):
+        raise InvalidInputError("An API key is in the place of the API's URL. Give the URL first, then the key.")
+    if "@" in url:
+        raise InvalidInputError("The API's URL contains a user or a password. Leave them out: the API takes a key.")
+    if not _is_http_url(url):
+        raise InvalidInputError(_INVALID_URL.format(url))
 
 
 def _is_http_url(text: str) -> bool:

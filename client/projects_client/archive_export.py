@@ -52,7 +52,7 @@ class ExportReader:
         """
         canonical_id = parse_id(export_id)
         if canonical_id is None:
-            raise InvalidInputError(f"'{export_id}' is not the id of an export. `projects exports list` shows the ids.")
+            raise InvalidInputError(f"'{export_id}' is not the id of an export. `project.exports()` shows the ids.")
         return Export.from_json(self.api.get(f"{self.path}/{canonical_id}")["export"])
 
     def start(self, *, fresh: bool = False) -> Export:
@@ -100,9 +100,9 @@ class ExportReader:
             delay = min(delay * 1.5, MAX_POLL_DELAY)
             export = self.get(export.id)
         if export.status == "cancelled":
-            raise ExportFailedError("The export was cancelled. Run the same command again to start another one.")
+            raise ExportFailedError("The export was cancelled. Call it again to start another one.")
         if export.status != "ready":
-            raise ExportFailedError(f"The export failed. {export.error or 'Run the same command again to retry.'}")
+            raise ExportFailedError(f"The export failed. {export.error or 'Call it again to retry.'}")
         return export
 
     def sign_url(self, export_id: str) -> str:
@@ -118,7 +118,7 @@ class ExportReader:
                 raise ForbiddenError(
                     "The API gives this key no download URL. A download needs a key with the scope read."
                 )
-            raise ExportFailedError("The archive is no longer available. Run the same command again for a new one.")
+            raise ExportFailedError("The archive is no longer available. Call it again for a new one.")
         return export.download_url
 
     def open_storage(self, export: Export) -> StoredObject:
@@ -170,13 +170,13 @@ def export_to_file(
         )
         if download.part_is_foreign and not force:
             raise ConflictError(
-                f"{download.part} was not written by `projects export`. "
-                "Choose another output file, or use --force to replace it."
+                f"{download.part} was not written by an export. "
+                "Choose another output file, or use `force=True` to replace it."
             )
         checked = download.run(older=target if update and target.exists() else None)
         if not (force or update) and target.exists():
             raise ConflictError(
-                f"{target} was created during the download. Run the same command with --force to replace it."
+                f"{target} was created during the download. Call it again with `force=True` to replace it."
             )
         download.finish()
     on_note(
@@ -225,8 +225,8 @@ def _check_target(target: Path, *, replace: bool) -> None:
         raise ConflictError(f"{target} exists, and is not a file. Choose another output file.")
     if target.exists() and not replace:
         raise ConflictError(
-            f"{target} already exists. Choose another output file, use --update to bring it up to date, "
-            "or use --force to replace it."
+            f"{target} already exists. Choose another output file, use `update=True` to bring it up to date, "
+            "or use `force=True` to replace it."
         )
 
 
@@ -242,5 +242,5 @@ def _lock_target(target: Path, on_note: OnNote) -> Iterator[None]:
             yield
     except FileLockedError:
         raise ConflictError(
-            f"Another `projects export` is writing {target}. Wait for it, or choose another output file."
+            f"Another export is writing {target}. Wait for it, or choose another output file."
         ) from None

@@ -2,14 +2,15 @@
 
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from projects_client.api import ApiClient, parse_id
+from projects_client.api import ApiClient, normalize_url, parse_id
 from projects_client.errors import (
     ConflictError,
     ForbiddenError,
@@ -18,6 +19,7 @@ from projects_client.errors import (
     NotFoundError,
 )
 from projects_client.listing import Listing
+from projects_client.paths import expand_path
 from projects_client.profiles import DEFAULT_PROFILE, list_profiles, load_profile
 from projects_client.progress import OnNote, OnProgress, ignore
 from projects_client.project import Project
@@ -99,7 +101,7 @@ class Client:
         note: OnNote = ignore,
     ) -> Import:
         """Upload an archive, and return the import without waiting for it."""
-        return start_import(self.api, Path(path), name=name, members=members, progress=progress, note=note)
+        return start_import(self.api, Path(expand_path(path)), name=name, members=members, progress=progress, note=note)
 
     def get_import(self, import_id: str) -> Import:
         """Return an import."""
@@ -114,6 +116,9 @@ class Projects:
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
+
+    def __repr__(self) -> str:
+        return f"<Projects at {self._api.url}: use list(), get() or create()>"
 
     def list(
         self, *, search: str = "", sort_field: str = "created_at", sort_direction: str = "desc"
@@ -130,7 +135,7 @@ class Projects:
         read = partial(self._api.iterate_offset_pages, "/api/projects", MAX_PROJECTS_PAGE, **query)
         return Listing(read, partial(Project, self._api), columns=_COLUMNS)
 
-    def get(self, text: str) -> Project:
+    def get(self, text: str | UUID) -> Project:
         """Return the project with an id, a name, or the first characters of an id.
 
         An id comes first, then a name, then the start of an id. Names match exactly, or else without regard to case.
@@ -140,6 +145,8 @@ class Projects:
             ConflictError: Several projects have the name; the text lists their ids.
             ForbiddenError: The API key has no read scope.
         """
+        if not isinstance(text, str | UUID) or not str(text).strip():
+            raise InvalidInputError(f"{text!r:.100} is neither a name nor an id of a project. Give one of them.")
         not_found: NotFoundError | None = None
         if project_id := parse_id(text):
             try:
@@ -147,7 +154,7 @@ class Projects:
             except NotFoundError as error:
                 not_found = error
         try:
-            return self._find_by_name(_normalize(text))
+            return self._find_by_name(_normalize(str(text)))
         except NotFoundError:
             if not_found is None:
                 raise
@@ -196,7 +203,7 @@ class Projects:
             suggestions = ", ".join(f"'{project.name}'" for project in candidates[:3])
             raise NotFoundError(
                 f"You have no project named '{name}'. "
-                + (f"Did you mean {suggestions}?" if suggestions else "`projects list` shows your projects.")
+                + (f"Did you mean {suggestions}?" if suggestions else "`client.projects.list()` shows your projects.")
             )
         ids = ", ".join(project.id for project in matches)
         raise ConflictError(f"You have {len(matches)} projects named '{name}'. Give the id of one of them: {ids}.")
@@ -222,17 +229,18 @@ def find_credentials(url: str | None, key: str | None, profile: str | None) -> t
         names = ", ".join(f"'{name}'" for name in list_profiles())
         raise InvalidInputError(
             f"There is no profile '{profile}'. {f'There are {names}.' if names else ''} "
-            f"`projects login --profile '{profile}'` creates it.".replace("  ", " ")
+            f"`projects --profile {shlex.quote(profile)} login` creates it.".replace("  ", " ")
         )
-    if saved is not None and (url is None or url.rstrip("/") == saved.url.rstrip("/")):
+    if saved is not None and (url is None or normalize_url(url) == normalize_url(saved.url)):
         url, key = saved.url, key or saved.key
     if not url:
         raise InvalidInputError(
-            "The URL of the API is missing. Run `projects login`, set PROJECTS_API_URL, or use --api-url."
+            "The URL of the API is missing. Give `Client(url, key)`, set PROJECTS_API_URL, or run `projects login`."
         )
     if not key:
         raise NotAuthenticatedError(
-            "The API key is missing. Run `projects login`, or set PROJECTS_API_KEY. Operators issue keys."
+            "The API key is missing. Give `Client(url, key)`, set PROJECTS_API_KEY, or run `projects login`. "
+            "Operators issue keys."
         )
     return url, check_key(key)
 

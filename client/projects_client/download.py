@@ -12,10 +12,11 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from projects_client import notebook
 from projects_client.archive_check import CHUNK_SIZE, CheckedArchive, check_archive
 from projects_client.errors import ConflictError, DamagedArchiveError, ProjectsClientError, UnavailableError
 from projects_client.progress import OnNote, OnProgress, Step, format_size, ignore
@@ -78,7 +79,12 @@ class Downloaded:
     downloaded_bytes: int
     files: int
     bytes: int
-    export: Export
+    export: Export = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        sizes = {"resumed at": self.resumed_at, "reused": self.reused_bytes, "downloaded": self.downloaded_bytes}
+        shown = {name: format_size(size) for name, size in sizes.items() if size}
+        return notebook.render_fields({"path": self.path, "files": self.files, "size": format_size(self.bytes)} | shown)
 
 
 class Download:
@@ -143,9 +149,7 @@ class Download:
         except DamagedArchiveError as damage:
             self.discard()
             if not self.reused_bytes:
-                raise DamagedArchiveError(
-                    f"{damage} The file was removed. Run the same command again to retry."
-                ) from None
+                raise DamagedArchiveError(f"{damage} The file was removed. Call it again to retry.") from None
         self._on_note(f"{older} does not fit the new archive, which is now downloaded as a whole.")
         self.resumed_at = self.reused_bytes = 0
         return self.run()
@@ -180,7 +184,7 @@ class Download:
                 self._reuse = []
                 if changes == MAX_FAILURES:
                     raise UnavailableError(
-                        "The archive changed again and again during the download. Run the same command again to retry."
+                        "The archive changed again and again during the download. Call it again to retry."
                     ) from None
         self._report("downloading", self._size)
 
@@ -208,7 +212,7 @@ class Download:
                 part.write(chunk)
                 size = part.tell()
         except OSError as error:
-            raise ProjectsClientError(f"{self.part}: {error.strerror}. Run the same command again to resume.") from None
+            raise ProjectsClientError(f"{self.part}: {error.strerror}. Call it again to resume.") from None
         self._report("downloading", size)
 
     def _plan_reuse(self, older: Path) -> list[ReusedRange]:

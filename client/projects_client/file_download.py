@@ -51,7 +51,8 @@ class DownloadedFile:
 def select_paths(manifest: dict[str, Any], patterns: Sequence[str], resource_type: str | None) -> list[str]:
     """Return the paths of a manifest that match any pattern and a type.
 
-    A pattern is a path, a folder, or a glob in which ``*`` also matches ``/``. Without patterns, all files match.
+    A pattern is a path, a folder, the end of paths such as the name of a file, or a glob in which ``*`` also matches
+    ``/``. Without patterns, all files match.
 
     Raises:
         NotFoundError: Nothing matches a pattern or the type.
@@ -65,13 +66,14 @@ def select_paths(manifest: dict[str, Any], patterns: Sequence[str], resource_typ
     ]
     if not paths:
         kind = f" of type {resource_type}" if resource_type else ""
-        raise NotFoundError(f"The archive has no files{kind}. `projects resources list` shows what the project has.")
+        raise NotFoundError(f"The archive has no files{kind}. `project.resources()` shows what the project has.")
     if not patterns:
         return paths
     selected: dict[str, None] = {}
     for pattern in patterns:
         folder = pattern.rstrip("/") + "/"
         matches = [path for path in paths if path == pattern or path.startswith(folder)]
+        matches = matches or [path for path in paths if path.endswith(f"/{pattern}")]
         matches = matches or [path for path in paths if fnmatchcase(path, pattern)]
         if pattern == MANIFEST:
             matches = [MANIFEST]
@@ -80,6 +82,30 @@ def select_paths(manifest: dict[str, Any], patterns: Sequence[str], resource_typ
             raise NotFoundError(f"Nothing in the archive matches '{pattern}'. Its files are {examples}, …")
         selected.update(dict.fromkeys(matches))
     return list(selected)
+
+
+def select_path(paths: Sequence[str], text: str) -> str:
+    """Return a path, or the only path that ends with a text such as the name of a file, or else the text itself.
+
+    Raises:
+        ConflictError: Several paths end with the text.
+    """
+    matches = [path for path in paths if path == text] or [path for path in paths if path.endswith(f"/{text}")]
+    if len(matches) > 1:
+        raise ConflictError(f"The archive has {len(matches)} files '{text}'. Give one path: {', '.join(matches[:5])}.")
+    return matches[0] if matches else text
+
+
+def find_path(manifest: dict[str, Any], resource_id: str) -> str:
+    """Return the path of a resource's file.
+
+    Raises:
+        NotFoundError: The resource has no file, or was deleted.
+    """
+    path = next((row.get("path") for row in manifest.get("resources", []) if row["id"] == resource_id), None)
+    if path is None:
+        raise NotFoundError(f"The archive has no file of the resource {resource_id}.")
+    return str(path)
 
 
 def download_files(
@@ -117,7 +143,7 @@ def download_files(
             raise ConflictError(
                 f"{differing[0]} exists and differs from the file in the archive"
                 f"{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}. "
-                "Choose another folder, or use --force to replace."
+                "Choose another folder, or use `force=True` to replace."
             )
     total = sum(entry.size for entry in entries)
     done = sum(entry.size for entry in entries if entry.path in present)
@@ -132,11 +158,9 @@ def download_files(
         for group in _group(missing):
             _download_group(archive, group, targets, advance)
     except ObjectChangedError:
-        raise ConflictError("The archive was replaced during the download. Run the same command again.") from None
+        raise ConflictError("The archive was replaced during the download. Call it again.") from None
     except OSError as error:
-        raise ProjectsClientError(
-            f"{error.filename or folder}: {error.strerror}. Run the same command again to resume."
-        ) from None
+        raise ProjectsClientError(f"{error.filename or folder}: {error.strerror}. Call it again to resume.") from None
     return [DownloadedFile(each.path, targets[each.path], each.size, each.path in present) for each in entries]
 
 
@@ -221,7 +245,7 @@ def _finish(part: Path, target: Path, entry: ZipEntry) -> None:
     if part.stat().st_size != entry.size or _compute_crc32(part) != entry.crc32:
         part.unlink()
         raise DamagedArchiveError(
-            f"'{entry.path}' does not match its CRC-32. The part was removed. Run the same command again to retry."
+            f"'{entry.path}' does not match its CRC-32. The part was removed. Call it again to retry."
         )
     part.replace(target)
 

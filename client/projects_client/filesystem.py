@@ -1,13 +1,15 @@
 """fsspec filesystem of the newest archives: ``projects://PROJECT_ID/datasets/7/transactions.csv``.
 
-pandas, polars and others open such URLs by themselves once the extra ``fsspec`` is installed.
+pandas and others open such URLs once the extra ``fsspec`` is installed. For polars, use ``Project.open``.
 """
 
+import errno
 from typing import Any, ClassVar
 
 from fsspec.spec import AbstractFileSystem
 
 from projects_client.client import Client
+from projects_client.errors import NotFoundError
 from projects_client.remote_archive import RemoteArchive
 
 
@@ -46,9 +48,10 @@ class ProjectsFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has
             raise NotImplementedError("Archives can only be read. `Project.upload` adds a file to a project.")
         project, _, name = self._strip_protocol(path).strip("/").partition("/")
         archive = self._get_archive(project)
-        if name not in archive.entries:
-            raise FileNotFoundError(path)
-        return archive.open(name)
+        try:
+            return archive.open(name)
+        except NotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, str(error), path) from None
 
     def _list_projects(self) -> list[dict[str, Any]]:
         return [{"name": project.id, "size": 0, "type": "directory"} for project in self._client.projects.list()]

@@ -17,6 +17,9 @@ _CELL = (
     "border: 0; border-bottom: 1px solid rgba(128, 128, 128, 0.35); white-space: pre-wrap; max-width: 40em"
 )
 
+#: JupyterLab and others would typeset the text between two dollar signs as a formula.
+_DIV = '<div class="tex2jax_ignore mathjax_ignore">'
+
 #: Length of a word that may be broken anywhere; shorter ones, such as roles and types, stay whole.
 _LONG_WORD = 40
 
@@ -26,7 +29,7 @@ def render_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, note
     head = "".join(f'<th style="{_CELL}; font-weight: 600">{_escape(heading)}</th>' for heading in headings)
     body = "".join(f"<tr>{''.join(map(_render_cell, row))}</tr>" for row in rows)
     caption = f'<div style="color: inherit; opacity: 0.75; font-size: 0.85em">{_escape(note)}</div>' if note else ""
-    return f'<div><table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{caption}</div>'
+    return f'{_DIV}<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{caption}</div>'
 
 
 def render_fields(values: Mapping[str, Any]) -> str:
@@ -35,7 +38,7 @@ def render_fields(values: Mapping[str, Any]) -> str:
         f'<tr><th scope="row" style="{_CELL}; font-weight: 600">{_escape(name)}</th>{_render_cell(value)}</tr>'
         for name, value in values.items()
     )
-    return f'<div><table style="{_TABLE}"><tbody>{rows}</tbody></table></div>'
+    return f'{_DIV}<table style="{_TABLE}"><tbody>{rows}</tbody></table></div>'
 
 
 def list_fields(record: Any) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from projects_client import notebook
 from projects_client.api import ApiClient, Json, parse_id
 from projects_client.archive_export import ExportReader, export_to_file
 from projects_client.errors import ConflictError, InvalidInputError, NotFoundError
-from projects_client.file_download import DownloadedFile, download_files, select_paths
+from projects_client.file_download import DownloadedFile, download_files, find_path, select_path, select_paths
+from projects_client.json_values import to_json
 from projects_client.listing import Listing
+from projects_client.paths import expand_path
 from projects_client.progress import OnNote, OnProgress, ignore
 from projects_client.records import ActivityEntry, Export, Import, Member, Resource, TimelineEvent, parse_time
 from projects_client.remote_archive import RemoteArchive
@@ -70,6 +72,18 @@ class Project:
     @property
     def model_count(self) -> int:
         return int(self._get("model_count"))
+
+    @property
+    def deployment_count(self) -> int:
+        return int(self._get("deployment_count"))
+
+    @property
+    def report_count(self) -> int:
+        return int(self._get("report_count"))
+
+    @property
+    def member_count(self) -> int:
+        return int(self._get("member_count"))
 
     @property
     def created_at(self) -> datetime | None:
@@ -181,8 +195,14 @@ class Project:
         return Resource.from_json(self._api.get(self._get_resource_path(resource_id))["resource"])
 
     def create_resource(self, type: str, name: str, fields: Json | None = None) -> Resource:
-        """Record a resource without a file."""
-        body = {"type": type, "name": name, "fields": fields or {}}
+        """Record a resource without a file.
+
+        Args:
+            type: ``dataset``, ``experiment``, ``model``, ``deployment`` or ``report``.
+            name: Name of the resource.
+            fields: Further fields, such as ``{"status": "completed"}``; values of numpy and pandas are converted.
+        """
+        body = {"type": type, "name": name, "fields": to_json(fields or {})}
         return Resource.from_json(
             self._api.post(f"{self._path}/resources", body, idempotency_key=str(uuid4()))["resource"]
         )
@@ -205,18 +225,20 @@ class Project:
     ) -> Resource:
         """Upload a file as a resource. A repeated call resumes an upload that was interrupted.
 
+        After a complete upload, a repeated call adds another resource: ``replace`` prevents that.
+
         Args:
-            path: The file.
+            path: The file. Save a DataFrame first, for example with ``to_parquet``.
             type: ``dataset``, ``experiment``, ``model``, ``deployment`` or ``report``.
             name: Name of the resource; by default the name of the file.
-            fields: Further fields, such as ``{"rows": 100}``.
+            fields: Further fields, such as ``{"rows": 100}``; values of numpy and pandas are converted.
             content_type: Content type of the file; by default guessed from its name.
             replace: Id of a resource to replace.
             progress: Called with each step.
             note: Called with sentences about what is unusual.
         """
-        file = Path(path)
-        body: Json = {"type": type, "name": file.name if name is None else name, "fields": fields or {}}
+        file = Path(expand_path(path))
+        body: Json = {"type": type, "name": file.name if name is None else name, "fields": to_json(fields or {})}
         file_body = {"name": file.name, "content_type": content_type or guess_content_type(file)}
         resource_path = f"{self._path}/resources" if replace is None else self._get_resource_path(replace)
 
@@ -271,7 +293,7 @@ class Project:
         return export_to_file(
             self._exports,
             self.name,
-            path,
+            expand_path(path),
             export_id=export_id,
             fresh=fresh,
             update=update,
@@ -285,17 +307,27 @@ class Project:
         export = self._exports.wait(self._exports.request_current(), progress)
         return RemoteArchive(self._exports.open_storage(export))
 
-    def open(self, path: str) -> io.BufferedReader:
+    def open(self, file: str | Resource) -> io.BufferedReader:
         """Return a file of the project's archive as a seekable binary file, which reads only what is asked for.
 
+        Args:
+            file: A resource, a path in the archive, or the name of a file if only one path ends with it.
+
         Example:
-            >>> pandas.read_csv(project.open("datasets/7/transactions.csv"))
+            >>> pandas.read_csv(project.open("transactions.csv"))
+
+        Raises:
+            NotFoundError: The archive has no such file.
+            ConflictError: Several files have the name.
         """
-        return self.archive().open(path)
+        archive = self.archive()
+        if isinstance(file, Resource):
+            return archive.open(find_path(archive.read_manifest(), file.id))
+        return archive.open(select_path(list(archive.entries), file))
 
     def download(
         self,
-        patterns: Sequence[str] = (),
+        patterns: str | Sequence[str] = (),
         folder: str | Path = ".",
         *,
         type: str | None = None,
@@ -305,17 +337,17 @@ class Project:
         """Download files of the project without the rest of its archive. A repeated call resumes.
 
         Args:
-            patterns: Paths, folders or globs; without any, all files.
+            patterns: Paths, folders, names of files or globs; without any, all files.
             folder: Folder to write to.
             type: Only files of resources of this type.
             force: Replace existing files that differ.
             progress: Called with each step.
         """
         archive = self.archive(progress=progress)
-        paths = select_paths(archive.read_manifest(), patterns, type)
-        return download_files(archive, paths, Path(folder), force=force, on_progress=progress)
+        paths = select_paths(archive.read_manifest(), [patterns] if isinstance(patterns, str) else patterns, type)
+        return download_files(archive, paths, Path(expand_path(folder)), force=force, on_progress=progress)
 
-    def copy(self, *, name: str | None = None, members: str = "none", progress: OnProgress = ignore) -> Project:
+    def copy(self, name: str | None = None, *, members: str = "none", progress: OnProgress = ignore) -> Project:
         """Return a copy of the project, which the caller owns.
 
         Args:
@@ -327,7 +359,7 @@ class Project:
 
         return wait_for_import(self._api, self.start_copy(name=name, members=members), progress)
 
-    def start_copy(self, *, name: str | None = None, members: str = "none") -> Import:
+    def start_copy(self, name: str | None = None, *, members: str = "none") -> Import:
         """Start a copy of the project, and return the import without waiting for it."""
         export = self._exports.wait(self._exports.request_current())
         body: Json = {"project_id": self.id, "export_id": export.id, "members": members}
@@ -335,8 +367,15 @@ class Project:
             body["name"] = name
         return Import.from_json(self._api.post("/api/imports", body, idempotency_key=str(uuid4()))["import"])
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same project of the same deployment, whatever was read of it."""
+        return isinstance(other, Project) and (self._api.url, self.id) == (other._api.url, other.id)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     def __repr__(self) -> str:
-        return f"<Project {self.raw.get('name', '')!r} {self.id}>"
+        return f"<Project {repr(self.raw['name']) + ' ' if 'name' in self.raw else ''}{self.id}>"
 
     def _repr_html_(self) -> str:
         self._get("name")
@@ -362,7 +401,7 @@ class Project:
         for member in self.members():
             if _fold_email(member.email) == normalized_email:
                 return member
-        raise NotFoundError(f"{email} is not a member of the project. `projects members list` shows its members.")
+        raise NotFoundError(f"{email} is not a member of the project. `project.members()` shows its members.")
 
 
 def match_id(text: str, ids: Iterable[str], noun: str) -> str:

@@ -1,10 +1,11 @@
 """Import of a project from an archive."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from projects_client.api import ApiClient, Json, parse_id
-from projects_client.errors import ImportFailedError, InvalidInputError
+from projects_client.errors import ImportFailedError, InvalidInputError, ProjectsClientError
 from projects_client.progress import OnNote, OnProgress, Step, format_files, ignore
 from projects_client.project import Project
 from projects_client.records import Import
@@ -62,7 +63,10 @@ def wait_for_import(api: ApiClient, running: Import, progress: OnProgress = igno
         files = format_files(counts.files_done, counts.files_total)
         progress(Step("importing", counts.bytes_done, counts.bytes_total or None, files))
         if running.status == "ready" and running.project_id:
-            return Project(api, {"id": running.project_id})
+            project = Project(api, {"id": running.project_id})
+            with suppress(ProjectsClientError):  # a key that may not read has the id only
+                project.refresh()
+            return project
         if running.status == "failed":
             raise ImportFailedError(_describe_errors(running), running.errors)
         time.sleep(delay)

@@ -4,23 +4,18 @@ Each ``from_json`` ignores fields that it does not know, so that a newer API doe
 keeps the whole response.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any
 
 from projects_client import notebook
+from projects_client.api import Json
 
 if TYPE_CHECKING:
-    from projects_client.api import Json
+    from typing_extensions import Self  # not a requirement of the client
 
 #: Names of the fields that are times.
 TIME_FIELDS = {"at", "created_at", "download_url_expires_at", "expires_at", "finished_at", "timestamp", "updated_at"}
-
-RecordT = TypeVar("RecordT", bound="Record")
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -28,25 +23,42 @@ def parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def parse_times(raw: Json) -> Json:
+    """Return the API's JSON of an object with its times as datetimes."""
+    return {
+        name: parse_time(value) if name in TIME_FIELDS and isinstance(value, str) else value
+        for name, value in raw.items()
+    }
+
+
 @dataclass(frozen=True)
 class Record:
     """Base class of the typed objects.
 
-    Attributes:
-        raw: The JSON that the object was made from.
+    ``raw`` is no field, so that pandas and polars make no column of it.
     """
 
-    raw: Json = field(repr=False, compare=False)
+    @property
+    def raw(self) -> Json:
+        """The JSON that the object was made from."""
+        raw: Json = vars(self).get("_raw", {})
+        return raw
 
     @classmethod
-    def from_json(cls, raw: Json) -> Self:
+    def from_json(cls, raw: Json) -> "Self":
         """Return the object for the API's JSON. Unknown fields are ignored, and missing ones have their default."""
         values: Json = {}
         for each in fields(cls):
             if each.name in raw:
                 parse = parse_time if each.name in TIME_FIELDS else each.metadata.get("parse")
                 values[each.name] = parse(raw[each.name]) if parse else raw[each.name]
-        return cls(**values | {"raw": raw})
+        return cls._create(values, raw)
+
+    @classmethod
+    def _create(cls, values: Json, raw: Json) -> "Self":
+        record = cls(**values)
+        vars(record)["_raw"] = raw  # a frozen dataclass has no setters
+        return record
 
     def _repr_html_(self) -> str:
         return notebook.render_fields(notebook.list_fields(self))
@@ -75,10 +87,12 @@ class TimelineEvent(Record):
     type: str = ""
     name: str = ""
     timestamp: datetime | None = None
+    fields: Json = field(default_factory=dict)
 
-    @property
-    def fields(self) -> Json:
-        return {name: value for name, value in self.raw.items() if name not in {"id", "type", "name", "timestamp"}}
+    @classmethod
+    def _create(cls, values: Json, raw: Json) -> "Self":
+        own = {name: value for name, value in raw.items() if name not in {"id", "type", "name", "timestamp"}}
+        return super()._create(values | {"fields": own}, raw)
 
 
 @dataclass(frozen=True)
@@ -156,7 +170,7 @@ class Export(Record):
     finished_at: datetime | None = None
     size_bytes: int | None = None
     crc32: str | int | None = None
-    progress: Progress = field(default_factory=lambda: Progress({}), metadata={"parse": _parse_progress})
+    progress: Progress = field(default_factory=Progress, metadata={"parse": _parse_progress})
     error: str | None = None
     download_url: str | None = field(default=None, repr=False)
     download_url_expires_at: datetime | None = None
@@ -174,7 +188,7 @@ class Import(Record):
 
     id: str = ""
     status: str = ""
-    progress: Progress = field(default_factory=lambda: Progress({}), metadata={"parse": _parse_progress})
+    progress: Progress = field(default_factory=Progress, metadata={"parse": _parse_progress})
     project_id: str | None = None
     errors: list[Any] = field(default_factory=list)
     error_count: int = 0
@@ -204,5 +218,5 @@ class Key(Record):
 class Me(Record):
     """User and API key of the caller."""
 
-    user: User = field(default_factory=lambda: User({}), metadata={"parse": User.from_json})
-    key: Key = field(default_factory=lambda: Key({}), metadata={"parse": Key.from_json})
+    user: User = field(default_factory=User, metadata={"parse": User.from_json})
+    key: Key = field(default_factory=Key, metadata={"parse": Key.from_json})

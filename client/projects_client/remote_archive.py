@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from projects_client.errors import ConflictError, DamagedArchiveError, NotFoundError
+from projects_client.progress import format_size
 from projects_client.stored_object import ObjectChangedError, StoredObject
 from projects_client.zip_directory import LOCAL_HEADER_SIZE, STORED, ZipEntry, read_directory
 
@@ -42,6 +43,9 @@ class RemoteArchive:
             return self.storage.read(start, stop)
         except ObjectChangedError:
             raise ConflictError("The archive was replaced while it was read. Open it again.") from None
+
+    def __repr__(self) -> str:
+        return f"<RemoteArchive of {len(self.entries)} files, {format_size(self.storage.size)}: use entries or open()>"
 
     def read_manifest(self) -> dict[str, Any]:
         """Return the manifest."""

@@ -114,7 +114,7 @@ class StoredObject:
             failures = 1 if position > before else failures + 1
             if failures == MAX_FAILURES:
                 raise UnavailableError(
-                    f"The download failed {MAX_FAILURES} times in a row: {cause}. Run the same command again to resume."
+                    f"The download failed {MAX_FAILURES} times in a row: {cause}. Call it again to resume."
                 )
 
     def _stream(self, start: int, stop: int) -> Iterator[bytes]:

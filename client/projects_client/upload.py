@@ -38,6 +38,9 @@ PARALLEL_PARTS = 4
 #: Timeouts for connecting and for the response to a part, in seconds.
 TIMEOUT = (5, 120)
 
+#: Time between two reports of the progress, in seconds: the parts are sent in packets of a few KiB.
+REPORT_INTERVAL = 0.05
+
 #: Attempts to complete an upload whose parts the service misses.
 MAX_COMPLETIONS = 3
 
@@ -143,7 +146,7 @@ def upload_file(
         sender.send_all(parts)
         if {"size": file.stat().st_size, "mtime_ns": file.stat().st_mtime_ns} != version:
             state.remove()
-            raise ProjectsClientError(f"{file} changed during the upload. Run the same command again.")
+            raise ProjectsClientError(f"{file} changed during the upload. Call it again.")
         response = sender.complete()
     except (NotFoundError, ForbiddenError):
         state.remove()  # the service has aborted the upload
@@ -180,7 +183,8 @@ class _Sender:
 
     def __init__(self, api: ApiClient, upload: _Upload, on_progress: OnProgress) -> None:
         self._api, self._upload, self._on_progress = api, upload, on_progress
-        self._done, self._lock, self._local = 0, Lock(), local()
+        self._done, self._reported_at = 0, 0.0
+        self._lock, self._local = Lock(), local()
         self._stopped = Event()  # ends the pauses of all threads, too
 
     def send_all(self, page: Json) -> None:
@@ -257,8 +261,7 @@ class _Sender:
                 failures += 1
         if not self._stopped.is_set():
             raise UnavailableError(
-                f"The upload of part {number} failed {MAX_FAILURES} times: {cause}. "
-                "Run the same command again to resume."
+                f"The upload of part {number} failed {MAX_FAILURES} times: {cause}. Call it again to resume."
             )
 
     def _put(self, url: str, body: _FilePart) -> None:
@@ -291,7 +294,10 @@ class _Sender:
             raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))  # ends the transfer of the part in its middle
         with self._lock:
             self._done += size
-            self._on_progress(Step("uploading", self._done, self._upload.size))
+            now = time.monotonic()
+            if self._done == self._upload.size or now - self._reported_at >= REPORT_INTERVAL:
+                self._reported_at = now
+                self._on_progress(Step("uploading", self._done, self._upload.size))
 
 
 class _State:

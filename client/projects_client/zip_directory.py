@@ -6,7 +6,7 @@ The sections are those of PKWARE's APPNOTE.TXT, version 6.3.10
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from projects_client.errors import DamagedArchiveError
@@ -49,10 +49,10 @@ class ZipEntry:
     size: int
     compressed_size: int
     crc32: int
-    method: int
-    header_offset: int
-    end: int
-    identity: tuple[object, ...]
+    method: int = field(repr=False)
+    header_offset: int = field(repr=False)
+    end: int = field(repr=False)
+    identity: tuple[object, ...] = field(repr=False)
 
 
 def read_directory(size: int, read: ReadRange) -> dict[str, ZipEntry]:

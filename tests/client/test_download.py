@@ -281,7 +281,7 @@ def test_foreign_part(service: FakeService, projects: ProjectsCommand) -> None:
     part = projects.folder / "project.zip.part"
     part.write_text("mine")
     code, err = export(projects)
-    assert (code, "was not written by `projects export`" in err, part.read_text()) == (6, True, "mine")
+    assert (code, "was not written by an export" in err, part.read_text()) == (6, True, "mine")
     assert export(projects, "--force")[0] == 0
     assert list_names(projects.folder) == ["project.zip"]
 
@@ -293,7 +293,7 @@ def test_concurrent_exports(service: FakeService, projects: ProjectsCommand) -> 
     process = projects.start("export", PROJECT_ID, "-o", "project.zip")
     wait_for_part(projects.folder / "project.zip.part", MIB // 2)
     code, err = export(projects, "--force")
-    assert (code, "Another `projects export` is writing project.zip" in err) == (6, True)
+    assert (code, "Another export is writing project.zip" in err) == (6, True)
     service.stalls = False
     service.resumed.set()
     assert process.wait(60).code == 0

@@ -11,7 +11,7 @@ import uuid
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -35,11 +35,12 @@ ME: dict[str, Any] = {
 PARTS_PAGE = 2
 
 
-def build_archive(files: dict[str, bytes], **overrides: Any) -> bytes:
+def build_archive(files: dict[str, bytes], *, resources: Sequence[Any] = (), **overrides: Any) -> bytes:
     """Return the archive of a project.
 
     Args:
         files: Content of each file by its path.
+        resources: Rows of the resources in the manifest.
         overrides: Wrong values for the manifest's fields, the same for every file.
     """
     entries = [
@@ -48,7 +49,7 @@ def build_archive(files: dict[str, bytes], **overrides: Any) -> bytes:
     ]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        manifest = json.dumps({"format": "projects-export/2", "files": entries}).encode()
+        manifest = json.dumps({"format": "projects-export/2", "resources": list(resources), "files": entries}).encode()
         for path, data in {"manifest.json": manifest, **files}.items():
             archive.writestr(zipfile.ZipInfo(path, (2026, 2, 10, 9, 0, 0)), data)  # by default the current time
     return buffer.getvalue()

@@ -99,7 +99,7 @@ def main() -> None:
     try:
         app()
     except ProjectsClientError as error:
-        terminal.print_note(name_commands(error))
+        terminal.print_note(name_commands(str(error)))
         sys.exit(error.exit_code)
     except OSError as error:
         terminal.print_note(f"{error.filename or 'The output'}: {error.strerror or error}.")

@@ -10,9 +10,11 @@ from typing import Any, TextIO
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from projects_client.progress import format_size
 
 #: Columns of times, which a terminal shows to the minute.
 TIME_COLUMNS = {"CREATED", "DEACTIVATED", "EXPIRES", "REVOKED", "SINCE", "TIME"}
@@ -35,6 +37,14 @@ SHORT_ID_LENGTH = 8
 #: Control characters, line separators, bidirectional overrides and isolates, and halves of surrogate pairs. They move
 #: the cursor, break a line, or show the text around them in another order. https://www.unicode.org/reports/tr9/
 _UNSAFE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class _SpeedColumn(ProgressColumn):
+    """Speed in the binary units of the sizes next to it, not in the decimal ones of rich's own column."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("?" if speed is None else f"{format_size(int(speed))}/s", style="progress.data.speed")
 
 
 @functools.cache
@@ -144,7 +154,7 @@ def create_progress() -> Progress:
         TextColumn("{task.description:<12}"),
         BarColumn(bar_width=None),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        _SpeedColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[files]}"),
         console=console,
