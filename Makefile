@@ -1,7 +1,6 @@
 # All commands of the project. Each target installs its own requirements.
 PYTHON   ?= python3.13
 PORT     ?= 8888
-STAGE ?= prod
 BIN      := .venv/bin
 READY    := .venv/.ready
 ENGINES  := .venv/.engines
@@ -130,10 +129,14 @@ hooks: $(READY) ## Install the git hooks that run the quick checks before each c
 
 build: $(READY) ## Build the deployment packages into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
-	@$(BIN)/python scripts/stamp_versions.py --config-env $(STAGE) >/dev/null
+	@$(BIN)/python scripts/stamp_versions.py --config-env $(or $(STAGE),prod)
 
-deploy: build ## Deploy the build: make deploy STAGE=dev, with PARAMETERS="LogLevel=DEBUG ..." to change more than samconfig.toml
-	$(BIN)/sam deploy --config-env $(STAGE) --parameter-overrides $$($(BIN)/python scripts/stamp_versions.py --config-env $(STAGE) $(PARAMETERS))
+deploy: stage-named build ## Deploy the build: make deploy STAGE=dev, with PARAMETERS="LogLevel=DEBUG ..." to change more than samconfig.toml
+	@$(BIN)/python scripts/stamp_versions.py --config-env $(STAGE) "$$PARAMETERS"
+	$(BIN)/sam deploy --config-env $(STAGE) --parameter-overrides file://.aws-sam/build/parameters.yaml
+
+stage-named:
+	@test -n "$(STAGE)" || { echo "Name the stage: make deploy STAGE=dev, or STAGE=prod."; exit 2; }
 
 benchmark-cold-start: build ## Measure the start of every function against two other ways to write it, and write the table
 	$(RUN) benchmarks.cold_start

@@ -1,15 +1,19 @@
-"""Give each function of a build a digest of its code and of the parameters: ``stamp_versions.py [NAME=VALUE…]``.
+"""Give each function of a build a digest of its code and of the parameters: ``stamp_versions.py ["NAME=VALUE …"]``.
 
 SAM publishes a new version of a function when the function's part of the template changes. A parameter's new value does
 not change the template, so the running versions would keep the old value
 (https://github.com/aws/serverless-application-model/issues/3820). The digest becomes the function's
 ``AutoPublishCodeSha256``, and a new digest a new version.
 
-Parameters are those of the environment ``--config-env`` in samconfig.toml; NAME=VALUE arguments replace them.
+Parameters are those of the environment ``--config-env`` in samconfig.toml; NAME=VALUE arguments replace them. They are
+written to ``parameters.yaml`` in the folder of the build for ``sam deploy``, which would split ``rate(2 days)`` at the
+blank if it were an argument, and which ignores parameters that the template lacks.
 """
 
 import argparse
+import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from hashlib import sha256
@@ -23,14 +27,43 @@ FUNCTION = "AWS::Serverless::Function"
 
 
 def read_overrides(samconfig: Path, environment: str) -> dict[str, str]:
-    """Return the parameters that an environment of samconfig.toml overrides."""
-    settings = tomllib.loads(samconfig.read_text())[environment]["deploy"]["parameters"]
-    return parse_overrides(settings.get("parameter_overrides", []))
+    """Return the parameters that an environment of samconfig.toml overrides.
+
+    Raises:
+        SystemExit: There is no such environment.
+    """
+    environments = {
+        name: settings["deploy"]["parameters"]
+        for name, settings in tomllib.loads(samconfig.read_text()).items()
+        if isinstance(settings, dict) and "deploy" in settings
+    }
+    if environment not in environments:
+        raise SystemExit(f"samconfig.toml has no stage '{environment}'. Its stages are {', '.join(environments)}.")
+    return parse_overrides(environments[environment].get("parameter_overrides", []))
 
 
 def parse_overrides(overrides: Iterable[str]) -> dict[str, str]:
-    """Return ``NAME=VALUE`` texts as a dictionary."""
-    return dict(override.split("=", 1) for override in overrides)
+    """Return texts of one or more ``NAME=VALUE`` as a dictionary. A value may contain blanks.
+
+    Raises:
+        SystemExit: A text does not start with a name and an equals sign.
+    """
+    values = {}
+    for text in overrides:
+        for override in re.split(r"\s+(?=\w+=)", text.strip()) if text.strip() else ():
+            name, equals, value = override.partition("=")
+            if not equals:
+                raise SystemExit(f"'{override}' is no parameter. Write NAME=VALUE.")
+            values[name] = value.strip()
+    return values
+
+
+def require_declared(overrides: Iterable[str], declared: Iterable[str]) -> None:
+    """Raise SystemExit if a parameter is not in the template."""
+    for name in overrides:
+        if name not in declared:
+            (similar,) = difflib.get_close_matches(name, declared, n=1, cutoff=0)
+            raise SystemExit(f"template.yaml has no parameter '{name}'. Is '{similar}' meant?")
 
 
 def digest_folder(folder: Path) -> str:
@@ -61,17 +94,18 @@ def stamp(template: dict[str, Any], build: Path, overrides: dict[str, str]) -> N
 
 
 def main() -> None:
-    """Stamp the built template."""
+    """Stamp the built template, and write the parameters."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--config-env", default="prod")
-    arguments.add_argument("overrides", nargs="*", metavar="NAME=VALUE")
+    arguments.add_argument("overrides", nargs="*", metavar="NAME=VALUE …")
     options = arguments.parse_args()
     path = BUILD / "template.yaml"
     template = yaml_parse(path.read_text())
     overrides = read_overrides(Path("samconfig.toml"), options.config_env) | parse_overrides(options.overrides)
+    require_declared(overrides, template["Parameters"])
     stamp(template, BUILD, overrides)
     path.write_text(yaml_dump(template))
-    print(" ".join(f"{name}={value}" for name, value in overrides.items()))
+    (BUILD / "parameters.yaml").write_text(yaml_dump(overrides))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Rules of template.yaml that no emulator checks, because only AWS applies them."""
 
 import copy
+import json
 import re
+import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,13 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from samcli.cli.types import CfnParameterOverridesType
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 
 from local.stack import REGION, ROOT
 from local.template import function_resources, load_template
+from scripts import stamp_versions
 from scripts.stamp_versions import parse_overrides, stamp
 
 TEMPLATE = load_template()
@@ -67,6 +71,54 @@ def test_stamp_changes_with_code(build: Path) -> None:
     assert [name for name in FUNCTIONS if after[name] != before[name]] == ["GetProject"]
     (build / "CoreLayer" / "app.py").write_text("new")
     assert not set(stamp_functions(build).values()) & set(after.values())
+
+
+def write_parameters(monkeypatch: pytest.MonkeyPatch, build: Path, *arguments: str) -> Any:
+    """Run the script on a build, and return the parameters as `sam deploy` reads them from the written file."""
+    (build / "template.yaml").write_text(json.dumps({"Parameters": TEMPLATE["Parameters"], "Resources": {}}))
+    monkeypatch.setattr(stamp_versions, "BUILD", build)
+    monkeypatch.setattr("sys.argv", ["stamp_versions.py", *arguments])
+    monkeypatch.chdir(ROOT)
+    stamp_versions.main()
+    return CfnParameterOverridesType().convert([f"file://{build}/parameters.yaml"], None, None)
+
+
+def test_parameters_of_deployment(monkeypatch: pytest.MonkeyPatch, build: Path) -> None:
+    """A parameter may contain blanks, may be empty, and replaces that of samconfig.toml."""
+    given = "ExportSchedule=cron(0 2 * * ? *)  LogLevel=ERROR SiblingAccounts=111122223333,444455556666 CorsOrigins="
+    parameters = write_parameters(monkeypatch, build, "--config-env", "dev", given)
+    assert parameters["ExportSchedule"] == "cron(0 2 * * ? *)"
+    assert (parameters["LogLevel"], parameters["CorsOrigins"]) == ("ERROR", "")
+    assert parameters["SiblingAccounts"] == "111122223333,444455556666"
+    assert parameters["DeletionProtection"] == "false"
+    assert write_parameters(monkeypatch, build, "").keys() == {
+        "LogRetentionDays",
+        "PointInTimeRecovery",
+        "DeletionProtection",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config-env", "staging"], "samconfig.toml has no stage 'staging'. Its stages are dev, prod."),
+        (["LogLevl=DEBUG"], "template.yaml has no parameter 'LogLevl'. Is 'LogLevel' meant?"),
+        (["LogLevel DEBUG"], "'LogLevel DEBUG' is no parameter. Write NAME=VALUE."),
+    ],
+)
+def test_invalid_parameters_of_deployment(
+    monkeypatch: pytest.MonkeyPatch, build: Path, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=f"^{re.escape(message)}$"):
+        write_parameters(monkeypatch, build, *arguments)
+
+
+def test_deployment_needs_stage() -> None:
+    """`make deploy` builds and deploys nothing unless somebody names the stage."""
+    result = subprocess.run(
+        ["make", "--no-print-directory", "deploy", "STAGE="], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (2, "Name the stage: make deploy STAGE=dev, or STAGE=prod.\n")
 
 
 def transform_template(digest: str | None) -> dict[str, Any]:
