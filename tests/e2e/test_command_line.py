@@ -313,7 +313,7 @@ def test_operator_errors(operator: ProjectsCommand) -> None:
         2, "Give the id of the key: the 16 hexadecimal digits between its first two '_'.\n"
     )  # fmt: skip
     assert "is not an email address" in operator("keys", "create", "no address").err
-    assert operator("keys", "create", "nobody@example.com").err.endswith("Register them first.\n")
+    assert operator("keys", "create", "nobody@example.com").err.endswith("or register them first.\n")
     assert operator("keys", "revoke", "0123456789abcdef").code == 5
     assert operator("users", "register", "a@example.com", "--name", "A", "--stack", "other").code == 5
     assert operator("keys", "revoke", "0123456789abcdef", AWS_DEFAULT_REGION="").code == 2
