@@ -95,7 +95,9 @@ def read_resolved_properties() -> dict[str, Any]:
     """Return the properties of the resources created by calls, by logical id, with their references resolved."""
     (stack,) = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
     return {
-        output["OutputKey"]: _remove_no_values(ast.literal_eval(output["OutputValue"])) for output in stack["Outputs"]
+        output["OutputKey"]: _remove_no_values(ast.literal_eval(output["OutputValue"]))
+        for output in stack["Outputs"]
+        if output["OutputKey"] not in load_template()["Outputs"]
     }
 
 
@@ -158,7 +160,7 @@ def _create_resources(template: dict[str, Any], parameters: dict[str, str]) -> N
     """Create the resources of the transformed template.
 
     Resources that are not created become parameters, because others refer to them. The properties of resources created
-    by calls become outputs, because moto resolves the references in outputs.
+    by calls become further outputs, because moto resolves the references in outputs.
     """
     resources = template["Resources"]
     for resource in resources.values():
@@ -169,7 +171,8 @@ def _create_resources(template: dict[str, Any], parameters: dict[str, str]) -> N
         "Parameters": template["Parameters"]
         | {name: {"Type": "String", "Default": f"arn:aws:lambda:{REGION}:{ACCOUNT}:{name}"} for name in not_created},
         "Resources": {name: resources[name] for name in resources.keys() - not_created - created_by_calls.keys()},
-        "Outputs": {name: {"Value": resource["Properties"]} for name, resource in created_by_calls.items()},
+        "Outputs": {name: output for name, output in template["Outputs"].items() if name != "ApiUrl"}
+        | {name: {"Value": resource["Properties"]} for name, resource in created_by_calls.items()},
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

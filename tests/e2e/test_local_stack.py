@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import uuid
@@ -13,6 +14,7 @@ import boto3
 import pytest
 import requests
 
+from local.stack import ROOT, STACK
 from tests.e2e.test_session import publish_event, store_artifact, wait_until
 from tests.e2e.test_start import list_descendants
 from tests.support.api_client import Client
@@ -43,6 +45,20 @@ def test_description(stack: RunningStack) -> None:
     for bucket in stack.buckets.values():
         location = stack.aws("s3").get_bucket_location(Bucket=bucket)["LocationConstraint"]
         assert location in {description["region"], None}  # SeaweedFS has no regions
+
+
+def test_outputs(stack: RunningStack) -> None:
+    """The local stack has every output that a command in a how-to guide reads by `out`."""
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "how-to").glob("*.md"))
+    (described,) = stack.aws("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    assert set(re.findall(r"[(`]out (\w+)[)`]", pages)) <= outputs.keys()
+    assert outputs["TableName"] == stack.table
+    response = stack.aws("lambda").invoke(FunctionName=outputs["ListUsersFunction"], Payload="{}")
+    assert [user["name"] for user in json.loads(response["Payload"].read())["items"]][:2] == [
+        "Alice Archer",
+        "Bob Baker",
+    ]
 
 
 def test_welcome(stack: RunningStack) -> None:
