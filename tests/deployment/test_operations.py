@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ PAGES = "\n".join(
     for name in (
         "deploy",
         "manage-users-and-keys",
+        "offboard-a-user",
         "respond-to-alarms",
         "handle-dead-letters",
         "restore-data",
@@ -68,19 +70,61 @@ def test_register_user_and_rotate_key(shell: Shell) -> None:
     output = shell(*read_commands("Register the first user"))
     key_id = re.findall(r'"key_id": "(\w+)"', output)[0]
     assert f'"api_key": "prj_{key_id}_' in output
+    assert re.search(
+        rf'"email": "ada@example.com".*"key_id": "{key_id}"', shell(*read_commands("List users and keys")), re.DOTALL
+    )
     (rotate,) = read_commands("Rotate a key")
     assert '"revoked_at": "2' in shell(rotate.replace("0123456789abcdef", key_id))
 
 
-def test_read_log(shell: Shell) -> None:
-    (read,) = read_commands("Alarms")
-    assert "events" in json.loads(shell(read))
+def test_rejected_event(shell: Shell) -> None:
+    """The result names the field, and the command fails, unlike that of the AWS CLI."""
+    output = shell('invoke RegisterUserFunction \'{"email": "ada@example.com"}\' && echo accepted || echo rejected')
+    assert "'name' is required." in output
+    assert output.endswith("rejected\n")
+
+
+def test_offboard_user(shell: Shell, stack: DeployedStack, tmp_path: Path) -> None:
+    ada, bob = (
+        stack.invoke("RegisterUserFunction", {"email": f"{name}@example.com", "name": name}) for name in ("ada", "bob")
+    )
+    stack.invoke("CreateApiKeyFunction", {"email": "ada@example.com", "scopes": ["read"]})
+    event = json.loads((ROOT / "events" / "create_project" / "name_and_description.json").read_text())
+    event["requestContext"]["authorizer"]["lambda"] |= {"user_id": ada["user_id"], "email": ada["email"]}
+    created = stack.aws("lambda").invoke(FunctionName=stack.physical_ids["CreateProject"], Payload=json.dumps(event))
+    project_id = json.loads(json.loads(created["Payload"].read())["body"])["project_id"]
+    output = shell(f"cd {tmp_path}", *read_commands("Without the command line"))
+    assert json.loads((tmp_path / "ada.json").read_text())["owned_project_ids"] == [project_id]
+    transferred, deactivated, keys = map(json.loads, output.splitlines())
+    assert (transferred["project_id"], transferred["owner"]["user_id"]) == (project_id, bob["user_id"])
+    assert (deactivated["owned_project_ids"], deactivated["member_project_ids"]) == ([], [])
+    assert deactivated["deactivated_at"]
+    assert all(key["revoked_at"] for key in keys["items"])
+
+
+def test_read_logs(shell: Shell) -> None:
+    assert shell(*read_commands("Read the logs")).count('"events"') == 3
+
+
+def test_find_overdue_work(shell: Shell, stack: DeployedStack) -> None:
+    """The columns name the deleted project, and not the one that waits for the schedule."""
+    table, dynamodb = stack.outputs["TableName"], stack.aws("dynamodb")
+    for kind, due_at in (("PURGE#0", "2026-01-01T00:00:00.000000Z"), ("DUE#0", "2026-01-01T00:00:00.000000Z")):
+        names = {"PK": f"PROJECT#{kind}", "SK": "PROJECT", "pending_work": kind, "due_at": due_at}
+        dynamodb.put_item(TableName=table, Item={name: {"S": value} for name, value in names.items()})
+    (find,) = read_commands("Find overdue work")
+    assert shell(find).split() == ["PURGE#0", "2026-01-01T00:00:00.000000Z", "PROJECT#PURGE#0", "PROJECT"]
 
 
 def test_read_dead_letters(shell: Shell, stack: DeployedStack) -> None:
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["EventsDeadLettersUrl"], MessageBody="rejected")
-    receive, _ = read_commands("Dead letters")
+    receive, _, discard = read_commands("Dead letters")
     assert json.loads(shell(receive))["Messages"][0]["Body"] == "rejected"
+    assert shell(discard, receive) == ""
+
+
+def test_run_failed_schedule_again(shell: Shell) -> None:
+    assert '"failed": 0' in shell(*read_commands("Failed schedules"))
 
 
 def test_restore_item(shell: Shell, stack: DeployedStack) -> None:
