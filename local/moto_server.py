@@ -1,7 +1,8 @@
 """moto's server in a process of its own: the AWS APIs, served from memory.
 
 The module also patches moto where it is unsuitable for a local stack: its DynamoDB is not thread-safe, it copies all
-objects to list their versions, and its Lambda needs Docker. Two more modules patch its transactions and check requests.
+objects to list their versions, and its Lambda needs Docker. Three more modules patch its transactions, cache its lookups
+and check requests.
 """
 
 import contextlib
@@ -158,6 +159,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     from moto.s3.models import s3_backends  # noqa: PLC0415 - as above
     from werkzeug.serving import make_server  # noqa: PLC0415 - as above
 
+    from local.moto_caches import patch_lookups  # noqa: PLC0415 - as above
     from local.moto_transactions import patch_transactions  # noqa: PLC0415 - as above
     from local.request_checks import CheckedApplication  # noqa: PLC0415 - as above
 
@@ -166,6 +168,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
         return buckets[bucket].cors if bucket in buckets else []
 
     patch_dynamodb_locking()
+    patch_lookups()
     patch_transactions()
     patch_version_listing()
     patch_missing_uploads()

@@ -27,6 +27,7 @@ from moto.sqs.models import sqs_backends
 from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
 from local.gateway import create_app
+from local.moto_caches import patch_lookups
 from local.moto_server import patch_dynamodb_locking, patch_missing_uploads
 from local.moto_transactions import patch_transactions
 from local.queue_poller import sqs_record
@@ -361,6 +362,7 @@ def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
         for name, value in (ENVIRONMENT | environment).items():
             patch.setenv(name, value)
         patch_dynamodb_locking()
+        patch_lookups()
         patch_missing_uploads()
         patch_transactions()
         with contextlib.ExitStack() as contexts:
