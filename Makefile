@@ -15,7 +15,6 @@ export SAM_CLI_TELEMETRY := 0
 
 # Two workers. worksteal keeps both busy until the end, which loadfile does not when one file takes long.
 PARALLEL := $(BIN)/pytest -n 2 --dist worksteal
-COVERAGE := $(PARALLEL) --cov --cov-report=term
 
 SOURCES := PYTHONPATH=layers/core:.
 RUN     := $(SOURCES) $(BIN)/python -m
@@ -31,18 +30,16 @@ help: ## Show this list
 run: $(READY) ## Serve the whole API with demo data on http://127.0.0.1:$(PORT)
 	@PORT=$(PORT) $(SOURCES) exec $(BIN)/python -m local
 
-test: test-unit test-e2e ## Run all tests that need no other programs
+test: $(READY) ## Run all tests that need no other programs, without the exhaustive ones, and measure their coverage
+	$(PARALLEL) --cov --cov-report=term -m "not exhaustive" tests/unit tests/client tests/e2e tests/iam
 
-test-unit: $(READY) ## Run the tests in one process, and measure their coverage
-	$(COVERAGE) tests/unit tests/client
+test-exhaustive: $(READY) ## Run the tests that try every fault, crash, race and permission, or fuzz the API
+	$(PARALLEL) -m exhaustive tests/unit tests/e2e tests/iam
 
-test-e2e: $(READY) ## Run the tests over HTTP and with enforced IAM policies
-	$(PARALLEL) tests/e2e tests/iam
-
-CLIENT_TESTS := $(foreach version,3.10 3.11 3.12 3.13,test-client-$(version))
+CLIENT_TESTS := $(foreach version,3.10 3.11 3.12,test-client-$(version))
 PYENV_PYTHONS = $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
 
-test-client: $(READY) ## Run the client's tests and its tutorial on Python 3.10, 3.11, 3.12 and 3.13
+test-client: $(READY) ## Run the client's tests on Python 3.10, 3.11 and 3.12, and its tutorial on these and 3.13
 	$(MAKE) --no-print-directory -j 2 --output-sync $(CLIENT_TESTS)
 	PYENV_VERSION=$(PYENV_PYTHONS) $(BIN)/pytest -q tests/pythons
 

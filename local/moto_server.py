@@ -1,8 +1,8 @@
 """moto's server in a process of its own: the AWS APIs, served from memory.
 
 The module also patches moto where it is unsuitable for a local stack: its DynamoDB is not thread-safe, it copies all
-objects to list their versions, and its Lambda needs Docker. Three more modules patch its transactions, cache its lookups
-and check requests.
+objects to list their versions, and its Lambda needs Docker. Three more modules patch its transactions, cache its
+lookups and check requests.
 """
 
 import contextlib

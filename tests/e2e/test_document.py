@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.api_client import Client
 from tests.support.running_stack import ROOT, start_stack
 
@@ -36,6 +38,7 @@ def describe_user(name: str, user: Client) -> dict[str, Any]:
     return {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {user.api_key}"}]}
 
 
+@pytest.mark.exhaustive
 def test_schemathesis(tmp_path: Path) -> None:
     """All checks of schemathesis pass. It runs on another stack, because it creates many projects."""
     users_path = tmp_path / "users.json"

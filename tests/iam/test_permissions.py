@@ -87,6 +87,7 @@ def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_function_needs_each_permission(enforcement: Enforcement, function: str) -> None:
     role, requests = enforcement.roles[function], list(enforcement.requests[function].values())
@@ -100,6 +101,7 @@ def test_function_needs_each_permission(enforcement: Enforcement, function: str)
     assert unused == []
 
 
+@pytest.mark.exhaustive
 def test_boundary_needs_each_statement(enforcement: Enforcement) -> None:
     ((boundary,),) = {tuple(map(repr, role.boundary or ())) for role in enforcement.roles.values()}
     (policy,) = next(iter(enforcement.roles.values())).boundary or ()

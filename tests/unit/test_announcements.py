@@ -114,6 +114,7 @@ REQUESTS: list[tuple[str, str, Callable[[Client, str], Any]]] = [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("function", "detail_type", "send"), REQUESTS, ids=[row[0] for row in REQUESTS])
 def test_crash_at_any_call(
     app: InProcessApp, alice: Client, function: str, detail_type: str, send: Callable[[Client, str], Any]

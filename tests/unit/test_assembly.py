@@ -98,6 +98,7 @@ def copied_parts(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.mark.exhaustive
 @pytest.mark.memory
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the crash ends the heartbeat, too
 @pytest.mark.usefixtures("copied_parts")

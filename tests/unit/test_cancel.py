@@ -79,6 +79,7 @@ def test_cancelled_project_stays_due(app: InProcessApp, alice: Client, project_i
     assert alice.get(f"/api/projects/{project_id}/exports?limit=1")["items"][0]["id"] == latest["id"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.memory("interrupted between two calls, a function does the same on every engine")
 def test_cancelled_while_schedule_runs(app: InProcessApp, alice: Client, project_id: str) -> None:
     """Whenever the export is cancelled, this run of the schedule exports the project, or the next one."""
@@ -100,6 +101,7 @@ def test_cancelled_while_schedule_runs(app: InProcessApp, alice: Client, project
             break
 
 
+@pytest.mark.exhaustive
 def test_cancelled_before_any_call_of_the_worker(app: InProcessApp, alice: Client, project_id: str) -> None:
     """The export is cancelled or ready, as its response says. A cancelled one leaves nothing in the bucket."""
     statuses = set()

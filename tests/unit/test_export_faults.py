@@ -19,7 +19,7 @@ from tests.support.fault_injection import Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 from tests.support.moto_snapshot import StorageSnapshot
 
-pytestmark = pytest.mark.memory
+pytestmark = [pytest.mark.memory, pytest.mark.exhaustive]
 
 #: The faults that the worker can tell apart. tests/unit/test_storage_errors.py proves that the others look like these.
 WRITE_FAULTS = (Fault.THROTTLED, Fault.RESPONSE_LOST, Fault.ACCESS_DENIED)

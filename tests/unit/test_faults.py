@@ -26,7 +26,7 @@ from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError
 from tests.support.moto_snapshot import StorageSnapshot
 
-pytestmark = pytest.mark.memory
+pytestmark = [pytest.mark.memory, pytest.mark.exhaustive]
 
 #: One fault of each kind that a function can tell apart. A crash before a call is the same as one after the last write.
 #: tests/unit/test_storage_errors.py proves that the other faults look like one of these, or like no fault, once the

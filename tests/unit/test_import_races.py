@@ -17,7 +17,7 @@ from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import interrupt_call
 from tests.support.moto_snapshot import StorageSnapshot
 
-pytestmark = pytest.mark.memory("restores the storage between its cases")
+pytestmark = [pytest.mark.memory("restores the storage between its cases"), pytest.mark.exhaustive]
 
 BODY = b"a,b\n1,2\n"
 

@@ -147,6 +147,7 @@ def test_previous_archive_is_lost(
     assert run_export(runner, previous=previous) == change
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("lose", [delete_archive, delete_index])
 def test_previous_archive_is_lost_during_the_export(
     runner: ExportRunner, previous: str, change: bytes, monkeypatch: pytest.MonkeyPatch, lose: Any

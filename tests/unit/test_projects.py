@@ -183,6 +183,7 @@ def test_unknown_query_parameters_are_ignored(alice: Client) -> None:
     assert alice.get("/api/projects?colour=blue").status == 200
 
 
+@pytest.mark.exhaustive
 @pytest.mark.memory("interrupted between two calls, a function does the same on every engine")
 @pytest.mark.parametrize(("project_count", "limit"), [(1, 50), (2, 2), (3, 2)])
 def test_project_disappears_while_listing(

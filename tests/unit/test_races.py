@@ -396,6 +396,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("first", "second"), pairs, ids=[" meets ".join(pair) for pair in pairs])
 
 
+@pytest.mark.exhaustive
 def test_interrupted_operation(scene: Scene, first: str, second: str) -> None:
     """Both operations end as if one of them had run before the other."""
     reversed_outcome = run_sequentially(scene, second, first)

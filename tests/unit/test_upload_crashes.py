@@ -43,6 +43,7 @@ def counts() -> Iterator[Counter[str]]:
     print(f"\n{counted.total()} faults: {dict(counted)}")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("one_shard")
 @pytest.mark.memory
 @pytest.mark.parametrize("by", ["a repeat", "the recovery job"])
@@ -85,6 +86,7 @@ def test_crash_while_completing(app: InProcessApp, counts: Counter[str], by: str
     assert not app.find_items("ANNOUNCEMENT#")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("one_shard")
 @pytest.mark.memory
 @pytest.mark.parametrize("how", ["delete", "remove the file"])
@@ -126,6 +128,7 @@ def test_crash_while_deleting(app: InProcessApp, counts: Counter[str], how: str)
     assert not app.find_items("ANNOUNCEMENT#", '"FILE#')
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("one_shard")
 @pytest.mark.memory
 def test_crash_while_aborting(app: InProcessApp, counts: Counter[str]) -> None:
