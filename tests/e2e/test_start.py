@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,10 @@ def test_second_stack_in_the_folder(stack: RunningStack) -> None:
 
 def list_descendants(pid: int) -> list[int]:
     """Return the ids of the processes that a process has started, directly or not."""
-    children = [
-        int(child)
-        for thread in Path(f"/proc/{pid}/task").iterdir()
-        for child in (thread / "children").read_text().split()
-    ]
+    children: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            children += map(int, path.read_text().split())
     return children + [descendant for child in children for descendant in list_descendants(child)]
 
 
