@@ -109,6 +109,7 @@ def test_different_emails(first: str, second: str) -> None:
         "ada @example.com",
         "ada@exa mple.com",
         "ada@example.com@",
+        "ada@example.com.",
         "ada@example.com\u0000",
         "\u202eada@example.com",
         "ada@exa\u200bmple.com",

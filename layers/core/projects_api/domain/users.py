@@ -32,7 +32,8 @@ MAX_EMAIL_LENGTH = 254
 #: Characters that no part of an email address has: controls, and formats that make two addresses look the same. The
 #: joiners U+200C and U+200D are none of them, because domains may contain them (RFC 5892, appendix A).
 _FORBIDDEN = r"@\s\u0000-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-EMAIL_PATTERN = rf"^[^{_FORBIDDEN}]+@[^{_FORBIDDEN}]+$"
+#: The last character is no full stop, which belongs to the sentence that somebody copied the address from.
+EMAIL_PATTERN = rf"^[^{_FORBIDDEN}]+@[^{_FORBIDDEN}]*[^{_FORBIDDEN}.]$"
 
 #: Maximum length of a user's name, in characters.
 MAX_NAME_LENGTH = 200
