@@ -92,8 +92,12 @@ class Listing(Sequence[T]):
             raise IndexError(f"The list has {len(self._entries)} entries, and none at {index}.") from None
 
     def to_dicts(self) -> list[Json]:
-        """Return each entry as the API's JSON with its times as datetimes, for ``DataFrame`` of pandas or polars."""
-        return [parse_times(entry.raw) for entry in self]
+        """Return each entry as the API's JSON with its times as datetimes, for ``DataFrame`` of pandas or polars.
+
+        Signed URLs are left out, because tables are often saved or shared.
+        """
+        rows = [parse_times(entry.raw) for entry in self]
+        return [{name: value for name, value in row.items() if name != "download_url"} for row in rows]
 
     def read_page(self) -> Json:
         """Read the whole list, and return it in the shape of one page of the API."""

@@ -42,8 +42,8 @@ def render_fields(values: Mapping[str, Any]) -> str:
 
 
 def list_fields(record: Any) -> dict[str, Any]:
-    """Return the fields of a typed object that its ``repr`` shows, so neither its JSON nor a signed URL."""
-    return {each.name: getattr(record, each.name) for each in fields(record) if each.repr}
+    """Return the fields of a typed object, so neither its JSON nor a signed URL."""
+    return {each.name: getattr(record, each.name) for each in fields(record)}
 
 
 def format_value(value: Any) -> str:

@@ -35,7 +35,7 @@ def parse_times(raw: Json) -> Json:
 class Record:
     """Base class of the typed objects.
 
-    ``raw`` is no field, so that pandas and polars make no column of it.
+    ``raw`` and signed URLs are no fields: pandas and polars make no columns of them, and notebooks do not show them.
     """
 
     @property
@@ -62,6 +62,16 @@ class Record:
 
     def _repr_html_(self) -> str:
         return notebook.render_fields(notebook.list_fields(self))
+
+
+@dataclass(frozen=True)
+class DownloadableRecord(Record):
+    """Base class of the typed objects that have a signed URL."""
+
+    @property
+    def download_url(self) -> str | None:
+        """The signed URL if the object was read by its id and has a file, or None."""
+        return self.raw.get("download_url")
 
 
 @dataclass(frozen=True)
@@ -120,13 +130,12 @@ class ActivityEntry(Record):
 
 
 @dataclass(frozen=True)
-class Artifact(Record):
-    """File of a resource; the URL is given only when a single resource is read."""
+class Artifact(DownloadableRecord):
+    """File of a resource."""
 
     file_name: str = ""
     size_bytes: int | None = None
     content_type: str | None = None
-    download_url: str | None = field(default=None, repr=False)
     download_url_expires_at: datetime | None = None
 
 
@@ -160,7 +169,7 @@ def _parse_progress(raw: Json | None) -> Progress:
 
 
 @dataclass(frozen=True)
-class Export(Record):
+class Export(DownloadableRecord):
     """Archive of a project, ready or being made."""
 
     id: str = ""
@@ -172,7 +181,6 @@ class Export(Record):
     crc32: str | int | None = None
     progress: Progress = field(default_factory=Progress, metadata={"parse": _parse_progress})
     error: str | None = None
-    download_url: str | None = field(default=None, repr=False)
     download_url_expires_at: datetime | None = None
 
 

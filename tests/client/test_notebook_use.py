@@ -118,6 +118,11 @@ def test_tables(service: FakeService, client: Client) -> None:
     assert events[0].raw == EVENT
     assert client.projects.list().to_dicts()[0]["created_at"] == NINE
     assert "<table" in events[:1]._repr_html_()
+    project = client.projects.get(PROJECT_ID)
+    assert project.exports()[0].download_url
+    for table in (project.exports().to_dicts(), [asdict(each) for each in project.exports()]):
+        assert table[0]["status"] == "ready"
+        assert "signature" not in str(table)
 
 
 @pytest.mark.parametrize("record", [each for each in vars(records).values() if hasattr(each, "from_json")])

@@ -3,7 +3,10 @@
 import uuid
 
 import pytest
+from rich.progress import ProgressColumn
+from rich.text import Text
 
+from projects_client.cli import terminal
 from tests.client.conftest import build_project
 from tests.support.cli_process import ProjectsCommand
 from tests.support.fake_api import PROJECT_ID, FakeService
@@ -92,3 +95,14 @@ def test_help(projects: ProjectsCommand) -> None:
     for arguments in ([], ["export"], ["members"], ["keys", "create"]):
         result = projects(*arguments, "-h")
         assert (result.code, "Usage: " in result.out) == (0, True)
+
+
+def test_units_of_progress() -> None:
+    """Sizes and speeds of a progress bar have the same units."""
+    progress = terminal.create_progress()
+    progress.add_task("downloading", total=200 << 20, completed=50 << 20, files="1/2 files")
+    (task,) = progress.tasks
+    task.finished_speed = 100 << 20
+    columns = [column for column in progress.columns if isinstance(column, ProgressColumn)]
+    texts = [text.plain for column in columns if isinstance(text := column.render(task), Text)]
+    assert texts == ["downloading ", "50.0/200.0 MiB", "100.0 MiB/s", "--:--", "1/2 files"]
