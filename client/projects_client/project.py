@@ -186,7 +186,7 @@ class Project:
         )
         return Listing(read, Resource.from_json, columns=("timestamp", "type", "name", "fields", "id"))
 
-    def resource(self, resource_id: str) -> Resource:
+    def resource(self, resource_id: str | Resource) -> Resource:
         """Return one resource, with a download URL if it has a file.
 
         Raises:
@@ -207,7 +207,7 @@ class Project:
             self._api.post(f"{self._path}/resources", body, idempotency_key=str(uuid4()))["resource"]
         )
 
-    def delete_resource(self, resource_id: str) -> None:
+    def delete_resource(self, resource_id: str | Resource) -> None:
         """Delete a resource, and its file if it was uploaded here."""
         self._api.delete(self._get_resource_path(resource_id))
 
@@ -219,7 +219,7 @@ class Project:
         name: str | None = None,
         fields: Json | None = None,
         content_type: str | None = None,
-        replace: str | None = None,
+        replace: str | Resource | None = None,
         progress: OnProgress = ignore,
         note: OnNote = ignore,
     ) -> Resource:
@@ -233,7 +233,7 @@ class Project:
             name: Name of the resource; by default the name of the file.
             fields: Further fields, such as ``{"rows": 100}``; values of numpy and pandas are converted.
             content_type: Content type of the file; by default guessed from its name.
-            replace: Id of a resource to replace.
+            replace: Resource to replace, or its id.
             progress: Called with each step.
             note: Called with sentences about what is unusual.
         """
@@ -393,7 +393,8 @@ class Project:
             self.refresh()
         return self.raw[name]
 
-    def _get_resource_path(self, resource_id: str) -> str:
+    def _get_resource_path(self, resource: str | Resource) -> str:
+        resource_id = resource.id if isinstance(resource, Resource) else resource
         return f"{self._path}/resources/{_require_id(resource_id, 'resource')}"
 
     def _find_member(self, email: str) -> Member:
@@ -424,7 +425,8 @@ def match_id(text: str, ids: Iterable[str], noun: str) -> str:
 def _require_id(text: str, noun: str) -> str:
     canonical_id = parse_id(text)
     if canonical_id is None:
-        raise InvalidInputError(f"'{text}' is not the id of {'an' if noun[0] in 'aeiou' else 'a'} {noun}.")
+        article = "an" if noun[0] in "aeiou" else "a"
+        raise InvalidInputError(f"'{text}' is not the id of {article} {noun}. `project.{noun}s()` shows the ids.")
     return canonical_id
 
 

@@ -258,6 +258,31 @@ def test_names_after_import(service: FakeService, client: Client, tmp_path: Path
     assert repr(projects_client.Project(client.api, {"id": PROJECT_ID})) == f"<Project {PROJECT_ID}>"
 
 
+def test_resources_and_their_ids(service: FakeService, client: Client, tmp_path: Path) -> None:
+    """A resource stands for its id; a name does not, and the error says where the ids are."""
+    project = client.projects.get(PROJECT_ID)
+    resource = project.create_resource("report", "Summary")
+    (tmp_path / "a.csv").write_text("a\n")
+    assert project.resource(resource).id == project.upload(tmp_path / "a.csv", replace=resource).id == resource.id
+    project.delete_resource(resource)
+    assert (service.requests[-1].method, service.requests[-1].path.rpartition("/")[2]) == ("DELETE", resource.id)
+    with pytest.raises(InvalidInputError, match=r"not the id of a resource\. `project\.resources\(\)` shows the ids\."):
+        project.resource("Summary")
+
+
+def test_data_frames(service: FakeService, client: Client) -> None:
+    """Every list becomes a DataFrame, in rows of the API's fields or of the objects' fields."""
+    pandas = pytest.importorskip("pandas", reason="one Python is enough for pandas")
+    service.projects = [build_project(f"Project {number}", number) for number in range(501)]
+    frame = pandas.DataFrame(client.projects.list().to_dicts())
+    assert (len(frame), str(frame["created_at"].dtype)) == (501, "datetime64[us, UTC]")
+    project = client.projects.get(PROJECT_ID)
+    project.create_resource("experiment", "run", {"auc": 0.9})
+    assert list(pandas.DataFrame(project.resources()).columns)[:5] == ["id", "type", "name", "timestamp", "fields"]
+    assert list(pandas.json_normalize(project.resources().to_dicts())["fields.auc"]) == [0.9]
+    assert "download_url" not in pandas.DataFrame(project.exports())
+
+
 def test_texts_name_methods(service: FakeService, client: Client, projects: ProjectsCommand) -> None:
     """An error names methods in a notebook, and commands on the command line; neither names a route."""
     not_found: ApiResponse = (404, {"detail": "You have no such project. GET /api/projects lists yours."}, {})

@@ -73,6 +73,10 @@ def test_profiles(service: FakeService, signed_out: ProjectsCommand) -> None:
         assert service.requests[-1].headers["Authorization"] == f"Bearer {key}"
     unknown = signed_out("--profile", "third", "list")
     assert (unknown.code, "'default', 'other'" in unknown.err) == (2, True)
+    completion = {"_PROJECTS_COMPLETE": "complete_bash", "COMP_WORDS": "projects --profile ", "COMP_CWORD": "2"}
+    assert signed_out(**completion).out.split() == ["default", "other"]
+    get_file(signed_out).write_text("damaged")
+    assert "damaged" not in signed_out(**completion).out
 
 
 def test_key_stays_with_its_url(service: FakeService, signed_out: ProjectsCommand) -> None:

@@ -23,6 +23,7 @@ from projects_client.cli.commands import (
 )
 from projects_client.cli.commands.options import Connection
 from projects_client.errors import ProjectsClientError
+from projects_client.profiles import list_profiles
 
 app = typer.Typer(
     name="projects",
@@ -53,6 +54,13 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
+def _complete_profile() -> list[str]:
+    try:
+        return list_profiles()
+    except ProjectsClientError:
+        return []
+
+
 @app.callback()
 def _set_connection(
     context: typer.Context,
@@ -72,6 +80,7 @@ def _set_connection(
         typer.Option(
             help="Name of a profile that `projects login` saved. It wins over the environment variables.",
             show_default="PROJECTS_PROFILE, or default",
+            autocompletion=_complete_profile,
         ),
     ] = None,
     _: Annotated[
