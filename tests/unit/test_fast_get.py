@@ -116,12 +116,57 @@ def test_connection_is_reused(serve: Callable[..., Server]) -> None:
         b"HTTP/1.1 200 OK\r\nContent-LeCLOSE",
         build_response(b"on", length=3) + b"CLOSE",
         b"nonsense\r\nCLOSE",
+        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nonCLOSE",
+        b"HTTP/1.1 200 OK\r\n\r\nonCLOSE",
+        b"HTTP/1.1 500 Error\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcCLOSE",
         build_response(b"<Code>InternalError</Code>", "500 Error"),
     ],
-    ids=["closed", "closed later", "in the header", "in the body", "no HTTP", "InternalError"],
+    ids=[
+        "closed",
+        "closed later",
+        "in the header",
+        "in the body",
+        "no HTTP",
+        "no number",
+        "no length",
+        "in a chunk",
+        "InternalError",
+    ],
 )
 def test_broken_connection_is_repeated(serve: Callable[..., Server], broken: bytes) -> None:
     serve(broken, build_response(b"one"))
+    assert read() == b"one"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\noneCLOSE",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\noneCLOSE",
+    ],
+    ids=["Connection: close", "HTTP/1.0"],
+)
+def test_connection_that_the_server_closes_is_not_reused(serve: Callable[..., Server], last: bytes) -> None:
+    server = serve(last, build_response(b"two"))
+    assert read() == b"one"
+    assert not fast_get._idle_connections("http", server.url.removeprefix("http://"))
+    assert read() == b"two"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n6;a=b\r\n<Code>\r\nA\r\nInvalidObj\r\n"
+        b"10\r\nectState</Code> \r\n0\r\nTrailer: 1\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\n\r\n<Code>InvalidObjectState</Code>CLOSE",
+    ],
+    ids=["in chunks", "without a length"],
+)
+def test_refusal_without_a_length(serve: Callable[..., Server], refusal: bytes) -> None:
+    serve(refusal, build_response(b"one"))
+    with pytest.raises(ObjectRefusedError) as error:
+        read()
+    assert error.value.code == "InvalidObjectState"
     assert read() == b"one"
 
 

@@ -116,8 +116,8 @@ def encode_manifest(
     yield b"\n}\n"
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+#: Encodes a value as JSON. ``json.dumps`` would make an encoder for each value.
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _resource_row(resource: Resource, paths: dict[str, str]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""GetObject with a third of the CPU time of the botocore client.
+"""GetObject with a fraction of the CPU time of the botocore client.
 
 An export of many small files spends most of its time in the HTTP client. botocore resolves the endpoint, validates
 parameters and parses the response of each request, and urllib3 adds its pool. This module only signs and sends the
-request, over connections of ``http.client``. It shares the credentials, events, timeouts and the SSL
-context of the botocore client. ``benchmarks/archive`` measures the difference.
+request, over connections of its own. It shares the credentials, events, timeouts and the SSL context of the botocore
+client. docs/benchmarks/archive.md has the difference.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections import deque
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
@@ -34,6 +34,7 @@ from botocore.utils import get_environ_proxies
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ThrottledError, translate_object_errors
+from projects_api.storage.s3.get_connection import GetConnection, GetResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,12 +61,6 @@ class Response(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def content(self) -> bytes: ...
-
-
-class _Response(NamedTuple):
-    status_code: int
-    headers: Mapping[str, str]
-    content: bytes
 
 
 def get(bucket: str, key: str, *, etag: str, byte_range: tuple[int, int] | None = None) -> bytes:
@@ -149,45 +144,31 @@ def _send_over_connection(request: AWSPreparedRequest) -> Response:
     return response
 
 
-def _exchange(scheme: str, netloc: str, request: AWSPreparedRequest) -> _Response:
+def _exchange(scheme: str, netloc: str, request: AWSPreparedRequest) -> GetResponse:
     """Send a request over an idle connection, or over a new one, and return the response."""
     idle = _idle_connections(scheme, netloc)
     try:
         connection = idle.pop()
     except IndexError:
-        tls = scheme == "https"
-        connection = _TlsConnection(netloc, context=clients.ssl_context()) if tls else _Connection(netloc)
+        connection = GetConnection(scheme, netloc)
     try:
         path = request.url[len(scheme) + len("://") + len(netloc) :]
-        connection.request("GET", path, headers=dict(request.headers.items()))
-        answer = connection.getresponse()
-        response = _Response(answer.status, answer.headers, answer.read())  # type: ignore[arg-type]  # has what is read
+        response = connection.get(path, request.headers)
     except BaseException:
         connection.close()
         while idle:  # the server has probably closed these as well
             idle.pop().close()
         raise
-    idle.append(connection)
+    if response.is_last:
+        connection.close()
+    else:
+        idle.append(connection)
     return response
 
 
 @cache
-def _idle_connections(scheme: str, netloc: str) -> deque[http.client.HTTPConnection]:  # noqa: ARG001 - key of the cache
+def _idle_connections(scheme: str, netloc: str) -> deque[GetConnection]:  # noqa: ARG001 - key of the cache
     return deque()
-
-
-class _Connection(http.client.HTTPConnection):
-    """A connection with the timeouts of the S3 client."""
-
-    def connect(self) -> None:
-        config: Any = clients.s3().meta.config  # the stubs do not declare the timeouts
-        self.timeout = config.connect_timeout
-        super().connect()
-        self.sock.settimeout(config.read_timeout)
-
-
-class _TlsConnection(http.client.HTTPSConnection, _Connection):
-    """A connection over TLS."""
 
 
 @cache
