@@ -156,9 +156,8 @@ def test_connection_that_the_server_closes_is_not_reused(serve: Callable[..., Se
 @pytest.mark.parametrize(
     "refusal",
     [
-        b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n6;a=b\r\n<Code>\r\nA\r\nInvalidObj\r\n"
-        b"10\r\nectState</Code> \r\n0\r\nTrailer: 1\r\n\r\n",
-        b"HTTP/1.1 403 Forbidden\r\n\r\n<Code>InvalidObjectState</Code>CLOSE",
+        b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n7;a=b\r\n<Code>A\r\n9\r\nny</Code>\r\n0\r\nB:\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\n\r\n<Code>Any</Code>CLOSE",
     ],
     ids=["in chunks", "without a length"],
 )
@@ -166,7 +165,7 @@ def test_refusal_without_a_length(serve: Callable[..., Server], refusal: bytes) 
     serve(refusal, build_response(b"one"))
     with pytest.raises(ObjectRefusedError) as error:
         read()
-    assert error.value.code == "InvalidObjectState"
+    assert error.value.code == "Any"
     assert read() == b"one"
 
 

@@ -1,4 +1,6 @@
-"""Throttled tasks of a worker."""
+"""Throttled tasks of a worker, and waiting for tasks."""
+
+import threading
 
 import pytest
 
@@ -78,3 +80,24 @@ def test_tasks_can_submit_tasks() -> None:
         group.submit("copy", count_down, 20)
         group.join()
         assert done == list(range(20, -1, -1))
+
+
+def test_condition_ends_a_wait_before_all_tasks_are_done() -> None:
+    going, done = threading.Event(), []
+    with TaskGroup(lambda: True, {"copy": 2}) as group:
+        group.submit("copy", going.wait, 30)
+        group.submit("copy", done.append, 1)
+        group.wait_until(lambda: bool(done))
+        assert not going.is_set()
+        going.set()
+        group.join()
+
+
+def test_failure_ends_a_wait_for_a_condition() -> None:
+    def fail() -> None:
+        raise ValueError
+
+    with TaskGroup(lambda: True, {"copy": 1}) as group:
+        group.submit("copy", fail)
+        with pytest.raises(ValueError, match=""):
+            group.wait_until(lambda: False)

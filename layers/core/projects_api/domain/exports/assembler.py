@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
 from zlib import crc32
@@ -18,26 +17,23 @@ from projects_api.archive.plan import (
     Directory,
     Header,
     Part,
-    PreviousRange,
     Range,
     Seam,
     Segment,
     Source,
     build_directory,
     is_read,
-    list_headers,
-    needs_all_checksums,
     plan,
 )
 from projects_api.archive.zip_writer import Entry
-from projects_api.domain.exports.artifact_errors import ArtifactError, changed_error, find_cause
+from projects_api.domain.exports.archive_sources import ArchiveSources
+from projects_api.domain.exports.artifact_errors import ArtifactError
 from projects_api.domain.exports.checksums import ArtifactChecksums, SavedChecksums
-from projects_api.domain.exports.previous_archive import PreviousArchiveLostError
+from projects_api.domain.exports.part_conditions import PartConditions
 from projects_api.domain.exports.snapshot import Snapshot
 from projects_api.domain.exports.task_group import TaskGroup
 from projects_api.entities.export import Progress
-from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
-from projects_api.storage.s3 import archive_store, artifact_store
+from projects_api.storage.s3 import archive_store
 from projects_api.storage.s3.archive_store import StoredObject
 from projects_api.storage.s3.multipart_upload import ExportsObject, MultipartUpload
 
@@ -102,6 +98,7 @@ class ArchiveAssembler:
         ]
         #: The pins of the artifacts, by the index of their entry.
         self._pins = dict(enumerate(snapshot.pins, MANIFEST + 1))
+        self._sources = ArchiveSources(self._pins, snapshot.previous)
         unchanged = (
             snapshot.previous.index.find_unchanged(
                 (index, self._entries[index], pin) for index, pin in self._pins.items()
@@ -127,14 +124,10 @@ class ArchiveAssembler:
         self._work_key: Callable[[str], str] = str
         self._uploads: dict[int, MultipartUpload] = {}
         self._part_numbers: dict[int, int] = {}
-        #: The bytes of the files in parts that come last, by the index of the part.
+        #: The bytes of files that were read ahead, by the index of their part.
         self._data: dict[int, bytearray] = {}
         self._helpers: dict[int, MultipartUpload] = {}
-        #: The number of copies that each file still lacks, and the parts that wait for them.
-        self._copies_left: dict[int, int] = {}
-        self._waiting: dict[int, list[int]] = {}
-        #: The number of conditions that each waiting part still lacks.
-        self._conditions: dict[int, int] = {}
+        self._conditions = PartConditions({})
 
     def assemble(self, key: str, work_key: Callable[[str], str]) -> None:
         """Assemble the archive, by way of volumes if it has more parts than a multipart upload allows.
@@ -226,77 +219,53 @@ class ArchiveAssembler:
 
     def _assemble_parts(self, numbers: list[int]) -> None:
         """Assemble the parts at some indexes of the plan."""
-        self._list_conditions(numbers)
-        last_parts = [number for number in numbers if needs_all_checksums(self.plan.parts[number])]
-        for number in numbers:
-            part = self.plan.parts[number]
+        parts = {number: self.plan.parts[number] for number in numbers}
+        conditions = self._conditions = PartConditions(parts)
+        for number, part in parts.items():
             match part:
                 case CopiedPart():
                     self._task_group.submit("copy", self._copy_part, number, part)
                 case Seam():
                     self._task_group.submit("copy", self._prepare_seam, number, part)
-                case BufferedPart() if not needs_all_checksums(part):
-                    self._finish_if_possible(number)
-        for number in last_parts:
-            part = self.plan.parts[number]
-            if any(map(is_read, part.segments)):  # reading the files also gives their checksums
-                self._task_group.submit("upload", self._read_files_of_last_part, number, part)
-        self._task_group.join()
-        if last_parts:
+                    if number in conditions.read_ahead:
+                        self._task_group.submit("seam", self._read_ahead, number, part)
+                case BufferedPart():
+                    self._finish_if_possible(number, conditions_met=0)
+        for number in conditions.read_ahead:
+            if isinstance(parts[number], BufferedPart):  # after all others, because its bytes stay in memory
+                self._task_group.submit("upload", self._read_ahead, number, parts[number])
+        if conditions.last_parts:
+            self._task_group.wait_until(lambda: self.checksums.are_complete)
             self._collect_checksums()
-            for number in last_parts:
-                self._task_group.submit("upload", self._finish_part, number)
-            self._task_group.join()
+            for number in conditions.last_parts:
+                self._finish_if_possible(number)
+        self._task_group.join()
 
-    def _list_conditions(self, numbers: list[int]) -> None:
-        """Count the copies of each file, and the conditions of each part except those that come last."""
-        parts = [(number, self.plan.parts[number]) for number in numbers]
-        for _, part in parts:
-            if isinstance(part, CopiedPart | Seam) and isinstance(part.source, Range):
-                self._copies_left[part.source.index] = self._copies_left.get(part.source.index, 0) + 1
-        for number, part in parts:
-            if isinstance(part, CopiedPart) or needs_all_checksums(part):
-                continue
-            awaited = {index for index in list_headers(part) if index in self._copies_left}
-            self._conditions[number] = len(awaited) + isinstance(part, Seam)
-            for index in awaited:
-                self._waiting.setdefault(index, []).append(number)
-
-    def _finish_if_possible(self, number: int, conditions_met: int = 0) -> None:
+    def _finish_if_possible(self, number: int, conditions_met: int = 1) -> None:
         """Submit the last step of a part unless conditions for it are still lacking."""
-        with self._lock:
-            if number not in self._conditions:
-                return
-            self._conditions[number] -= conditions_met
-            if self._conditions[number]:
-                return
-            del self._conditions[number]
-        is_seam = isinstance(self.plan.parts[number], Seam)
-        self._task_group.submit("seam" if is_seam else "upload", self._finish_part, number)
+        if self._conditions.meet(number, conditions_met):
+            is_seam = isinstance(self.plan.parts[number], Seam)
+            self._task_group.submit("seam" if is_seam else "upload", self._finish_part, number)
 
     def _on_copy(self, source: Source, checksum: int | None) -> None:
         """Record the checksum of a copy, and finish the parts that waited for it."""
-        if isinstance(source, PreviousRange):
-            return
-        self.checksums.record(source.index, source.start, source.size, checksum)
-        with self._lock:
-            self._copies_left[source.index] -= 1
-            waiting = [] if self._copies_left[source.index] else self._waiting.pop(source.index, [])
-        for number in waiting:
-            self._finish_if_possible(number, conditions_met=1)
+        if isinstance(source, Range):
+            self.checksums.record(source.index, source.start, source.size, checksum)
+        for number in self._conditions.list_waiting(source):
+            self._finish_if_possible(number)
 
     def _copy_part(self, number: int, part: CopiedPart) -> None:
-        checksum = self._copy(self._uploads[number], self._part_numbers[number], part.source)
+        checksum = self._sources.copy(self._uploads[number], self._part_numbers[number], part.source)
         self._add_progress(number, written=True)
         self._on_copy(part.source, checksum)
 
     def _prepare_seam(self, number: int, part: Seam) -> None:
         """Copy the source of a seam into the helper object."""
         helper = MultipartUpload(self._helper_key(number), resumed=False)
-        checksum = self._copy(helper, 2 if part.before else 1, part.source)
+        checksum = self._sources.copy(helper, 2 if part.before else 1, part.source)
         self._helpers[number] = helper
         self._on_copy(part.source, checksum)
-        self._finish_if_possible(number, conditions_met=1)
+        self._finish_if_possible(number)
 
     def _finish_part(self, number: int) -> None:
         part, data = self.plan.parts[number], self._data.get(number)
@@ -315,7 +284,7 @@ class ArchiveAssembler:
         if part.before:
             inner_key = f"{self._helper_key(number)}-before"
             inner = call(lambda: MultipartUpload(inner_key, resumed=False))
-            call(self._copy, inner, 1, part.padding)
+            call(self._sources.copy, inner, 1, part.padding)
             call(inner.put_part, 2, data[:before_size])
             call(inner.complete)
             skipped = part.padding.size
@@ -332,8 +301,9 @@ class ArchiveAssembler:
 
     # ------------------------------------------------------------------------------------------- bytes of the worker
 
-    def _read_files_of_last_part(self, number: int, part: Part) -> None:
+    def _read_ahead(self, number: int, part: Part) -> None:
         self._data[number] = self._read_files(part.segments)
+        self._finish_if_possible(number)
 
     def _read_files(self, segments: Iterable[Segment]) -> bytearray:
         """Return a buffer for segments that contains the bytes of files. All other bytes are still 0."""
@@ -347,14 +317,7 @@ class ArchiveAssembler:
         return data
 
     def _read_segment(self, segment: Source, buffer: bytearray, position: int) -> None:
-        with self._translate_errors(segment):
-            if isinstance(segment, PreviousRange):
-                source = self._previous
-                data = archive_store.read_range(source.key, source.etag, start=segment.start, size=segment.size)
-            else:
-                data = artifact_store.read(self._pins[segment.index], start=segment.start, size=segment.size)
-            if len(data) != segment.size:
-                raise ObjectMissingError
+        data = self._sources.read(segment)
         buffer[position : position + segment.size] = data
         if isinstance(segment, Range):
             self.checksums.record(segment.index, segment.start, segment.size, crc32(data))
@@ -378,41 +341,27 @@ class ArchiveAssembler:
             position += segment.size
         return data
 
-    # ------------------------------------------------------------------------------------------------------ copies
-
-    def _copy(self, upload: MultipartUpload, part_number: int, source: Source) -> int | None:
-        """Have S3 copy a source into a part, and return the CRC-32 if S3 does."""
-        with self._translate_errors(source):
-            if isinstance(source, PreviousRange):
-                return upload.copy_from_exports(part_number, self._previous, source.start, source.size)
-            return upload.copy_artifact(part_number, self._pins[source.index], start=source.start, size=source.size)
+    # --------------------------------------------------------------------------------------------------- checksums
 
     def _copy_for_checksum(self, index: int, start: int, size: int) -> int | None:
         """Have S3 copy a range of an artifact for its CRC-32 alone."""
         upload = MultipartUpload(self._work_key(f"checksum-{index:06}-{start}"), resumed=False)
-        checksum = self._copy(upload, 1, Range(index, start, size))
+        checksum = self._sources.copy(upload, 1, Range(index, start, size))
         upload.abort()
         return checksum
-
-    @property
-    def _previous(self) -> ExportsObject:
-        if self.snapshot.previous is None:
-            raise PreviousArchiveLostError
-        return self.snapshot.previous.source
-
-    # --------------------------------------------------------------------------------------------------- checksums
 
     def _crc32(self, index: int) -> int:
         if index == MANIFEST:
             return self._manifest_crc32
-        with self._translate_errors(Range(index, 0, 0)):
+        with self._sources.translate_errors(Range(index, 0, 0)):
             return self.checksums.get(index)
 
     def _collect_checksums(self) -> None:
         """Get the checksums of all artifacts, and encode the manifest and the directory with them."""
-        for index in self.checksums.list_missing():
-            self._task_group.submit("read", self._crc32, index)
-        self._task_group.join()
+        if missing := self.checksums.list_missing():
+            for index in missing:
+                self._task_group.submit("read", self._crc32, index)
+            self._task_group.join()
         self._manifest = bytearray()
         for row in self._manifest_rows(self.checksums.get(index) for index in self._pins):
             self._manifest += row
@@ -437,27 +386,3 @@ class ArchiveAssembler:
                 files_done=self.progress.files_done + files,
             )
             self.bytes_written += size if written else 0
-
-    # ------------------------------------------------------------------------------------------------------ errors
-
-    @contextmanager
-    def _translate_errors(self, source: Source) -> Iterator[None]:
-        """Translate the errors of S3 for a source.
-
-        Raises:
-            ArtifactError: The artifact is no longer what it was, or S3 refuses access to it.
-            PreviousArchiveLostError: The same is true of the previous archive.
-        """
-        try:
-            yield
-        except ObjectMissingError:
-            if isinstance(source, PreviousRange):
-                raise PreviousArchiveLostError from None
-            raise changed_error(self._pins[source.index].key) from None
-        except ObjectRefusedError as refusal:
-            if isinstance(source, PreviousRange):
-                raise PreviousArchiveLostError from None
-            cause = find_cause(self._pins[source.index], refusal)
-            if cause is None:  # S3 refuses the target, which is not the client's fault
-                raise
-            raise cause from None

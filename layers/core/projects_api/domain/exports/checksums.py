@@ -119,6 +119,11 @@ class ArtifactChecksums:
         self._crc32s[index] = crc32
         self.gained += self._pins[index].size
 
+    @property
+    def are_complete(self) -> bool:
+        """True if all checksums are known."""
+        return len(self._crc32s) == len(self._pins)
+
     def list_missing(self) -> list[int]:
         """Return the indexes of the entries whose checksum is not known yet."""
         return [index for index in self._pins if index not in self._crc32s]

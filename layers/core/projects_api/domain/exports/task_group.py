@@ -125,7 +125,16 @@ class TaskGroup:
             CancelledError: ``should_continue`` returned False.
             BaseException: The error of the first task that failed.
         """
+        self.wait_until(lambda: False)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds after a task, until all tasks are done, or until one of them has failed.
+
+        Raises:
+            CancelledError: ``should_continue`` returned False.
+            BaseException: The error of the first task that failed.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not self._unfinished or self._failure)
+            self._changed.wait_for(lambda: not self._unfinished or self._failure or condition())
             if self._failure:
                 raise self._failure

@@ -153,7 +153,7 @@ def _exchange(scheme: str, netloc: str, request: AWSPreparedRequest) -> GetRespo
         connection = GetConnection(scheme, netloc)
     try:
         path = request.url[len(scheme) + len("://") + len(netloc) :]
-        response = connection.get(path, request.headers)
+        response = connection.get(path, dict(request.headers.items()))
     except BaseException:
         connection.close()
         while idle:  # the server has probably closed these as well

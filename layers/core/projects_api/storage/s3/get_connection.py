@@ -6,9 +6,12 @@ connection of this module splits lines and keeps its reader. ``http.client`` sti
 
 import http.client
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from projects_api.storage import clients
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 #: Size of the buffer of a connection, in bytes. A small object and its headers fit, which saves system calls.
 BUFFER_SIZE = 64 << 10
@@ -60,11 +63,9 @@ class GetConnection:
 
     def __init__(self, scheme: str, netloc: str) -> None:
         is_tls = scheme == "https"
-        self._connection = (
-            _TlsConnection(netloc, context=clients.ssl_context()) if is_tls else _PlainConnection(netloc)
-        )
+        self._connection = _TlsConnection(netloc, context=clients.ssl_context()) if is_tls else _PlainConnection(netloc)
         self._connection.connect()
-        self._reader = self._connection.sock.makefile("rb", BUFFER_SIZE)
+        self._reader = cast("BufferedReader", self._connection.sock.makefile("rb", BUFFER_SIZE))
 
     def close(self) -> None:
         """Close the connection."""

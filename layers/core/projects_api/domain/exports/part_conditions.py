@@ -1,0 +1,92 @@
+"""The conditions under which the worker finishes the parts of an archive."""
+
+import threading
+from collections.abc import Mapping
+
+from projects_api.archive.plan import (
+    CopiedPart,
+    Part,
+    Range,
+    Seam,
+    Source,
+    is_read,
+    list_headers,
+    needs_all_checksums,
+)
+
+#: Bytes of seams whose files are read before S3 has copied the rest of the seam. The manifest needs the checksums of
+#: these files, and the worker can encode it while S3 copies.
+READ_AHEAD_SIZE = 8 << 20
+
+
+class PartConditions:
+    """The conditions that the parts of an archive still lack. Several threads can use an object.
+
+    A copied part has none. Every other part waits for all of these:
+
+    - the copies of the files whose headers it contains, because they return the checksums,
+    - all checksums, if it contains bytes of the manifest or of the directory,
+    - the copy that a seam contains,
+    - its files, if they are read ahead.
+
+    Args:
+        parts: The parts to assemble, by their index in the plan.
+
+    Attributes:
+        last_parts: The indexes of the parts that wait for all checksums.
+        read_ahead: The indexes of the parts whose files are read before the other conditions are met.
+    """
+
+    def __init__(self, parts: Mapping[int, Part]) -> None:
+        self.last_parts = [number for number, part in parts.items() if needs_all_checksums(part)]
+        self.read_ahead = _list_read_ahead(parts)
+        self._lock = threading.Lock()
+        self._lacking: dict[int, int] = {}
+        #: The number of copies that each file still lacks, and the parts that wait for them, by the index of the entry.
+        self._copies_left: dict[int, int] = {}
+        self._waiting: dict[int, list[int]] = {}
+        for part in parts.values():
+            if isinstance(part, CopiedPart | Seam) and isinstance(part.source, Range):
+                self._copies_left[part.source.index] = self._copies_left.get(part.source.index, 0) + 1
+        for number, part in parts.items():
+            if isinstance(part, CopiedPart):
+                continue
+            self._lacking[number] = isinstance(part, Seam) + (number in self.read_ahead)
+            if number in self.last_parts:
+                self._lacking[number] += 1
+                continue
+            for index in {index for index in list_headers(part) if index in self._copies_left}:
+                self._lacking[number] += 1
+                self._waiting.setdefault(index, []).append(number)
+
+    def meet(self, number: int, count: int = 1) -> bool:
+        """Note that a part lacks ``count`` conditions less. Return whether it now lacks none, once for each part."""
+        with self._lock:
+            if number not in self._lacking:
+                return False
+            self._lacking[number] -= count
+            if self._lacking[number]:
+                return False
+            del self._lacking[number]
+            return True
+
+    def list_waiting(self, source: Source) -> list[int]:
+        """Return the parts that waited for the copies of a file, if ``source`` was the last copy that it lacked."""
+        if not isinstance(source, Range):
+            return []
+        with self._lock:
+            self._copies_left[source.index] -= 1
+            return [] if self._copies_left[source.index] else self._waiting.pop(source.index, [])
+
+
+def _list_read_ahead(parts: Mapping[int, Part]) -> set[int]:
+    """Return the indexes of the last parts that contain files, and of seams with ``READ_AHEAD_SIZE`` bytes in total."""
+    read_ahead, size = set(), 0
+    for number, part in parts.items():
+        if not any(map(is_read, part.segments)):
+            continue
+        if isinstance(part, Seam):
+            size += sum(segment.size for segment in part.segments)
+        if needs_all_checksums(part) or (isinstance(part, Seam) and size <= READ_AHEAD_SIZE):
+            read_ahead.add(number)
+    return read_ahead
