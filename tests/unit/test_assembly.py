@@ -211,6 +211,7 @@ def test_changed_artifact(runner: ExportRunner, use_calls: Callable[[Calls], Non
     assert not uploads.get("Uploads")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the crash ends the heartbeat, too
 def test_volumes(
     app: InProcessApp, alice: Client, unit: int, monkeypatch: pytest.MonkeyPatch, use_calls: Callable[[Calls], None]
 ) -> None:
