@@ -69,8 +69,8 @@ TITLE = "# Archives: assembled in S3, and streamed through a process\n"
 NOTES = """*Transferred* counts the bytes of all requests and responses of the process. *Copies only* makes no archive:
 S3 copies each file unchanged, 16 at a time. *Copies with CRC-32s* copies each file of at least 5 MiB into parts of the
 sizes that an archive has, and S3 returns their checksums. The column *÷ copies* is relative to it. *After one change*,
-a file in the middle of the project was replaced. The price of 1,000 exports is that of the requests and of the time of a
-function with 1,769 MB, at list prices of eu-west-1.
+a file in the middle of the project was replaced. The price of 1,000 exports is that of the requests and of the time of
+a function with 1,769 MB, at list prices of eu-west-1.
 
 Run `make benchmark-archive` to repeat the measurement.
 """
