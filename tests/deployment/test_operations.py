@@ -31,8 +31,10 @@ type Shell = Callable[..., str]
 
 
 def read_commands(section: str) -> list[str]:
-    """Return the blocks of commands of a section."""
-    text = PAGES.partition(f"\n## {section}\n")[2].partition("\n## ")[0].partition("\n# ")[0]
+    """Return the blocks of commands of a section, with those of its subsections."""
+    match = re.search(rf"\n(##+) {section}\n", PAGES)
+    assert match
+    text = re.split(rf"\n#{{1,{len(match[1])}}} ", PAGES[match.end() :], maxsplit=1)[0]
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
@@ -154,3 +156,16 @@ def test_remove_stack(shell: Shell, stack: DeployedStack) -> None:
         for summary in stack.aws("cloudformation").list_stacks()["StackSummaries"]
         if summary["StackName"] == STACK and summary["StackStatus"] != "DELETE_COMPLETE"
     ]
+
+
+def test_delete_table_of_failed_deployment(stack: DeployedStack) -> None:
+    """The table remains of a stack that does not exist any more."""
+    dynamodb, name = stack.aws("dynamodb"), "projects-Table-1GRP3N0TVA1LD"
+    key = {"AttributeName": "PK", "AttributeType": "S"}
+    schema = [{"AttributeName": "PK", "KeyType": "HASH"}]
+    dynamodb.create_table(TableName=name, AttributeDefinitions=[key], KeySchema=schema, BillingMode="PAY_PER_REQUEST")
+    look, delete = read_commands("If the first deployment fails")
+    environment = stack.emulator.environment
+    assert run_bash(f"STACK={STACK}\n{look}", environment) == f"{name}\n[]\n"
+    run_bash(f"ORPHAN={name}\n{delete}", environment)
+    assert name not in dynamodb.list_tables()["TableNames"]
