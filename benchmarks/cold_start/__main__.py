@@ -273,9 +273,13 @@ def main() -> None:
         venv.create(folder / "venv", with_pip=False, symlinks=True)  # a Python without installed packages
         python = folder / "venv" / "bin" / "python"
         with start_tls_endpoint(urlsplit(os.environ["AWS_ENDPOINT_URL"]).port or 0, folder) as endpoint:
-            variables = {"AWS_ENDPOINT_URL": endpoint.url, "AWS_CA_BUNDLE": str(endpoint.ca_bundle)}
-            startables = functions(app, variables)
-            references = create_references(folder, variables | {"TABLE": os.environ["TABLE"]})
+            hashed_folder = endpoint.create_hashed_folder(LAYER, folder / "authorities")
+            bundle = endpoint.create_bundle(folder / "bundle.pem")
+            endpoint_url = {"AWS_ENDPOINT_URL": endpoint.url}
+            startables = functions(app, endpoint_url | {"AWS_CA_BUNDLE": str(hashed_folder)})
+            references = create_references(
+                folder, endpoint_url | {"AWS_CA_BUNDLE": str(bundle), "TABLE": os.environ["TABLE"]}
+            )
             medians = measure_cold_starts(references | startables, python, arguments.runs)
             warm = warm_table(startables, python, arguments.times)
     slow_functions = find_slow_functions(medians)
@@ -288,7 +292,8 @@ def main() -> None:
             "",
             "The time from the start of a process until the handler and its clients are ready, and until DynamoDB has",
             "responded to a first call (`GetItem`). All connections are TLS, as to AWS: moto's server is behind a TLS",
-            "endpoint, and every process trusts botocore's authorities and that of the endpoint. Python cannot write",
+            "endpoint, and every process trusts botocore's authorities and that of the endpoint: the references read",
+            "them from botocore's bundle, the functions from the layer's folder. Python cannot write",
             f"bytecode, as on Lambda. The figures are medians of {arguments.runs} starts. The functions take turns.",
             f"The target for every function is {MAX_RATIO_TO_BARE_CLIENT} times the bare client, for both.",
             "There are two references:",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import ssl
 import subprocess
 import threading
@@ -20,11 +21,24 @@ class TlsEndpoint:
 
     Attributes:
         url: Its URL.
-        ca_bundle: The certificates that botocore trusts, and that of the authority that signed the endpoint's.
+        authority: The certificate of the authority that signed the endpoint's.
     """
 
     url: str
-    ca_bundle: Path
+    authority: Path
+
+    def create_bundle(self, bundle: Path) -> Path:
+        """Write botocore's authorities and that of the endpoint to ``bundle``, and return it."""
+        bundle.write_text(Path(botocore.__file__).with_name("cacert.pem").read_text() + self.authority.read_text())
+        return bundle
+
+    def create_hashed_folder(self, layer: Path, folder: Path) -> Path:
+        """Copy the layer's hashed authorities to ``folder``, add that of the endpoint, and return the folder."""
+        shutil.copytree(layer / "botocore" / "cacert", folder)
+        command = ("openssl", "x509", "-noout", "-subject_hash", "-in", self.authority)
+        name_hash = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        shutil.copy(self.authority, folder / f"{name_hash}.0")
+        return folder
 
 
 @contextlib.contextmanager
@@ -36,13 +50,10 @@ def start_tls_endpoint(port: int, folder: Path) -> Iterator[TlsEndpoint]:
         folder: An empty folder for the certificates and their keys.
 
     Yields:
-        The endpoint. Clients verify its certificate when `AWS_CA_BUNDLE` names the bundle.
+        The endpoint. Clients verify its certificate when `AWS_CA_BUNDLE` names a bundle with its authority.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*_create_certificate(folder))
-    ca_bundle = folder / "bundle.pem"
-    trusted = Path(botocore.__file__).with_name("cacert.pem").read_text()
-    ca_bundle.write_text(trusted + (folder / "authority.pem").read_text())
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -53,7 +64,7 @@ def start_tls_endpoint(port: int, folder: Path) -> Iterator[TlsEndpoint]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield TlsEndpoint(f"https://localhost:{server.sockets[0].getsockname()[1]}", ca_bundle)
+        yield TlsEndpoint(f"https://localhost:{server.sockets[0].getsockname()[1]}", folder / "authority.pem")
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -2,11 +2,9 @@
 
 from http import HTTPStatus
 
-from aws_lambda_powertools.event_handler import Response
-
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, conflict_response, response
 from projects_api.api.parameters import IdempotencyKey, ProjectPath
-from projects_api.api.resolver import Api
+from projects_api.api.resolver import Api, Response
 from projects_api.domain import members
 from projects_api.entities.errors import OwnerRoleError
 from projects_api.schemas.member_schemas import Member, MemberResponse, NewMember

@@ -28,7 +28,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
 
     def assemble(body: str) -> None:
@@ -49,4 +49,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
             count(METRICS[export.status])
         logger.info("Export run ended", extra={"status": export.status if export else None})
 
-    return process_batch(event, context, assemble)
+    return process_batch(event, assemble)

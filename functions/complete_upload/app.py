@@ -3,8 +3,6 @@
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
 from projects_api.api.openapi_responses import (
     PROJECT_ERRORS,
     RETRY_AFTER,
@@ -14,11 +12,10 @@ from projects_api.api.openapi_responses import (
     response,
 )
 from projects_api.api.parameters import UploadPath
-from projects_api.api.resolver import Api
+from projects_api.api.resolver import Api, Response
 from projects_api.domain import upload_completion
 from projects_api.entities import project_import
 from projects_api.entities.errors import UploadBusyError, UploadIncompleteError
-from projects_api.schemas.import_schemas import Import, ImportResponse
 from projects_api.schemas.resource_schemas import Resource, ResourceResponse
 
 api = Api()
@@ -65,6 +62,8 @@ def complete_upload(upload_id: UploadPath):  # type: ignore[no-untyped-def]  # n
     if outcome is None:
         return Response(HTTPStatus.ACCEPTED, "application/json", {}, {"Retry-After": str(RETRY_DELAY)})
     if isinstance(outcome, project_import.Import):
+        from projects_api.schemas.import_schemas import Import, ImportResponse  # noqa: PLC0415 - most uploads are files
+
         started = ImportResponse.model_validate({"import": Import.from_entity(outcome)})
         content = started.model_dump(mode="json", by_alias=True)
         return Response(HTTPStatus.ACCEPTED, "application/json", content, {"Location": f"/api/imports/{outcome.id}"})

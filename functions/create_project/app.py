@@ -4,11 +4,10 @@ from http import HTTPStatus
 from uuid import UUID
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
 
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, ERRORS, location_header, response
 from projects_api.api.parameters import IdempotencyKey
-from projects_api.api.resolver import Api
+from projects_api.api.resolver import Api, Response
 from projects_api.domain import projects
 from projects_api.entities.project import Membership, Role
 from projects_api.schemas.project_schemas import CreatedProjectResponse, NewProject, Project

@@ -2,8 +2,6 @@
 
 from http import HTTPStatus
 
-from aws_lambda_powertools.event_handler import Response
-
 from projects_api.api.openapi_responses import (
     BODY_TOO_LARGE,
     PROJECT_ERRORS,
@@ -12,7 +10,7 @@ from projects_api.api.openapi_responses import (
     response,
 )
 from projects_api.api.parameters import IdempotencyKey, ProjectPath
-from projects_api.api.resolver import Api
+from projects_api.api.resolver import Api, Response
 from projects_api.domain import resource_fields, resources, uploads
 from projects_api.entities.errors import TooManyUploadsError
 from projects_api.schemas.resource_schemas import ChangedResourceResponse, NewResource, Resource

@@ -5,13 +5,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header
-
 from projects_api.api.content_negotiation import media_quality
 from projects_api.api.openapi_responses import PROJECT_ERRORS, RETRY_AFTER, json_content, location_header, response
-from projects_api.api.parameters import ProjectPath
-from projects_api.api.resolver import Api
+from projects_api.api.parameters import Header, ProjectPath
+from projects_api.api.resolver import Api, Response
 from projects_api.domain.exports import export_requests
 from projects_api.domain.exports.export_requests import ProjectExport
 from projects_api.entities.errors import ExportFailedError

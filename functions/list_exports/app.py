@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
 from projects_api.api.openapi_responses import PROJECT_ERRORS, response
-from projects_api.api.parameters import Cursor, ProjectPath
+from projects_api.api.parameters import Cursor, ProjectPath, Query
 from projects_api.api.resolver import Api
 from projects_api.domain.exports import export_requests
 from projects_api.schemas.export_schemas import Export, ExportList

@@ -3,10 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
 from projects_api.api.openapi_responses import PROJECT_ERRORS, response
-from projects_api.api.parameters import Offset, ProjectPath
+from projects_api.api.parameters import Offset, ProjectPath, Query
 from projects_api.api.resolver import Api
 from projects_api.domain import members
 from projects_api.schemas.member_schemas import Member, MemberList

@@ -3,10 +3,8 @@
 from enum import StrEnum
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
 from projects_api.api.openapi_responses import ERRORS, response
-from projects_api.api.parameters import Offset
+from projects_api.api.parameters import Offset, Query
 from projects_api.api.resolver import Api
 from projects_api.domain import projects
 from projects_api.domain.projects import SortField

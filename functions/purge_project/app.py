@@ -20,7 +20,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
 
     def purge(body: str) -> None:
@@ -35,4 +35,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         else:
             logger.info("Purge completed")
 
-    return process_batch(event, context, purge)
+    return process_batch(event, purge)

@@ -28,7 +28,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
     outcomes = record_by_project(record["body"] for record in event["Records"])
 
@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         elif error := outcomes[body]:
             raise StorageUnavailableError from error
 
-    return process_batch(event, context, process_message)
+    return process_batch(event, process_message)
 
 
 def record_by_project(bodies: Iterable[str]) -> dict[str, StorageUnavailableError | None]:

@@ -20,7 +20,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Process a batch of SQS messages and return the failed ones, which SQS redelivers."""
 
     def run(body: str) -> None:
@@ -39,4 +39,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
             count(Metric.IMPORTS_READY if import_.status is ImportStatus.READY else Metric.IMPORTS_FAILED)
         logger.info("Import run ended", extra={"status": import_.status if import_ else None})
 
-    return process_batch(event, context, run)
+    return process_batch(event, run)

@@ -3,12 +3,9 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
-
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, location_header, response
-from projects_api.api.parameters import IdempotencyKey, ProjectPath
-from projects_api.api.resolver import Api
+from projects_api.api.parameters import Body, IdempotencyKey, ProjectPath
+from projects_api.api.resolver import Api, Response
 from projects_api.domain.exports import export_requests
 from projects_api.schemas.export_schemas import Export, ExportResponse, NewExport
 

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
 
 from projects_api.api.openapi_responses import (
     BODY_TOO_LARGE,
@@ -13,7 +12,7 @@ from projects_api.api.openapi_responses import (
     response,
 )
 from projects_api.api.parameters import IdempotencyKey
-from projects_api.api.resolver import Api
+from projects_api.api.resolver import Api, Response
 from projects_api.domain.imports import import_requests
 from projects_api.entities.errors import ExportNotReadyError, TooManyUploadsError
 from projects_api.entities.ids import ExportId, ProjectId

@@ -13,6 +13,8 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape, StructureShape
 
+import split_certificates
+import trim
 from local.stack import ROOT
 from tests.support.in_process_app import ENVIRONMENT
 
@@ -79,20 +81,26 @@ print(json.dumps([botocore.__file__, *[client.meta.service_model.service_name fo
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_service_model(service: str) -> None:
-    """The trimmed model of a service has all operations and shapes of botocore's model."""
+    """The trimmed model of a service has the operations that are called, with all their shapes."""
     trimmed, complete = (
         ServiceModel(loader.load_service_model(service, "service-2"), service) for loader in (TRIMMED, COMPLETE)
     )
     assert trimmed.metadata == complete.metadata
-    assert trimmed.operation_names == complete.operation_names
-    assert trimmed.shape_names == complete.shape_names
+    assert set(trimmed.operation_names) == {*trim.OPERATIONS[service], *trim.BOTOCORE_OPERATIONS.get(service, ())}
     assert [parameter.name for parameter in trimmed.client_context_parameters] == [
         parameter.name for parameter in complete.client_context_parameters
     ]
-    for name in complete.operation_names:
+    for name in trimmed.operation_names:
         assert trimmed.operation_model(name).http == complete.operation_model(name).http
-    for name in complete.shape_names:
+    for name in trimmed.shape_names:
         assert describe_shape(trimmed.shape_for(name)) == describe_shape(complete.shape_for(name))
+
+
+def test_authorities() -> None:
+    """Each authority of botocore's bundle is in the folder from which OpenSSL reads only the one that it needs."""
+    bundle = (LAYER / "botocore" / "cacert.pem").read_text()
+    authorities = {path.read_text() for path in (LAYER / "botocore" / "cacert").iterdir()}
+    assert authorities == set(split_certificates.CERTIFICATE.findall(bundle))
 
 
 def describe_shape(shape: Shape) -> object:

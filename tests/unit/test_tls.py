@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import httpsession
 from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
+import split_certificates
 from functions.assemble_export import app as assemble_export
 from projects_api.archive import plan as planning
 from projects_api.archive.plan import CopiedPart, Seam, plan
@@ -110,6 +112,47 @@ def test_certificate_is_verified(
     monkeypatch.setattr(fast_get, "_send", fast_get._send_over_connection)
     with pytest.raises(StorageUnavailableError):
         fast_get.get("bucket", "key", etag='"e"')
+
+
+@pytest.mark.memory
+@pytest.mark.parametrize("variable", [False, True], ids=["the layer's folder", "AWS_CA_BUNDLE names a folder"])
+def test_hashed_authorities(
+    app: InProcessApp, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: bool
+) -> None:
+    """A connection is trusted if the folder has the authority that signed the certificate of the endpoint."""
+    url, certificate = server
+    folder, bundle = tmp_path / "authorities", tmp_path / "bundle.pem"
+    bundle.write_text(Path(httpsession.DEFAULT_CA_BUNDLE).read_text() + certificate.read_text())
+    split_certificates.split(bundle, folder)
+    ca_bundle, layer_folder = (str(folder), tmp_path / "none") if variable else (None, folder)
+    monkeypatch.setattr(clients.session(), "get_config_variable", {"ca_bundle": ca_bundle}.get)
+    monkeypatch.setattr(clients, "HASHED_AUTHORITIES", layer_folder)
+    context = clients.ssl_context.__wrapped__()
+    assert not context.cert_store_stats()["x509"], "the authorities were parsed"
+    monkeypatch.setattr(clients, "ssl_context", lambda: context)
+    monkeypatch.setattr(fast_get, "_bucket_url", lambda *_: f"{url}/bucket/")
+    monkeypatch.setattr(fast_get, "_send", fast_get._send_over_connection)
+    assert fast_get.get("bucket", "key", etag='"e"') == b"content"
+    assert context.cert_store_stats()["x509"] == 1
+    for connection in fast_get._idle_connections("https", url.removeprefix("https://")):
+        connection.close()
+
+
+def test_ca_bundle_replaces_the_authorities(
+    app: InProcessApp, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With AWS_CA_BUNDLE, the authorities of the layer are not trusted."""
+    _, certificate = server
+    split_certificates.split(Path(httpsession.DEFAULT_CA_BUNDLE), tmp_path / "authorities")
+    monkeypatch.setattr(clients, "HASHED_AUTHORITIES", tmp_path / "authorities")
+    monkeypatch.setattr(clients.session(), "get_config_variable", {"ca_bundle": str(certificate)}.get)
+    load = ssl.SSLContext.load_verify_locations
+    loaded: list[object] = []
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_verify_locations", lambda self, *given: (loaded.append(given), load(self, *given))
+    )
+    clients.ssl_context.__wrapped__()
+    assert loaded == [(str(certificate), None, None)]
 
 
 @given(st.lists(st.integers(0, 48 * TIB), max_size=20).filter(lambda sizes: sum(sizes) < 48 * TIB))

@@ -1,15 +1,20 @@
-"""Path, query and header parameters that several routes share."""
+"""Path, query and header parameters that several routes share, and Powertools' classes for those of one route."""
 
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from projects_api.entities.ids import ExportId, ImportId, ProjectId, ResourceId, UploadId, UserId
 from projects_api.entities.resource import ResourceType
+
+__all__ = [
+    "Body", "Cursor", "ExportPath", "Header", "IdempotencyKey", "ImportPath", "Offset", "Order", "ProjectPath", "Query",
+    "ResourceLimit", "ResourcePath", "ResourceTypeFilter", "TimeOrder", "UploadPath", "UserPath",
+]  # fmt: skip
 
 
 class Order(StrEnum):

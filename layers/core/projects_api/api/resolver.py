@@ -24,6 +24,8 @@ from projects_api.entities.user import Email, Scope
 from projects_api.storage.deadline import deadline
 from projects_api.telemetry import Metric
 
+__all__ = ["Api", "Response"]
+
 logger = Logger()
 
 

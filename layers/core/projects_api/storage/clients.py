@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
+from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,19 +38,30 @@ MAX_QUICK_COPY = 256 << 20
 LARGE_COPY_TIMEOUT = 320.0
 
 
+#: botocore's certificate authorities, each in a file named by its hash. Only the layer has this folder
+#: (layers/core/split_certificates.py).
+HASHED_AUTHORITIES = Path(httpsession.DEFAULT_CA_BUNDLE).with_suffix("")
+
+
 class SharedSslContext(SSLContext):
     """An SSL context that parses a bundle of certificates once, and not for each connection.
 
     urllib3 adds the bundle to the context before each handshake, and parsing takes longer than the handshake
-    (https://github.com/urllib3/urllib3/issues/3623).
+    (https://github.com/urllib3/urllib3/issues/3623). From a folder of hashed files, OpenSSL parses only the certificate
+    that it needs.
     """
 
     def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
-        """Trust the authorities of a bundle, unless the context does already."""
+        """Trust the authorities of a bundle, or of a folder of hashed files, unless the context does already."""
         bundles, bundle = self.__dict__.setdefault("_bundles", set()), (cafile, capath, cadata)
-        if bundle not in bundles:
-            super().load_verify_locations(cafile, capath, cadata)
-            bundles.add(bundle)
+        if bundle in bundles:
+            return
+        if cafile == httpsession.where() and HASHED_AUTHORITIES.is_dir():
+            cafile, capath = None, HASHED_AUTHORITIES
+        elif cafile and Path(cafile).is_dir():
+            cafile, capath = None, cafile
+        super().load_verify_locations(cafile, capath, cadata)
+        bundles.add(bundle)
 
 
 @cache
