@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import subprocess
+import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ MAX_SCHEDULE_NAME = 64
 #: The longest names of a queue and of a function, in characters (SQS and Lambda API references).
 MAX_QUEUE_NAME = 80
 MAX_FUNCTION_NAME = 64
+
+#: The functions that a new account runs at a time (Lambda developer guide, "Lambda quotas"), and those that a request
+#: needs: the authorizer and the route's function.
+NEW_ACCOUNT_CONCURRENCY = 10
+CONCURRENCY_OF_A_REQUEST = 2
 
 #: The suffix that CloudFormation gives the name of a function.
 SUFFIX = "-1GRP3N0TVA1LD"
@@ -292,3 +298,99 @@ def test_rollback_leaves_protected_table() -> None:
     """CloudFormation does not try to delete a table that deletion protection keeps."""
     assert TEMPLATE["Resources"]["Table"]["DeletionPolicy"] == "Retain"
     assert TEMPLATE["Resources"]["Api"]["Properties"]["FailOnWarnings"] is False
+
+
+def holds(condition: Any, parameters: dict[str, Any]) -> bool:
+    """Return whether a condition of the template is true."""
+    match condition:
+        case {"Fn::Not": [negated]}:
+            return not holds(negated, parameters)
+        case {"Fn::Or": conditions}:
+            return any(holds(part, parameters) for part in conditions)
+        case {"Fn::Equals": [{"Ref": name} | {"Fn::Join": ["", {"Ref": name}]}, value]}:
+            return bool(parameters[name] == value)
+        case {"Condition": name}:
+            return holds(TEMPLATE["Conditions"][name], parameters)
+    raise NotImplementedError(condition)
+
+
+def resolve(value: Any, parameters: dict[str, Any]) -> Any:
+    """Return a part of the template with its parameters and conditions resolved."""
+    match value:
+        case {"Fn::If": [name, if_true, if_false]}:
+            return resolve(if_true if holds({"Condition": name}, parameters) else if_false, parameters)
+        case {"Ref": name} if name in parameters:
+            return parameters[name]
+        case dict():
+            resolved = {name: resolve(item, parameters) for name, item in value.items()}
+            return {name: item for name, item in resolved.items() if item != {"Ref": "AWS::NoValue"}}
+        case list():
+            return [resolve(item, parameters) for item in value]
+    return value
+
+
+def get_parameters(**changed: str) -> dict[str, Any]:
+    return {name: parameter.get("Default") for name, parameter in TEMPLATE["Parameters"].items()} | changed
+
+
+def test_no_key_costs_anything_by_default() -> None:
+    """The table, the buckets and the queues are encrypted with keys of AWS that are free.
+
+    DynamoDB's `SSEEnabled: true` alone would use the key `aws/dynamodb`, whose requests KMS charges
+    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html).
+    """
+    parameters = get_parameters()
+    for name, resource in TEMPLATE["Resources"].items():
+        if "Condition" in resource and not holds(resource, parameters):
+            continue
+        properties = resolve(resource["Properties"], parameters)
+        assert "SSESpecification" not in properties, name
+        if resource["Type"] == "AWS::S3::Bucket":
+            assert _bucket_encryption(properties) == {"SSEAlgorithm": "AES256"}
+        if resource["Type"] == "AWS::SQS::Queue":
+            assert properties["SqsManagedSseEnabled"] is True
+        assert not re.search("kmsmasterkeyid", str(properties), re.IGNORECASE), name
+
+
+def test_own_keys_by_parameter() -> None:
+    """With a key of the customer, the table or both buckets are encrypted with it."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    table = resolve(TEMPLATE["Resources"]["Table"]["Properties"], get_parameters(TableKeyArn=key))
+    assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    parameters = get_parameters(BucketKeyArn=key)
+    buckets = [
+        resolve(resource["Properties"], parameters)
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::S3::Bucket"
+    ]
+    assert [_bucket_encryption(bucket) for bucket in buckets] == [
+        {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    ] * 2
+    assert "SSESpecification" not in resolve(TEMPLATE["Resources"]["Table"]["Properties"], parameters)
+
+
+def _bucket_encryption(bucket: dict[str, Any]) -> Any:
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    return rule["ServerSideEncryptionByDefault"]
+
+
+def test_dev_fits_into_a_new_account() -> None:
+    """The workers leave room for requests, and nothing is reserved: Lambda would refuse the deployment.
+
+    Reserved concurrency has to leave 100 executions to all other functions
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html).
+    """
+    overrides = tomllib.loads((ROOT / "samconfig.toml").read_text())["dev"]["deploy"]["parameters"][
+        "parameter_overrides"
+    ]
+    parameters = get_parameters(**dict(override.split("=", 1) for override in overrides))
+    resources = resolve(TEMPLATE["Resources"], parameters)
+    sources = [
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping"
+    ]
+    workers = sum(int(source["ScalingConfig"]["MaximumConcurrency"]) for source in sources)
+    assert workers + CONCURRENCY_OF_A_REQUEST <= NEW_ACCOUNT_CONCURRENCY
+    assert not any("ReservedConcurrentExecutions" in resources[name]["Properties"] for name in FUNCTIONS)
+    assert not any("ProvisionedConcurrencyConfig" in resources[name]["Properties"] for name in FUNCTIONS)
