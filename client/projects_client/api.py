@@ -316,6 +316,10 @@ def _translate_connection_error(error: OSError, url: str) -> ProjectsClientError
         return InvalidInputError(
             f"The CA bundle {os.environ[bundle_variable]} can't be read. Check {bundle_variable}, or unset it."
         )
+    if proxy:  # for example one of SOCKS, whose failures are no ProxyError
+        return UnavailableError(
+            f"{url} does not respond through the proxy {proxy}: {_find_reason(error)}. {_PROXY_ADVICE}"
+        )
     return UnavailableError(
         f"{url} does not respond: {_find_reason(error)}. Check the URL, and that the API is running."
     )

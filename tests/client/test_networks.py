@@ -74,6 +74,16 @@ def test_proxy_that_refuses(projects: ProjectsCommand, scheme: str) -> None:
     assert "secret" not in result.err
 
 
+def test_socks_proxy_that_refuses(service: FakeService, projects: ProjectsCommand) -> None:
+    """A SOCKS proxy is named like any other."""
+    result = projects("list", http_proxy="socks5://user:secret@127.0.0.1:9", no_proxy="", NO_PROXY="")
+    assert result.code in {2, 7}
+    assert "proxy" in result.err
+    assert "127.0.0.1:9" in result.err
+    assert "Check HTTP_PROXY" in result.err
+    assert "secret" not in result.err
+
+
 @contextmanager
 def serve_response(response: bytes) -> Iterator[int]:
     """Respond to every connection with the same bytes, and yield the port."""

@@ -70,6 +70,13 @@ def test_encoding_of_terminal(service: FakeService, projects: ProjectsCommand, e
     assert "Second" in result.out
 
 
+def test_json_on_terminal(service: FakeService, projects: ProjectsCommand) -> None:
+    """JSON loses no character to the terminal's encoding."""
+    service.projects = [build_project("Rocket 🚀 ship", 1)]
+    result = projects.run_on_terminal("list", "--json", PYTHONIOENCODING="iso-8859-1")
+    assert result.json["items"][0]["name"] == "Rocket 🚀 ship"
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

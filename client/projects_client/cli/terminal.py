@@ -64,8 +64,13 @@ def print_note(sentence: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON to stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print a value as JSON to stdout, with escape sequences if the encoding of the terminal lacks a character."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)
 
 
 def print_result(response: Any, sentence: str, *, as_json: bool) -> None:
