@@ -5,6 +5,7 @@ import compileall
 import json
 import os
 import py_compile
+import random
 import shutil
 import statistics
 import subprocess
@@ -168,11 +169,11 @@ def create_references(folder: Path, variables: dict[str, str]) -> dict[str, Star
 
 
 def measure_cold_starts(startables: dict[str, Startable], python: Path, runs: int) -> dict[str, Start]:
-    """Return the medians of each one's starts. They take turns, and the first round is a warm-up."""
+    """Return the medians of each one's starts. They take turns in a random order, and the first round is a warm-up."""
     starts: dict[str, list[Start]] = {name: [] for name in startables}
     for number in range(runs + 1):
-        for name, startable in startables.items():
-            start = startable.start(python)
+        for name in random.sample(list(startables), len(startables)):
+            start = startables[name].start(python)
             if number:
                 starts[name].append(start)
     return {
@@ -294,7 +295,8 @@ def main() -> None:
             "responded to a first call (`GetItem`). All connections are TLS, as to AWS: moto's server is behind a TLS",
             "endpoint, and every process trusts botocore's authorities and that of the endpoint: the references read",
             "them from botocore's bundle, the functions from the layer's folder. Python cannot write",
-            f"bytecode, as on Lambda. The figures are medians of {arguments.runs} starts. The functions take turns.",
+            f"bytecode, as on Lambda. The figures are medians of {arguments.runs} starts. The functions take turns",
+            "in a random order.",
             f"The target for every function is {MAX_RATIO_TO_BARE_CLIENT} times the bare client, for both.",
             "There are two references:",
             "",

@@ -148,9 +148,12 @@ def test_ca_bundle_replaces_the_authorities(
     monkeypatch.setattr(clients.session(), "get_config_variable", {"ca_bundle": str(certificate)}.get)
     load = ssl.SSLContext.load_verify_locations
     loaded: list[object] = []
-    monkeypatch.setattr(
-        ssl.SSLContext, "load_verify_locations", lambda self, *given: (loaded.append(given), load(self, *given))
-    )
+
+    def load_and_note(context: ssl.SSLContext, *arguments: object) -> None:
+        loaded.append(arguments)
+        load(context, *arguments)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_and_note)
     clients.ssl_context.__wrapped__()
     assert loaded == [(str(certificate), None, None)]
 
