@@ -1,5 +1,6 @@
 """The built functions in containers, with moto's server as AWS. `make sam-local` runs these tests."""
 
+import json
 import os
 import platform
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ def sam(deployed: InProcessApp, tmp_path_factory: pytest.TempPathFactory) -> Sam
         properties = template["Resources"][name]["Properties"]
         properties["Environment"] = {"Variables": function.environment | {"AWS_ENDPOINT_URL": container_endpoint}}
         properties["Architectures"] = [{"aarch64": "arm64"}.get(platform.machine(), platform.machine())]
-    path = BUILD / "template.local.yaml"  # the paths in a template are relative to its folder
-    path.write_text(yaml.safe_dump(template, sort_keys=False))
+    path = BUILD / "template.local.json"  # the paths in a template are relative to its folder
+    path.write_text(json.dumps(template))  # which SAM CLI parses in a hundredth of the time of YAML
     return SamLocal(path, tmp_path_factory.mktemp("invocations"))
 
 

@@ -42,6 +42,10 @@ class Fault(Enum):
         return self.name.endswith("_ONCE")
 
 
+#: The operations that change nothing start with one of these.
+READ_PREFIXES = ("BatchGet", "Get", "Head", "List", "Query")
+
+
 class _Body(io.BytesIO):
     """A response body as botocore reads it from a connection."""
 

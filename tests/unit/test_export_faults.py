@@ -15,7 +15,7 @@ import pytest
 from projects_api.archive import plan as planning
 from projects_api.domain.exports import export_worker
 from tests.support.api_client import Client
-from tests.support.fault_injection import Fault, inject_fault
+from tests.support.fault_injection import READ_PREFIXES, Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 from tests.support.moto_snapshot import StorageSnapshot
 
@@ -26,8 +26,6 @@ WRITE_FAULTS = (Fault.THROTTLED, Fault.RESPONSE_LOST, Fault.ACCESS_DENIED)
 
 #: A read has no effect, so that it makes no difference whether AWS executed it.
 READ_FAULTS = (Fault.THROTTLED, Fault.ACCESS_DENIED)
-
-READ_PREFIXES = ("BatchGet", "Get", "Head", "List", "Query")
 
 ERROR = "The archive could not be assembled. Start a new export, and tell an operator."
 

@@ -21,7 +21,7 @@ from projects_api.storage.dynamodb import keys
 from tests.support import imports
 from tests.support.api_client import Response
 from tests.support.fault_actions import ACTIONS, AT_LEAST_ONCE, Action, Scene, create_scene, run_failing_import
-from tests.support.fault_injection import Fault, inject_fault
+from tests.support.fault_injection import READ_PREFIXES, Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 from tests.support.interruptions import CrashError
 from tests.support.moto_snapshot import StorageSnapshot
@@ -41,8 +41,6 @@ WRITE_FAULTS = (
 
 #: A read has no effect, so that a crash before or after it is the same as one after the last write before it.
 READ_FAULTS = (Fault.THROTTLED, Fault.ACCESS_DENIED)
-
-READ_PREFIXES = ("BatchGet", "Get", "Head", "List", "Query")
 
 #: The operations that DynamoDB rejects while a transaction writes the same item.
 CONFLICTING_OPERATIONS = {"TransactWriteItems", "UpdateItem"}
