@@ -147,6 +147,7 @@ def test_offboarding(alice: ProjectsCommand, operator: ProjectsCommand, stack: R
     deactivated = operator("users", "deactivate", erin.email, "--yes", "--json").json
     assert deactivated["owned_project_ids"] == [project_id]
     assert alice("list", PROJECTS_API_KEY=erin.api_key).code == 3
+    assert "deactivated, which is final" in operator("users", "register", erin.email, "--name", "Erin").err
     assert "owner.name\tAlice" in operator("users", "transfer-project", project_id, "alice@example.com").out
     assert alice("show", project_id, "--json").json["project"]["role"] == "owner"
     assert operator("users", "transfer-project", "Orphan", "alice@example.com").code == 2

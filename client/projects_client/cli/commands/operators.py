@@ -29,7 +29,7 @@ KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
 
 
 #: Duration until a key expires, such as ``90d``, ``12h`` or ``8 weeks``.
-DURATION = re.compile(r"\+?(?P<count>\d{1,6}) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
+DURATION = re.compile(r"\+?(?P<count>\d{1,99}) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -84,7 +84,11 @@ def register(
     """Register a user. A user who is already registered is shown unchanged."""
     user = invoke_function(stack, "RegisterUser", {"email": email, "name": name})
     _print_response(user, as_json=as_json)
-    if user["name"] != name.strip():
+    if user["deactivated_at"]:
+        terminal.print_note(
+            f"{user['email']} is deactivated, which is final. Register a person who returns with another address."
+        )
+    elif user["name"] != name.strip():
         terminal.print_note(f"{user['email']} is already registered. The name remains '{user['name']}'.")
 
 
@@ -122,7 +126,9 @@ def transfer_project(
 ) -> None:
     """Make a user the owner of a project, for example because the owner has left."""
     if (canonical_id := parse_id(project_id)) is None:
-        raise InvalidInputError(f"'{project_id}' is not the id of a project. `projects list` shows the ids.")
+        raise InvalidInputError(
+            f"'{project_id}' is not the id of a project. `projects users deactivate` shows those of a user."
+        )
     event = {"project_id": canonical_id, "email": email}
     _print_response(invoke_function(stack, "TransferProject", event), as_json=as_json)
 
