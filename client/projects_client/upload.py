@@ -81,7 +81,7 @@ class _FilePart:
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._remaining if size < 0 else min(size, self._remaining)
-        chunk = self._file.read(min(wanted, _MIB))
+        chunk = self._file.read(wanted)
         self._remaining -= len(chunk)
         self.sent += len(chunk)
         self.md5.update(chunk)
@@ -89,7 +89,7 @@ class _FilePart:
         return chunk
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self.read():
+        while chunk := self.read(_MIB):
             yield chunk
 
 
