@@ -120,12 +120,13 @@ def test_boundary_needs_each_statement(enforcement: Enforcement) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_boundary_protects_other_logs(enforcement: Enforcement, function: str) -> None:
+def test_boundary_protects_other_logs(session_app: InProcessApp, function: str) -> None:
     """The boundary denies writing to a log group of another stack, which the identity-based policies allow."""
+    permissions = session_app.permissions
     stream = "arn:aws:logs:eu-west-1:123456789012:log-group:another:log-stream:s"
-    requests, role = [IamRequest("logs:PutLogEvents", stream)], enforcement.roles[function]
-    assert enforcement.simulator.evaluate(role, requests) == [False]
-    assert enforcement.simulator.evaluate(replace(role, boundary=None), requests) == [True]
+    requests, role = [IamRequest("logs:PutLogEvents", stream)], permissions.roles[function]
+    assert permissions.simulator.evaluate(role, requests) == [False]
+    assert permissions.simulator.evaluate(replace(role, boundary=None), requests) == [True]
 
 
 def build_foreign_requests(app: InProcessApp) -> Iterator[tuple[str, IamRequest]]:  # noqa: C901, PLR0912 - a table

@@ -139,6 +139,7 @@ def change_format(s3: Any, bucket: str, stem: str) -> None:
 LOSSES = [delete_archive, delete_index, overwrite_archive, damage_index, change_format]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("lose", LOSSES)
 def test_previous_archive_is_lost(
     runner: ExportRunner, previous: str, change: bytes, lose: Callable[[Any, str, str], None]
