@@ -88,6 +88,7 @@ def test_schedule_repeats_failed_export(app: InProcessApp, alice: Client, projec
     assert run_scheduled_export(app, alice, project_id) != failed["id"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.memory("interrupted between two calls, a function does the same on every engine")
 def test_export_fails_while_schedule_runs(
     app: InProcessApp, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch
@@ -207,6 +208,7 @@ def test_lost_message_is_sent_again(
     assert alice.get(f"/api/projects/{project_id}/exports/{lost}")["export"]["status"] == "ready"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.memory("about queues, which are always in memory")
 def test_waiting_export_is_queued_rarely(
     app: InProcessApp, alice: Client, project_id: str, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,7 @@ class Simulation:
             recovery.resume_stalled()
 
 
+@pytest.mark.exhaustive
 def test_messages_of_ten_thousand_due_projects(monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue takes five and a half hours. With a timeout of five minutes, as before, it would multiply."""
     simulation = Simulation(monkeypatch)

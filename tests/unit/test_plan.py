@@ -230,6 +230,7 @@ def test_each_part_can_be_finished(file_sizes: list[int], manifest_size: int) ->
             assert Range(index, 0, entries[index].size) in part.segments or not entries[index].size
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("file_sizes", "max_buffered"),
     [
