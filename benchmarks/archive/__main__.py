@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import boto3
+import smart_open
 
 from benchmarks.archive.contenders import (
     AFTER_CHANGE,
@@ -132,33 +133,6 @@ def measure(contender: str, keys: Path, target: str, prefix: list[str]) -> dict[
     return measurements
 
 
-class _ObjectReader:
-    """A file object that reads an object of S3 by ranges, for ``zipfile`` to open an archive of any size."""
-
-    def __init__(self, s3: Any, key: str) -> None:
-        self._s3, self._key, self._offset = s3, key, 0
-        self._size = s3.head_object(Bucket="exports", Key=key)["ContentLength"]
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._offset = offset + (0, self._offset, self._size)[whence]
-        return self._offset
-
-    def tell(self) -> int:
-        return self._offset
-
-    def seekable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._size if size < 0 else min(self._size, self._offset + size)
-        if self._offset >= end:
-            return b""
-        byte_range = f"bytes={self._offset}-{end - 1}"
-        data: bytes = self._s3.get_object(Bucket="exports", Key=self._key, Range=byte_range)["Body"].read()
-        self._offset = end
-        return data
-
-
 def verify(s3: Any, key: str, file_count: int) -> None:
     """Check that an archive contains every file, and check the checksums of a hundred of them.
 
@@ -166,8 +140,8 @@ def verify(s3: Any, key: str, file_count: int) -> None:
         RuntimeError: A file is missing.
         zipfile.BadZipFile: A checksum is wrong.
     """
-    reader: IO[bytes] = _ObjectReader(s3, key)  # type: ignore[assignment]  # zipfile calls only these methods
-    with zipfile.ZipFile(reader) as archive:
+    url = f"s3://exports/{key}"
+    with smart_open.open(url, "rb", transport_params={"client": s3}) as reader, zipfile.ZipFile(reader) as archive:
         names = [name for name in archive.namelist() if name != "manifest.json"]
         if len(names) != file_count:
             raise RuntimeError(f"{key} contains {len(names)} of {file_count} files")

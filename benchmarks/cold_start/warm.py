@@ -12,21 +12,27 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from app import handler  # type: ignore[import-not-found]  # the function's folder is on PYTHONPATH at run time only
+from app import handler  # type: ignore[import-not-found]  # each function's folder has an `app`: PYTHONPATH chooses one
 from botocore.httpsession import URLLib3Session
 
-seconds_waited = 0.0
-_send = URLLib3Session.send
 
+class Stopwatch:
+    """The seconds that this process has waited for AWS since it was last set to 0."""
 
-def _send_and_time(session: URLLib3Session, request: Any) -> Any:
-    global seconds_waited  # noqa: PLW0603 - one process measures one function
-    started = time.perf_counter()
-    try:
-        return _send(session, request)
-    finally:
-        seconds_waited += time.perf_counter() - started
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        send = URLLib3Session.send
+
+        def send_and_time(session: URLLib3Session, request: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return send(session, request)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        patch.object(URLLib3Session, "send", send_and_time).start()
 
 
 @dataclass
@@ -45,17 +51,16 @@ class Context:
 
 def main() -> None:
     """Invoke the function and print the time of the first invocation and the median of the others."""
-    global seconds_waited
-    URLLib3Session.send = _send_and_time  # type: ignore[method-assign, assignment]  # patched for this process
+    stopwatch = Stopwatch()
     event = json.loads(Path(sys.argv[1]).read_text())
     durations, own_durations = [], []
     results = os.dup(sys.stdout.fileno())
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the function's log
     for _ in range(int(sys.argv[2])):
-        seconds_waited, started = 0.0, time.perf_counter()
+        stopwatch.seconds, started = 0.0, time.perf_counter()
         response = handler(event, Context())
         durations.append(time.perf_counter() - started)
-        own_durations.append(durations[-1] - seconds_waited)
+        own_durations.append(durations[-1] - stopwatch.seconds)
         assert response.get("statusCode", 200) in range(200, 300), response
     seconds = {
         "first_with_aws": durations[0],

@@ -226,8 +226,9 @@ class ApiClient:
         except ValueError:
             content = None
         if response.status_code >= HTTPStatus.MULTIPLE_CHOICES or not isinstance(content, dict):
-            failure = self._create_error(response.status_code, content, f"{method} {path}")
-            failure.status, failure.route, failure.body = response.status_code, f"{method} {path}", content
+            route = f"{method} {path}"
+            failure = self._create_error(response.status_code, content, route)
+            failure.status, failure.route, failure.body = response.status_code, route, content
             raise failure
         return ApiResponse(response.status_code, response.headers, content)
 

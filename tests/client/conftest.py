@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.cli_process import ProjectsCommand
-from tests.support.fake_api import PROJECT, FakeServer, FakeService, build_archive
+from tests.support.fake_api import PROJECT, FakeService, build_archive
+from tests.support.fake_server import FakeServer
 
 FILES = {"models/m.bin": random.Random(1).randbytes(3 << 20), "report.md": b"# Report\n"}
 KEY = "prj_0123456789abcdef_a-secret-that-nobody-is-to-read"

@@ -227,7 +227,7 @@ def test_expiry() -> None:
     assert parse_expiry("2999-01-01T09:00:00Z") == parse_expiry("2999-01-01T11:00:00+02:00")
 
 
-@pytest.mark.parametrize("text", ["999999w", "10000000d", f"{10**60}h"])
+@pytest.mark.parametrize("text", ["999999w", "10000000d", "9" * 5_000 + "h"])
 def test_expiry_beyond_the_calendar(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="too far away"):
         parse_expiry(text)

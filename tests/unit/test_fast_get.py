@@ -111,26 +111,15 @@ def test_connection_is_reused(serve: Callable[..., Server]) -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        b"",
-        b"CLOSE",
-        b"HTTP/1.1 200 OK\r\nContent-LeCLOSE",
-        build_response(b"on", length=3) + b"CLOSE",
-        b"nonsense\r\nCLOSE",
-        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nonCLOSE",
-        b"HTTP/1.1 200 OK\r\n\r\nonCLOSE",
-        b"HTTP/1.1 500 Error\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcCLOSE",
-        build_response(b"<Code>InternalError</Code>", "500 Error"),
-    ],
-    ids=[
-        "closed",
-        "closed later",
-        "in the header",
-        "in the body",
-        "no HTTP",
-        "no number",
-        "no length",
-        "in a chunk",
-        "InternalError",
+        pytest.param(b"", id="closed"),
+        pytest.param(b"CLOSE", id="closed later"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-LeCLOSE", id="in the header"),
+        pytest.param(build_response(b"on", length=3) + b"CLOSE", id="in the body"),
+        pytest.param(b"nonsense\r\nCLOSE", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nonCLOSE", id="no number"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\nonCLOSE", id="no length"),
+        pytest.param(b"HTTP/1.1 500 Error\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcCLOSE", id="in a chunk"),
+        pytest.param(build_response(b"<Code>InternalError</Code>", "500 Error"), id="InternalError"),
     ],
 )
 def test_broken_connection_is_repeated(serve: Callable[..., Server], broken: bytes) -> None:
@@ -141,10 +130,9 @@ def test_broken_connection_is_repeated(serve: Callable[..., Server], broken: byt
 @pytest.mark.parametrize(
     "last",
     [
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\noneCLOSE",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\noneCLOSE",
+        pytest.param(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\noneCLOSE", id="close"),
+        pytest.param(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\noneCLOSE", id="HTTP/1.0"),
     ],
-    ids=["Connection: close", "HTTP/1.0"],
 )
 def test_connection_that_the_server_closes_is_not_reused(serve: Callable[..., Server], last: bytes) -> None:
     server = serve(last, build_response(b"two"))

@@ -1,8 +1,8 @@
 """Crashes of functions while uploads are completed, deleted and aborted."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,22 +27,36 @@ def list_versions(app: InProcessApp, project_id: str) -> list[str]:
     return [version["Key"] for version in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
 
 
-def surviving() -> AbstractContextManager[None]:
-    """Return a context that ignores a crash of the function."""
-    return suppress(CrashError)
-
-
 #: The faults that stop a function after a call, or hide from it that the call took effect.
 CRASHES = (Fault.CRASH_AFTER, Fault.RESPONSE_LOST)
 
 
-def list_crashes(calls: list[str]) -> list[tuple[int, str, Fault]]:
-    """Return each fault with the number and the operation of the call at which it occurs.
+def inject_crashes[T](
+    app: InProcessApp, counts: Counter[str], function: str, prepare: Callable[[], T], act: Callable[[T], object]
+) -> Iterator[tuple[str, T]]:
+    """Run an action with each fault at each call that writes, and count the faults.
 
     A read changes nothing: a crash at it is the same as one after the last write.
+
+    Args:
+        app: The in-process app.
+        counts: Counts the faults by the operation of the call.
+        function: The function that the action invokes.
+        prepare: Prepares what the action works on.
+        act: The action.
+
+    Yields:
+        The name of the case, and what ``prepare`` returned, after the action has failed.
     """
-    writes = [(number, call) for number, call in enumerate(calls) if not call.startswith(READ_PREFIXES)]
-    return [(number, call, fault) for number, call in writes for fault in CRASHES]
+    with inject_fault(app, function) as network:
+        act(prepare())
+    for number, operation in enumerate(network.calls):
+        for fault in () if operation.startswith(READ_PREFIXES) else CRASHES:
+            prepared = prepare()
+            with inject_fault(app, function, failing_call=number, fault=fault), suppress(CrashError):
+                act(prepared)
+            counts[operation] += 1
+            yield f"call {number}, {operation}: {fault.value}", prepared
 
 
 @pytest.fixture
@@ -69,15 +83,8 @@ def test_crash_while_completing(app: InProcessApp, counts: Counter[str], by: str
 
     app.reset()
     alice = app.create_user("alice")
-    scene = prepare()
-    with inject_fault(app, "CompleteUpload") as network:
-        complete(alice, scene[1])
-    for number, operation, fault in list_crashes(network.calls):
-        case = f"call {number}, {operation}: {fault.value}"
-        project_id, upload = prepare()
-        with inject_fault(app, "CompleteUpload", failing_call=number, fault=fault), surviving():
-            complete(alice, upload)
-        counts[operation] += 1
+    crashes = inject_crashes(app, counts, "CompleteUpload", prepare, lambda prepared: complete(alice, prepared[1]))
+    for case, (project_id, upload) in crashes:
         if by == "a repeat" or not alice.get(f"/api/projects/{project_id}/resources")["items"]:
             if by == "the recovery job":
                 app.resume_stalled()
@@ -116,14 +123,8 @@ def test_crash_while_deleting(app: InProcessApp, counts: Counter[str], how: str)
             return alice.delete(resource_url)
         return alice.put(resource_url, {"name": "a.csv", "file": None})
 
-    with inject_fault(app, function) as network:
-        act(prepare()[1])
-    for number, operation, fault in list_crashes(network.calls):
-        case = f"call {number}, {operation}: {fault.value}"
-        project_id, resource_url = prepare()
-        with inject_fault(app, function, failing_call=number, fault=fault), surviving():
-            act(resource_url)
-        counts[operation] += 1
+    crashes = inject_crashes(app, counts, function, prepare, lambda prepared: act(prepared[1]))
+    for case, (project_id, resource_url) in crashes:
         assert act(resource_url).status in {200, 404}, case
         app.resume_stalled()
         app.resume_stalled()
@@ -152,14 +153,8 @@ def test_crash_while_aborting(app: InProcessApp, counts: Counter[str]) -> None:
         alice.post(members, {"email": bob.email, "role": "viewer"})
         return project_id, upload
 
-    with inject_fault(app, "CompleteUpload") as network:
-        complete(bob, prepare()[1])
-    for number, operation, fault in list_crashes(network.calls):
-        case = f"call {number}, {operation}: {fault.value}"
-        project_id, upload = prepare()
-        with inject_fault(app, "CompleteUpload", failing_call=number, fault=fault), surviving():
-            complete(bob, upload)
-        counts[operation] += 1
+    crashes = inject_crashes(app, counts, "CompleteUpload", prepare, lambda prepared: complete(bob, prepared[1]))
+    for case, (project_id, upload) in crashes:
         assert complete(bob, upload).status in {403, 404}, case
         app.resume_stalled()
         assert complete(bob, upload).status == 404, case

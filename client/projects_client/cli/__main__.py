@@ -11,7 +11,7 @@ def main() -> None:
             f"The `projects` command needs {' and '.join(missing)}, which the library does without. "
             'Install the command with its extra: pip install "./client[cli]" in the repository.'
         )
-    from projects_client.cli.main import main as run  # noqa: PLC0415 - after the check
+    from projects_client.cli.main import main as run  # noqa: PLC0415 - fails without typer and rich
 
     run()
 

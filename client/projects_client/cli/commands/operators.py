@@ -29,7 +29,7 @@ KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
 
 
 #: Duration until a key expires, such as ``90d``, ``12h`` or ``8 weeks``.
-DURATION = re.compile(r"\+?(?P<count>\d{1,99}) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
+DURATION = re.compile(r"\+?(?P<count>\d+) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -47,7 +47,7 @@ def parse_expiry(text: str) -> datetime:
     if match := DURATION.fullmatch(text.strip()):
         try:
             moment = now + int(match["count"]) * UNITS[match["unit"][0].lower()]
-        except OverflowError:
+        except (OverflowError, ValueError):  # the latter for more than 4,300 digits
             raise typer.BadParameter(
                 "The time is too far away. Leave out --expires for a key that never expires."
             ) from None
@@ -126,9 +126,7 @@ def transfer_project(
 ) -> None:
     """Make a user the owner of a project, for example because the owner has left."""
     if (canonical_id := parse_id(project_id)) is None:
-        raise InvalidInputError(
-            f"'{project_id}' is not the id of a project. `projects users deactivate` shows those of a user."
-        )
+        raise InvalidInputError(f"'{project_id}' is not the id of a project. The deactivation of a user shows the ids.")
     event = {"project_id": canonical_id, "email": email}
     _print_response(invoke_function(stack, "TransferProject", event), as_json=as_json)
 
