@@ -59,8 +59,9 @@ class Server(contextlib.AbstractContextManager["Server"]):
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        for connection in fast_get._idle_connections("http", self.url.removeprefix("http://")):
-            connection.close()
+        idle = fast_get._idle_connections("http", self.url.removeprefix("http://"))
+        while idle:  # a later server may have the same port
+            idle.pop().close()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
