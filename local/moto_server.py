@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
+from urllib.parse import unquote
 
 #: Invokes a function by its name in Lambda with an event. Returns the payload and whether it is an error.
 type Invoke = Callable[[str, Any], tuple[Any, bool]]
@@ -104,12 +105,16 @@ def patch_version_listing() -> None:
     _VersionedKeyStore.iterlists = iterate_existing
 
 
-def patch_missing_uploads() -> None:
-    """Make moto respond to a part of a completed or aborted multipart upload as S3 does. Without the patch it fails."""
-    from moto.s3.exceptions import NoSuchUpload  # noqa: PLC0415 - as above
-    from moto.s3.models import S3Backend  # noqa: PLC0415 - as above
+def patch_multipart_uploads() -> None:
+    """Make moto reject parts as S3 does.
 
-    upload_part = S3Backend.upload_part
+    Without the patch it fails if the upload is completed or aborted, and ignores ``x-amz-copy-source-if-match``.
+    """
+    from moto.s3.exceptions import NoSuchUpload, PreconditionFailed  # noqa: PLC0415 - as above
+    from moto.s3.models import S3Backend  # noqa: PLC0415 - as above
+    from moto.s3.responses import S3Response  # noqa: PLC0415 - as above
+
+    upload_part, copy_part = S3Backend.upload_part, S3Response.upload_part_copy
 
     def upload_existing_part(
         backend: S3Backend, bucket_name: str, multipart_id: str, part_id: int, value: bytes
@@ -118,7 +123,16 @@ def patch_missing_uploads() -> None:
             raise NoSuchUpload(upload_id=multipart_id)
         return upload_part(backend, bucket_name, multipart_id, part_id, value)
 
+    def copy_matching_part(response: S3Response) -> Any:
+        if etag := response.headers.get("x-amz-copy-source-if-match"):
+            bucket, _, key = unquote(response.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+            source = response.backend.get_object(bucket, key)
+            if source and source.etag != etag:
+                raise PreconditionFailed("x-amz-copy-source-If-Match")
+        return copy_part(response)
+
     S3Backend.upload_part = upload_existing_part
+    S3Response.upload_part_copy = copy_matching_part
 
 
 def _patch_lambda_invoke(address: Any) -> None:
@@ -171,7 +185,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     patch_lookups()
     patch_transactions()
     patch_version_listing()
-    patch_missing_uploads()
+    patch_multipart_uploads()
     patch_stack_resources()
     _patch_lambda_invoke(invocations_address)
 

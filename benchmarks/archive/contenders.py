@@ -66,7 +66,7 @@ def _assemble(keys: list[str], target: str, previous: PreviousArchive | None) ->
     archive = archive_store.describe(key)
     if archive is None:
         raise RuntimeError("The archive is missing.")
-    archive_store.write(archive_store.index_key(PROJECT, export_id), assembler.index(key, archive))
+    archive_store.write(archive_store.index_key(PROJECT, export_id), assembler.describe(key, archive)[0])
     archive_store.delete_work_files(PROJECT, export_id)
 
 

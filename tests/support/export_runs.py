@@ -2,6 +2,7 @@
 
 import contextlib
 import uuid
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,7 @@ class ExportRunner:
             if item["SK"]["S"].startswith("EXPORT#")
         )
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        assert len(body) == export["size_bytes"]
+        assert (len(body), zlib.crc32(body)) == (export["size_bytes"], int(export["crc32"], 16))
         assert export["progress"]["bytes_done"] == export["progress"]["bytes_total"] == len(body)
         return bytes(body)
 

@@ -109,6 +109,7 @@ def _written_pk(write: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------------------------------------- S3
 
 _BUCKET_ACTIONS = {
+    "HeadBucket": "s3:ListBucket",
     "ListObjectsV2": "s3:ListBucket",
     "ListObjectVersions": "s3:ListBucketVersions",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",

@@ -20,6 +20,7 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.core.request import Request
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import FakeDeleteMarker, s3_backends
 from moto.sqs.models import sqs_backends
@@ -28,7 +29,7 @@ from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
 from local.gateway import create_app
 from local.moto_caches import patch_lookups
-from local.moto_server import patch_dynamodb_locking, patch_missing_uploads
+from local.moto_server import patch_dynamodb_locking, patch_multipart_uploads
 from local.moto_transactions import patch_transactions
 from local.queue_poller import sqs_record
 from local.stack import REGION, Stack
@@ -349,6 +350,16 @@ class InProcessApp:
         return [upload["Key"] for upload in itertools.chain(*uploads) if part in upload["Key"]]
 
 
+def patch_request_bodies(patch: pytest.MonkeyPatch) -> None:
+    """Make moto accept a bytearray as the body of a request, as urllib3 does. moto takes it for the data of a form."""
+    from_primitives = Request.from_primitives
+
+    def from_bytes(method: str, url: str, headers: Any, body: Any = None) -> Request:
+        return from_primitives(method, url, headers, bytes(body) if isinstance(body, bytearray) else body)
+
+    patch.setattr(Request, "from_primitives", from_bytes)
+
+
 @contextlib.contextmanager
 def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
     """Run the in-process app until the end of the block.
@@ -363,8 +374,9 @@ def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
             patch.setenv(name, value)
         patch_dynamodb_locking()
         patch_lookups()
-        patch_missing_uploads()
+        patch_multipart_uploads()
         patch_transactions()
+        patch_request_bodies(patch)
         with contextlib.ExitStack() as contexts:
             contexts.enter_context(mock_aws())
             stack = deploy({})

@@ -60,10 +60,10 @@ class Calls:
 
 
 @pytest.fixture
-def use_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
+def use_calls(request: pytest.FixtureRequest) -> Iterator[Callable[[Calls], None]]:
     """Return a function that directs all following calls through a `Calls`."""
-    if "copied_parts" in request.fixturenames:
-        request.getfixturevalue("copied_parts")  # which also directs calls
+    if "checksum_source" in request.fixturenames:
+        request.getfixturevalue("checksum_source")  # which also directs calls, and must end later
     active: list[Calls] = []
     make_api_call, send = BaseClient._make_api_call, fast_get._send  # type: ignore[attr-defined]  # in no stub
 
@@ -74,10 +74,11 @@ def use_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     def send_counted(request: Any) -> Any:
         return active[-1]("GetObject", lambda: send(request))
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", make_counted_call)
-    monkeypatch.setattr(fast_get, "_send", send_counted)
     active.append(Calls())
-    return active.append
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", make_counted_call)
+        patch.setattr(fast_get, "_send", send_counted)
+        yield active.append
 
 
 def build_files(unit: int, large: int = 1) -> dict[str, bytes]:
@@ -91,31 +92,41 @@ def runner(app: InProcessApp, alice: Client, unit: int) -> ExportRunner:
     return create_export_runner(app, alice, build_files(unit))
 
 
-@pytest.fixture(params=["without checksums", "with checksums"])
-def copied_parts(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have S3 return the checksums of copied parts, or return none, as some servers do."""
-    with checksums_of_copied_parts() if request.param == "with checksums" else contextlib.nullcontext():
-        yield
+@pytest.fixture(params=["stored", "copies", "bytes"])
+def checksum_source(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Have S3 keep the CRC-32s of artifacts, return those of copied parts, or return none, as some servers do.
+
+    Yields:
+        The options for storing an artifact.
+    """
+    with checksums_of_copied_parts() if request.param == "copies" else contextlib.nullcontext():
+        yield {} if request.param == "stored" else {"ChecksumAlgorithm": "SHA256"}
 
 
 @pytest.mark.exhaustive
 @pytest.mark.memory
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the crash ends the heartbeat, too
-@pytest.mark.usefixtures("copied_parts")
 @pytest.mark.parametrize(
-    ("copied_parts", "use_previous"),
-    [("without checksums", False), ("with checksums", True)],
-    indirect=["copied_parts"],
-    ids=["first export", "with checksums and a previous archive"],
+    ("checksum_source", "use_previous"),
+    [("stored", False), ("bytes", False), ("copies", True)],
+    indirect=["checksum_source"],
+    ids=["checksums are stored", "checksums of bytes", "checksums of copies and a previous archive"],
 )
 def test_crash_at_every_call(
-    runner: ExportRunner, unit: int, use_calls: Callable[[Calls], None], *, use_previous: bool
+    app: InProcessApp,
+    alice: Client,
+    unit: int,
+    checksum_source: dict[str, str],
+    use_calls: Callable[[Calls], None],
+    *,
+    use_previous: bool,
 ) -> None:
     """After a crash at any call, the export resumes, and the archive has the same bytes.
 
     The process crashes after the call took effect, which is the same as before the next call.
     """
     files, previous = build_files(unit), None
+    runner = create_export_runner(app, alice, files, **checksum_source)
     if use_previous:
         files |= {"models/0.bin": b"old" * unit, "reports/new.md": b"# New"}
         runner.add_file("models/0.bin", files["models/0.bin"])
@@ -141,10 +152,11 @@ def test_crash_at_every_call(
 
 
 @pytest.mark.memory
-@pytest.mark.usefixtures("copied_parts")
-def test_timeouts(app: InProcessApp, alice: Client, unit: int, use_calls: Callable[[Calls], None]) -> None:
+def test_timeouts(
+    app: InProcessApp, alice: Client, unit: int, checksum_source: dict[str, str], use_calls: Callable[[Calls], None]
+) -> None:
     """A worker that runs out of time is resumed by the next one, and no part of the archive is made twice."""
-    runner = create_export_runner(app, alice, build_files(unit, large=4))
+    runner = create_export_runner(app, alice, build_files(unit, large=4), **checksum_source)
     made: list[Any] = []
 
     def allow_few_steps() -> Callable[[], bool]:

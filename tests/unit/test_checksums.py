@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from botocore.stub import Stubber
 
 from projects_api.domain.exports import assembler, checksums, export_worker
@@ -17,6 +18,7 @@ from tests.support.api_client import Client
 from tests.support.archives import unpack_archive
 from tests.support.export_runs import create_export_runner
 from tests.support.in_process_app import InProcessApp
+from tests.support.moto_checksums import checksums_of_copied_parts
 
 pytestmark = pytest.mark.usefixtures("app", "expired_leases")
 
@@ -40,6 +42,59 @@ def test_part_checksums_are_combined() -> None:
         s3.add_response("get_object_attributes", rest)
         assert checksums.combine_stored_checksums(pin) == zlib.crc32(b"".join(pieces))
         s3.assert_no_pending_responses()
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """Return the list of all calls of botocore clients: the operation and the parameters."""
+    calls: list[tuple[str, Any]] = []
+    make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]  # in no stub
+
+    def record_call(client: BaseClient, name: str, parameters: Any) -> Any:
+        calls.append((name, parameters))
+        return make_api_call(client, name, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", record_call)
+    return calls
+
+
+def export_files(app: InProcessApp, alice: Client, files: dict[str, bytes], **options: str) -> None:
+    """Export a project, and check the archive. ``options`` are those of storing the first file."""
+    first, *names = files
+    runner = create_export_runner(app, alice, {name: files[name] for name in names})
+    runner.add_file(first, files[first], **options)
+    export_id = runner.start_export()
+    runner.deliver(export_id)
+    assert unpack_archive(runner.read_archive(export_id))[1] == files
+
+
+def count_heads(calls: list[tuple[str, Any]]) -> int:
+    """Return how many artifacts' checksums were asked for."""
+    return sum(name == "HeadObject" and "IfMatch" in parameters for name, parameters in calls)
+
+
+def build_files(unit: int) -> dict[str, bytes]:
+    return {f"models/{number}.bin": bytes([number]) * (11 * unit + number) for number in range(4)} | {"a": b"small"}
+
+
+def test_stored_checksums(app: InProcessApp, alice: Client, unit: int, calls: list[tuple[str, Any]]) -> None:
+    """If S3 keeps the checksums of all large artifacts, they are asked for once, and copies return none."""
+    export_files(app, alice, build_files(unit))
+    assert count_heads(calls) == 4
+    options = [parameters for name, parameters in calls if name in {"CreateMultipartUpload", "UploadPart"}]
+    assert any("ContentMD5" in parameters for parameters in options)
+    assert not any("ChecksumAlgorithm" in parameters for parameters in options)
+
+
+def test_one_artifact_without_a_checksum(
+    app: InProcessApp, alice: Client, unit: int, calls: list[tuple[str, Any]]
+) -> None:
+    """Nothing is asked for after the first artifact without a stored checksum: copies return those of all artifacts."""
+    with checksums_of_copied_parts():
+        export_files(app, alice, {"large": bytes(12 * unit)} | build_files(unit), ChecksumAlgorithm="SHA256")
+    assert count_heads(calls) == 1
+    options = [parameters for name, parameters in calls if name in {"CreateMultipartUpload", "UploadPart"}]
+    assert all(parameters["ChecksumAlgorithm"] == "CRC32" for parameters in options)
 
 
 @pytest.fixture

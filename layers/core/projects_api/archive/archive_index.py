@@ -55,6 +55,10 @@ class ArchiveIndex:
     size: int
     entries: Mapping[str, IndexedEntry]
 
+    def list_checksums(self) -> dict[tuple[str, str], int]:
+        """Return the CRC-32s of the artifacts, by their key and ETag."""
+        return {(entry.key, entry.etag): entry.crc32 for entry in self.entries.values()}
+
     def find_unchanged(self, entries: Iterable[tuple[int, Entry, Pin]]) -> dict[int, IndexedEntry]:
         """Return the entries of the archive whose bytes, with the header, are those of an entry of a new archive.
 

@@ -171,6 +171,20 @@ def list_headers(part: Part) -> list[int]:
     return [segment.index for segment in part.segments if isinstance(segment, Header) and segment.index != MANIFEST]
 
 
+def is_copied(size: int) -> bool:
+    """Return whether S3 copies a file or a span of ``size`` bytes, at least in part, into an archive."""
+    return size >= MIN_PART_SIZE
+
+
+def copied_entry(part: Part) -> int | None:
+    """Return the index of the entry whose artifact S3 copies into a part, or None if S3 copies no artifact."""
+    match part:
+        case CopiedPart(Range(index)) | Seam(source=Range(index)):
+            return index
+        case _:
+            return None
+
+
 def is_read(segment: Segment) -> bool:
     """Return whether the worker reads a segment from S3."""
     return isinstance(segment, PreviousRange) or (isinstance(segment, Range) and segment.index != MANIFEST)
@@ -302,7 +316,7 @@ class _Planner:
 
     def add_source(self, header: tuple[Segment, ...], source: Source) -> None:
         """Add a source, which S3 copies if it is large enough, and the header before it."""
-        if source.size < MIN_PART_SIZE:
+        if not is_copied(source.size):
             self.run.append((*header, source) if source.size else header)
             return
         if header:

@@ -7,8 +7,12 @@ descriptors (4.3.9) unnecessary. ZIP64 is used only for values that do not fit o
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zlib import crc32
+
+from projects_api.archive.crc32 import combine_crc32
 
 LOCAL_HEADER = 0x04034B50  # 4.3.7
 CENTRAL_HEADER = 0x02014B50  # 4.3.12
@@ -160,13 +164,21 @@ def end_of_central_directory(*, entries: int, size: int, offset: int) -> bytes:
     )
 
 
+def archive_crc32(entries: Iterable[Entry], directory: bytes) -> int:
+    """Return the CRC-32 of an archive, given its entries and its end, which starts with the directory."""
+    checksum = 0
+    for entry in entries:
+        checksum = combine_crc32(crc32(local_header(entry), checksum), entry.crc32, entry.size)
+    return crc32(directory, checksum)
+
+
 def read_crc32s(directory: bytes, count: int) -> list[int]:
     """Return the CRC-32s of the first ``count`` entries in a central directory that this module has written."""
     position, crc32s = 0, []
     for _ in range(count):
-        (crc32,) = struct.unpack_from("<I", directory, position + 16)
+        (checksum,) = struct.unpack_from("<I", directory, position + 16)
         name_size, extra_size = struct.unpack_from("<HH", directory, position + 28)
-        crc32s.append(crc32)
+        crc32s.append(checksum)
         position += CENTRAL_HEADER_SIZE + name_size + extra_size
     return crc32s
 

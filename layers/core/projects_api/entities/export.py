@@ -42,7 +42,7 @@ class Export:
         expires_at: The time at which the archive and this record expire. No signed URL is valid longer.
         revision: The project's revision in the snapshot, or 0 before the snapshot is taken.
         size_bytes: The size of the finished archive.
-        crc32: The CRC-32 of the finished archive, or None if S3 gives none.
+        crc32: The CRC-32 of the finished archive.
         error: The reason why the export failed.
         lease_until: The time at which the current worker's lease ends.
         stalled_at: The time from which the recovery job treats the queue message as lost, unless a worker then holds

@@ -15,11 +15,13 @@ class Pin:
         key: The key of the object in the artifacts bucket.
         etag: The ETag of the object, with its quotation marks.
         size: The size of the object in bytes.
+        crc32: The CRC-32 of the object, or None if it is not known.
     """
 
     key: str
     etag: str
     size: int
+    crc32: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ class Export(BaseModel):
     expires_at: Timestamp
     size_bytes: int | None = Field(examples=[252_431])
     crc32: str | None = Field(
-        description="The CRC-32 of the whole archive as 8 hexadecimal digits. Null until the export is ready, and if "
-        "the storage gives none.",
+        description="The CRC-32 of the whole archive as 8 hexadecimal digits. Null until the export is ready.",
         examples=["9ae0daaf"],
     )
     progress: Progress

@@ -22,6 +22,7 @@ from projects_api.archive.plan import (
     Segment,
     Source,
     build_directory,
+    copied_entry,
     is_read,
     plan,
 )
@@ -107,11 +108,7 @@ class ArchiveAssembler:
             else {}
         )
         self.checksums = ArtifactChecksums(
-            self._pins,
-            known={index: entry.crc32 for index, entry in unchanged.items()},
-            check=self._task_group.check,
-            saved=saved_checksums,
-            copy=self._copy_for_checksum,
+            self._pins, check=self._task_group.check, saved=saved_checksums, copy=self._copy_for_checksum
         )
         self.plan = plan(self._entries, {index: entry.offset for index, entry in unchanged.items()})
         if self.plan.size > MAX_ARCHIVE_SIZE:
@@ -128,6 +125,10 @@ class ArchiveAssembler:
         self._data: dict[int, bytearray] = {}
         self._helpers: dict[int, MultipartUpload] = {}
         self._conditions = PartConditions({})
+        #: The indexes of the artifacts whose checksums the snapshot contains.
+        self._known = {index for index, pin in self._pins.items() if pin.crc32 is not None}
+        #: Whether copies return checksums. This depends on the snapshot only, so it is the same in each run.
+        self._copies_have_checksums = not {None, *self._known}.issuperset(map(copied_entry, self.plan.parts))
 
     def assemble(self, key: str, work_key: Callable[[str], str]) -> None:
         """Assemble the archive, by way of volumes if it has more parts than a multipart upload allows.
@@ -157,21 +158,23 @@ class ArchiveAssembler:
                 self._assemble_volumes(keys)
                 self._join_volumes(key, keys)
 
-    def index(self, key: str, archive: StoredObject) -> bytes:
-        """Return the index of the archive, which exists, as a file.
+    def describe(self, key: str, archive: StoredObject) -> tuple[bytes, int]:
+        """Return the index of the archive, which exists, as a file, and the CRC-32 of the archive.
 
         Raises:
             ObjectMissingError: The archive was deleted or has changed.
             StorageUnavailableError: S3 did not respond correctly.
         """
-        if self.checksums.list_missing():  # an earlier run has assembled the archive
+        if not self._directory:  # an earlier run has assembled the archive
             start = self.plan.offsets[-1]
-            directory = archive_store.read_range(key, archive.etag, start=start, size=archive.size - start)
-            crc32s = zip_writer.read_crc32s(directory, len(self._entries))
-        else:
-            crc32s = [self._crc32(index) for index in range(len(self._entries))]
-        entries = [replace(entry, crc32=crc32) for entry, crc32 in zip(self._entries, crc32s, strict=True)]
-        return encode_index(archive.etag, archive.size, index_entries(entries, self.plan.offsets, self.snapshot.pins))
+            self._directory = archive_store.read_range(key, archive.etag, start=start, size=archive.size - start)
+        checksums = zip_writer.read_crc32s(self._directory, len(self._entries))
+        entries = [replace(entry, crc32=checksum) for entry, checksum in zip(self._entries, checksums, strict=True)]
+        indexed = index_entries(entries, self.plan.offsets, self.snapshot.pins)
+        return (
+            encode_index(archive.etag, archive.size, indexed),
+            zip_writer.archive_crc32(entries, self._directory) if archive.crc32 is None else archive.crc32,
+        )
 
     # ----------------------------------------------------------------------------------------------------- volumes
 
@@ -185,7 +188,7 @@ class ArchiveAssembler:
                 for number in volume:
                     self._add_progress(number)
                 continue
-            upload = self._task_group.call(lambda key=key: MultipartUpload(key, resumed=self._resumed))
+            upload = self._task_group.call(self._resume_upload, key)
             uploads.append(upload)
             for part_number, number in enumerate(volume, 1):
                 self._uploads[number], self._part_numbers[number] = upload, part_number
@@ -200,8 +203,14 @@ class ArchiveAssembler:
         for upload in uploads:
             self._task_group.call(upload.complete)
 
+    def _resume_upload(self, key: str) -> MultipartUpload:
+        return MultipartUpload(key, resumed=self._resumed, checksums=self._copies_have_checksums)
+
+    def _start_upload(self, key: str) -> MultipartUpload:
+        return MultipartUpload(key, checksums=self._copies_have_checksums)
+
     def _join_volumes(self, key: str, volume_keys: list[str]) -> None:
-        upload = self._task_group.call(lambda: MultipartUpload(key, resumed=self._resumed))
+        upload = self._task_group.call(self._resume_upload, key)
         sources = [
             ExportsObject(volume_key, self.plan.volume_size(volume))
             for volume_key, volume in zip(volume_keys, self.plan.volumes, strict=True)
@@ -220,7 +229,7 @@ class ArchiveAssembler:
     def _assemble_parts(self, numbers: list[int]) -> None:
         """Assemble the parts at some indexes of the plan."""
         parts = {number: self.plan.parts[number] for number in numbers}
-        conditions = self._conditions = PartConditions(parts)
+        conditions = self._conditions = PartConditions(parts, self._known)
         for number, part in parts.items():
             match part:
                 case CopiedPart():
@@ -261,7 +270,7 @@ class ArchiveAssembler:
 
     def _prepare_seam(self, number: int, part: Seam) -> None:
         """Copy the source of a seam into the helper object."""
-        helper = MultipartUpload(self._helper_key(number), resumed=False)
+        helper = self._start_upload(self._helper_key(number))
         checksum = self._sources.copy(helper, 2 if part.before else 1, part.source)
         self._helpers[number] = helper
         self._on_copy(part.source, checksum)
@@ -283,7 +292,7 @@ class ArchiveAssembler:
         helper, before_size, skipped = self._helpers[number], sum(segment.size for segment in part.before), 0
         if part.before:
             inner_key = f"{self._helper_key(number)}-before"
-            inner = call(lambda: MultipartUpload(inner_key, resumed=False))
+            inner = call(self._start_upload, inner_key)
             call(self._sources.copy, inner, 1, part.padding)
             call(inner.put_part, 2, data[:before_size])
             call(inner.complete)
@@ -345,7 +354,7 @@ class ArchiveAssembler:
 
     def _copy_for_checksum(self, index: int, start: int, size: int) -> int | None:
         """Have S3 copy a range of an artifact for its CRC-32 alone."""
-        upload = MultipartUpload(self._work_key(f"checksum-{index:06}-{start}"), resumed=False)
+        upload = MultipartUpload(self._work_key(f"checksum-{index:06}-{start}"))
         checksum = self._sources.copy(upload, 1, Range(index, start, size))
         upload.abort()
         return checksum

@@ -2,12 +2,17 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, Self
 
+from projects_api.archive.archive_index import ArchiveIndex
 from projects_api.archive.crc32 import combine_crc32
+from projects_api.archive.plan import is_copied
 from projects_api.entities.snapshot import Pin
-from projects_api.storage.aws_errors import ObjectRefusedError
+from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.artifact_store import StoredChecksum
 
@@ -20,6 +25,9 @@ MAX_READ_SIZE = 1 << 20
 
 #: Bytes of an artifact that one request copies for its checksum.
 CHECKSUM_COPY_SIZE = 256 << 20
+
+#: Number of artifacts whose checksums are asked for in parallel.
+ASKING_THREADS = 16
 
 
 class PartialChecksum(NamedTuple):
@@ -69,8 +77,7 @@ class ArtifactChecksums:
     3. The bytes of the artifact, read for this purpose only. A later run continues where an earlier one stopped.
 
     Args:
-        pins: The pins of the artifacts, by the index of their entry.
-        known: The CRC-32s that are known in advance, by the index of their entry.
+        pins: The pins of the artifacts, by the index of their entry, with the CRC-32s that are known in advance.
         check: Called before each read. It raises an error to stop the work.
         saved: The checksums that earlier runs have learned.
         copy: Called with an index, an offset and a size. It has S3 copy the range and returns the CRC-32, or None if
@@ -84,7 +91,6 @@ class ArtifactChecksums:
         self,
         pins: Mapping[int, Pin],
         *,
-        known: Mapping[int, int],
         check: Callable[[], None],
         saved: SavedChecksums | None,
         copy: Callable[[int, int, int], int | None],
@@ -97,7 +103,8 @@ class ArtifactChecksums:
         self._lock = threading.Lock()
         self._partial = dict(saved.partial) if saved else {}
         #: The CRC-32 of no bytes is 0.
-        self._crc32s = {index: 0 for index, pin in pins.items() if not pin.size} | dict(known)
+        self._crc32s = {index: 0 for index, pin in pins.items() if not pin.size}
+        self._crc32s |= {index: pin.crc32 for index, pin in pins.items() if pin.crc32 is not None}
         self._crc32s |= saved.crc32s if saved else {}
         #: The size and the CRC-32 of each piece of an artifact, by its offset.
         self._pieces: dict[int, dict[int, tuple[int, int]]] = {}
@@ -178,6 +185,35 @@ class ArtifactChecksums:
             with self._lock:
                 self.gained += size
         return crc32
+
+
+def add_known_checksums(pins: Sequence[Pin], previous: ArchiveIndex | None) -> list[Pin]:
+    """Return the pins with the CRC-32s that are known before S3 copies anything.
+
+    The index of the previous archive contains those of unchanged artifacts. The function asks S3 for those of the
+    others that it copies, until it finds an artifact without one. Then the copies return the checksums.
+
+    Raises:
+        StorageUnavailableError: S3 did not respond correctly.
+    """
+    known = previous.list_checksums() if previous else {}
+    pins = [replace(pin, crc32=known.get((pin.key, pin.etag))) for pin in pins]
+    asked = [number for number, pin in enumerate(pins) if pin.crc32 is None and is_copied(pin.size)]
+    unknown = threading.Event()
+
+    def ask(number: int) -> None:
+        if unknown.is_set():
+            return
+        with suppress(ObjectMissingError):  # copying the artifact tells so
+            pins[number] = replace(pins[number], crc32=combine_stored_checksums(pins[number]))
+        if pins[number].crc32 is None:
+            unknown.set()
+
+    if asked:
+        ask(asked[0])  # alone, because one without a checksum makes all other requests superfluous
+        with ThreadPoolExecutor(ASKING_THREADS) as pool:
+            list(pool.map(ask, asked[1:]))
+    return pins
 
 
 def combine(pieces: Iterable[StoredChecksum]) -> int:

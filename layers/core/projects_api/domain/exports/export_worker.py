@@ -149,12 +149,10 @@ class _Run:
                 archive = archive_store.describe(key)
             if archive is None:
                 raise StorageUnavailableError
-            self._write_index(assembler, key, archive)
+            checksum = self._write_index(assembler, key, archive)
         moment, size, files = now(), assembler.plan.size, len(assembler.snapshot.pins)
         progress = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
-        self._lease.mark_ready(
-            progress=progress, crc32=archive.crc32, finished_at=moment, expires_at=archive_expiry(moment)
-        )
+        self._lease.mark_ready(progress=progress, crc32=checksum, finished_at=moment, expires_at=archive_expiry(moment))
 
     def _assemble(self, assembler: ArchiveAssembler, key: str) -> None:
         self._assembler = assembler
@@ -168,16 +166,21 @@ class _Run:
             self._save_checksums(assembler)
             raise
 
-    def _write_index(self, assembler: ArchiveAssembler, key: str, archive: StoredObject) -> None:
-        """Write the index of the archive, from which the next export copies unchanged files."""
+    def _write_index(self, assembler: ArchiveAssembler, key: str, archive: StoredObject) -> int:
+        """Write the index of the archive, from which the next export copies unchanged files.
+
+        Returns:
+            The CRC-32 of the archive.
+        """
         try:
-            index = assembler.index(key, archive)
+            index, checksum = assembler.describe(key, archive)
         except ObjectMissingError:  # another worker has replaced the archive
             raise StorageUnavailableError from None
         if self._heartbeat.lost.is_set():
             raise LeaseLostError  # a purge waits only for a worker with a lease
         index_key = archive_store.index_key(self._lease.project_id, self._lease.export_id)
         archive_store.write(index_key, index, content_type="application/gzip")
+        return checksum
 
     def _start_from_new_snapshot(self, *, before: str | None, fresh: bool) -> ArchiveAssembler:
         """Take a snapshot and save it for all later runs.

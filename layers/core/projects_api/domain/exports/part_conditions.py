@@ -1,7 +1,7 @@
 """The conditions under which the worker finishes the parts of an archive."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from projects_api.archive.plan import (
     CopiedPart,
@@ -9,6 +9,7 @@ from projects_api.archive.plan import (
     Range,
     Seam,
     Source,
+    copied_entry,
     is_read,
     list_headers,
     needs_all_checksums,
@@ -24,20 +25,21 @@ class PartConditions:
 
     A copied part has none. Every other part waits for all of these:
 
-    - the copies of the files whose headers it contains, because they return the checksums,
+    - the copies of the files whose headers it contains, unless their checksums are known,
     - all checksums, if it contains bytes of the manifest or of the directory,
     - the copy that a seam contains,
     - its files, if they are read ahead.
 
     Args:
         parts: The parts to assemble, by their index in the plan.
+        known: The indexes of the entries whose checksums are known.
 
     Attributes:
         last_parts: The indexes of the parts that wait for all checksums.
         read_ahead: The indexes of the parts whose files are read before the other conditions are met.
     """
 
-    def __init__(self, parts: Mapping[int, Part]) -> None:
+    def __init__(self, parts: Mapping[int, Part], known: Container[int] = ()) -> None:
         self.last_parts = [number for number, part in parts.items() if needs_all_checksums(part)]
         self.read_ahead = _list_read_ahead(parts)
         self._lock = threading.Lock()
@@ -46,8 +48,9 @@ class PartConditions:
         self._copies_left: dict[int, int] = {}
         self._waiting: dict[int, list[int]] = {}
         for part in parts.values():
-            if isinstance(part, CopiedPart | Seam) and isinstance(part.source, Range):
-                self._copies_left[part.source.index] = self._copies_left.get(part.source.index, 0) + 1
+            index = copied_entry(part)
+            if index is not None and index not in known:
+                self._copies_left[index] = self._copies_left.get(index, 0) + 1
         for number, part in parts.items():
             if isinstance(part, CopiedPart):
                 continue
@@ -72,7 +75,7 @@ class PartConditions:
 
     def list_waiting(self, source: Source) -> list[int]:
         """Return the parts that waited for the copies of a file, if ``source`` was the last copy that it lacked."""
-        if not isinstance(source, Range):
+        if not isinstance(source, Range) or source.index not in self._copies_left:
             return []
         with self._lock:
             self._copies_left[source.index] -= 1

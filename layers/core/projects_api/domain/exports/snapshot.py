@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from projects_api.archive.manifest import File, list_files
 from projects_api.domain.exports.artifact_errors import archived_error, missing_error
+from projects_api.domain.exports.checksums import add_known_checksums
 from projects_api.domain.exports.previous_archive import PreviousArchive
 from projects_api.entities.errors import ProjectNotFoundError
 from projects_api.entities.ids import ProjectId
@@ -91,7 +92,8 @@ def pin_artifacts(content: Content, previous: PreviousArchive | None = None) -> 
         raise missing_error(missing)
     if archived := [key for key in keys if listed[key].archived]:
         raise archived_error(archived)
-    return Snapshot(content, files, [listed[key].pin for key in keys], previous)
+    pins = [listed[key].pin for key in keys]
+    return Snapshot(content, files, add_known_checksums(pins, previous.index if previous else None), previous)
 
 
 def restore_snapshot(content: Content, pins: list[Pin], previous: PreviousArchive | None) -> Snapshot:

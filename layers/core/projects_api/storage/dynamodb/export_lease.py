@@ -121,23 +121,25 @@ class ExportLease:
         """
         lease_writes.release(keys.export(self.project_id, self.export_id), self.holder, made_progress=made_progress)
 
-    def mark_ready(self, *, progress: Progress, crc32: int | None, finished_at: datetime, expires_at: datetime) -> None:
+    def mark_ready(self, *, progress: Progress, crc32: int, finished_at: datetime, expires_at: datetime) -> None:
         """Set the status to ready, release the lease, and make the archive the source of the project's next one.
 
         Args:
             progress: The progress of the export.
-            crc32: The CRC-32 of the archive, or None if S3 does not keep it.
+            crc32: The CRC-32 of the archive.
             finished_at: The time.
             expires_at: When the archive expires.
 
         Raises:
             ConditionFailedError: The lease was lost, or the project is deleted.
         """
-        values = {":size": number(progress.bytes_total), ":expires_at": number(int(expires_at.timestamp()))}
-        sets = "size_bytes = :size, expires_at = :expires_at, " + lease_writes.assign_progress(progress, values)
-        if crc32 is not None:
-            values[":crc32"] = number(crc32)
-            sets += ", crc32 = :crc32"
+        values = {
+            ":size": number(progress.bytes_total),
+            ":crc32": number(crc32),
+            ":expires_at": number(int(expires_at.timestamp())),
+        }
+        sets = "size_bytes = :size, crc32 = :crc32, expires_at = :expires_at"
+        sets += ", " + lease_writes.assign_progress(progress, values)
         self._finish(ExportStatus.READY, sets, finished_at, values, outcome={"size_bytes": progress.bytes_total})
 
     def mark_failed(self, *, error: str, finished_at: datetime) -> None:

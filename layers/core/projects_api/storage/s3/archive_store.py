@@ -103,6 +103,7 @@ def write(key: str, data: bytes | bytearray, *, content_type: str = CONTENT_TYPE
             Key=key,
             Body=data,  # type: ignore[arg-type]  # botocore accepts a bytearray
             ContentType=content_type,
+            ChecksumAlgorithm="CRC32",
         )
 
 

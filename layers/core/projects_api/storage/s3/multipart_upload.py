@@ -1,8 +1,9 @@
-"""Multipart uploads to the exports bucket that can be resumed, and that return the checksum of each copied part."""
+"""Multipart uploads to the exports bucket that can be resumed."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,14 +55,16 @@ class MultipartUpload:
         existing_parts: The parts that an earlier run has uploaded, by their number.
     """
 
-    def __init__(self, key: str, *, resumed: bool) -> None:
+    def __init__(self, key: str, *, resumed: bool = False, checksums: bool = True) -> None:
         """Start or resume an upload.
 
         Args:
             key: The key of the object.
             resumed: Whether to resume the oldest unfinished upload of the key, if there is one. Others are aborted.
+            checksums: Whether S3 is to return the CRC-32s of parts. It must be the same when the upload is resumed.
         """
         self._target: dict[str, Any] = {"Bucket": settings.exports_bucket(), "Key": key}
+        self._checksums = checksums
         self._etags: dict[int, str] = {}
         with translate_aws_errors():
             unfinished = list(_list_upload_ids(key)) if resumed else []
@@ -70,9 +73,9 @@ class MultipartUpload:
             self._target["UploadId"] = (
                 unfinished[0]
                 if unfinished
-                else clients.s3().create_multipart_upload(**self._target, **CHECKSUMS, ContentType=CONTENT_TYPE)[
-                    "UploadId"
-                ]
+                else clients.s3().create_multipart_upload(
+                    **self._target, ContentType=CONTENT_TYPE, **(CHECKSUMS if checksums else {})
+                )["UploadId"]
             )
         self.existing_parts: dict[int, UploadedPart] = self._list_parts() if unfinished else {}
 
@@ -86,13 +89,18 @@ class MultipartUpload:
         return parts
 
     def put_part(self, number: int, data: bytes | bytearray) -> None:
-        """Upload a part."""
+        """Upload a part, with a checksum that S3 verifies."""
+        checksum: dict[str, Any] = (
+            {"ChecksumAlgorithm": "CRC32"}
+            if self._checksums
+            else {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
+        )
         with translate_aws_errors():
             response = clients.s3().upload_part(
                 **self._target,
+                **checksum,
                 PartNumber=number,
                 Body=data,  # type: ignore[arg-type]  # botocore accepts a bytearray
-                ChecksumAlgorithm="CRC32",
             )
         self._etags[number] = response["ETag"]
 
@@ -147,7 +155,9 @@ class MultipartUpload:
         ]
         with translate_aws_errors():
             clients.s3().complete_multipart_upload(
-                **self._target, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT"
+                **self._target,
+                MultipartUpload={"Parts": parts},
+                **({"ChecksumType": CHECKSUMS["ChecksumType"]} if self._checksums else {}),
             )
 
     def abort(self) -> None:

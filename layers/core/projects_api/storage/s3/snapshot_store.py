@@ -44,7 +44,7 @@ def encode_snapshot(snapshot: StoredSnapshot) -> bytes:
         for resource in content.resources:
             write([item_mapping.resource_to_item(project.id, resource)])
         for pin in snapshot.pins:
-            write([[pin.key, pin.etag, pin.size]])
+            write([[pin.key, pin.etag, pin.size, pin.crc32]])
     return buffer.getvalue()
 
 
