@@ -8,8 +8,7 @@ CHECKOV  := .venv/checkov
 EMULATOR := .venv/emulator
 MUTATION := .venv/mutation
 
-# Compile packages once at installation: where PYTHONDONTWRITEBYTECODE is set, each start would compile them again.
-export UV_COMPILE_BYTECODE := 1
+# Keep compiled modules, or each start would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY := 0
 
