@@ -59,14 +59,15 @@ def _assemble(keys: list[str], target: str, previous: PreviousArchive | None) ->
         for key in keys
     ]
     content = Content(project, [Member(user, Email("a@example.com"), "A", Role.OWNER, NOW)], resources)
-    assembler = ArchiveAssembler(pin_artifacts(content, previous), resumed=False, should_continue=lambda: True)
+    snapshot = pin_artifacts(content, previous, should_continue=lambda: True)
+    assembler = ArchiveAssembler(snapshot, resumed=False, should_continue=lambda: True)
     export_id = ExportId(target)
     key = archive_store.archive_key(PROJECT, export_id)
     assembler.assemble(key, lambda name: archive_store.work_file_key(PROJECT, export_id, name))
     archive = archive_store.describe(key)
     if archive is None:
         raise RuntimeError("The archive is missing.")
-    archive_store.write(archive_store.index_key(PROJECT, export_id), assembler.describe(key, archive)[0])
+    archive_store.write(archive_store.index_key(PROJECT, export_id), assembler.build_index(key, archive)[0])
     archive_store.delete_work_files(PROJECT, export_id)
 
 

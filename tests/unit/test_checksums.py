@@ -9,10 +9,12 @@ import pytest
 from botocore.client import BaseClient
 from botocore.stub import Stubber
 
-from projects_api.domain.exports import assembler, checksums, export_worker
+from projects_api.domain.exports import assembler, checksums, export_worker, stored_checksums
+from projects_api.domain.exports.task_group import CancelledError
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
+from projects_api.storage.aws_errors import ThrottledError
 from projects_api.storage.s3 import artifact_store
 from tests.support.api_client import Client
 from tests.support.archives import unpack_archive
@@ -40,7 +42,7 @@ def test_part_checksums_are_combined() -> None:
         s3.add_response("get_object_attributes", page)
         rest = {"ObjectParts": {"IsTruncated": False, "Parts": parts[2:]}, "ETag": "e-3"}
         s3.add_response("get_object_attributes", rest)
-        assert checksums.combine_stored_checksums(pin) == zlib.crc32(b"".join(pieces))
+        assert stored_checksums.combine_stored_checksums(pin) == zlib.crc32(b"".join(pieces))
         s3.assert_no_pending_responses()
 
 
@@ -95,6 +97,27 @@ def test_one_artifact_without_a_checksum(
     assert count_heads(calls) == 1
     options = [parameters for name, parameters in calls if name in {"CreateMultipartUpload", "UploadPart"}]
     assert all(parameters["ChecksumAlgorithm"] == "CRC32" for parameters in options)
+
+
+def test_requests_for_checksums_are_repeated_and_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throttled request is repeated. None is sent when the run's time is over."""
+    requested: list[str] = []
+
+    def throttle_first(pin: Pin) -> int:
+        requested.append(pin.key)
+        if len(requested) == 2:
+            raise ThrottledError
+        return 7
+
+    monkeypatch.setattr(stored_checksums, "combine_stored_checksums", throttle_first)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    pins = [Pin(f"projects/p/{number}", '"e"', 5 << 20) for number in range(3)]
+    known = stored_checksums.add_known_checksums(pins, None, lambda: True)
+    assert [pin.crc32 for pin in known] == [7, 7, 7]
+    assert len(requested) == 4
+    with pytest.raises(CancelledError):
+        stored_checksums.add_known_checksums(pins, None, lambda: False)
+    assert len(requested) == 4
 
 
 @pytest.fixture

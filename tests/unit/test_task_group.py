@@ -6,6 +6,7 @@ import pytest
 
 from projects_api.domain.exports import task_group
 from projects_api.domain.exports.task_group import CancelledError, TaskGroup
+from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage.aws_errors import ThrottledError
 
 
@@ -29,7 +30,7 @@ def test_throttled_task_is_repeated_for_tens_of_seconds(pauses: list[float]) -> 
     for _ in range(20):
         with TaskGroup(lambda: True, {"copy": 2}) as group:
             group.submit("copy", throttle)
-            with pytest.raises(ThrottledError):
+            with pytest.raises(StorageUnavailableError):
                 group.join()
         totals.append(sum(pauses))
         assert len(attempts) == task_group.MAX_ATTEMPTS
@@ -38,6 +39,20 @@ def test_throttled_task_is_repeated_for_tens_of_seconds(pauses: list[float]) -> 
         pauses.clear()
     assert len(set(totals)) > 10
     assert 10 < sum(totals) / len(totals) < 60
+
+
+def test_task_around_a_throttled_one_is_not_repeated(pauses: list[float]) -> None:
+    attempts: list[int] = []
+
+    def throttle() -> None:
+        attempts.append(1)
+        raise ThrottledError
+
+    with TaskGroup(lambda: True, {"copy": 1}) as group:
+        group.submit("copy", group.call, throttle)
+        with pytest.raises(StorageUnavailableError):
+            group.join()
+    assert len(attempts) == task_group.MAX_ATTEMPTS
 
 
 def test_throttled_task_succeeds_later(pauses: list[float]) -> None:

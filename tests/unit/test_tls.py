@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore import httpsession
+from botocore.client import BaseClient
 from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,9 +22,11 @@ from projects_api.archive.plan import CopiedPart, Seam, plan
 from projects_api.archive.zip_writer import Entry
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
+from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
 from projects_api.storage.deadline import MAX_ATTEMPTS, MAX_BACKOFF
 from projects_api.storage.s3 import fast_get
+from projects_api.storage.s3.multipart_upload import MultipartUpload
 from tests.support.in_process_app import InProcessApp
 
 MIB, TIB = 1 << 20, 1 << 40
@@ -169,6 +172,27 @@ def test_copies_and_timeouts_cannot_meet(sizes: list[int]) -> None:
         timeout, attempts = (clients.LARGE_COPY_TIMEOUT, 1) if large else (clients.WORKER_TIMEOUT, MAX_ATTEMPTS)
         assert size / timeout <= (16 * MIB if large else 5 * MIB)
         assert attempts * timeout + attempts * MAX_BACKOFF < assemble_export.TIME_RESERVE / 1000
+
+
+@pytest.mark.parametrize("size", [5, 7, 8])
+def test_client_of_a_copy(app: InProcessApp, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """The size of a copy decides how long it may take, whether it is a range or the whole object."""
+    key = "projects/p/file"
+    etag = app.s3.put_object(Bucket=app.stack.artifacts, Key=key, Body=bytes(8))["ETag"]
+    upload = MultipartUpload("archive.zip")
+    used: list[BaseClient] = []
+    make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]  # in no stub
+
+    def record_client(client: BaseClient, *args: object) -> object:
+        used.append(client)
+        return make_api_call(client, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clients, "MAX_QUICK_COPY", 6)
+        patch.setattr(BaseClient, "_make_api_call", record_client)
+        upload.copy_artifact(1, Pin(key, etag, 8), start=0, size=size)
+    upload.abort()
+    assert used == [clients.s3() if size <= 6 else clients.s3_for_large_copies()]
 
 
 def test_clients_have_these_timeouts(app: InProcessApp) -> None:

@@ -1,4 +1,4 @@
-"""Translation of AWS errors into the service's own errors. No other module knows AWS's error codes."""
+"""Translation of AWS errors into the service's own errors."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -41,7 +41,8 @@ from projects_api.storage.s3.multipart_upload import ExportsObject, MultipartUpl
 #: Number of buffered parts in progress. Each is in memory as a whole (``plan.BUFFERED_PART_SIZE``).
 UPLOAD_THREADS = 3
 
-#: Number of seams in progress. The run of each, of less than ``plan.MIN_PART_SIZE``, is in memory.
+#: Number of seams in progress. Of each, the bytes before its copy and those after it are in memory, less than
+#: ``plan.MIN_PART_SIZE`` each.
 SEAM_THREADS = 8
 
 #: Number of parts that S3 copies in parallel.
@@ -125,10 +126,13 @@ class ArchiveAssembler:
         self._data: dict[int, bytearray] = {}
         self._helpers: dict[int, MultipartUpload] = {}
         self._conditions = PartConditions({})
-        #: The indexes of the artifacts whose checksums the snapshot contains.
+        #: The indexes of the entries whose checksums the snapshot contains.
         self._known = {index for index, pin in self._pins.items() if pin.crc32 is not None}
-        #: Whether copies return checksums. This depends on the snapshot only, so it is the same in each run.
-        self._copies_have_checksums = not {None, *self._known}.issuperset(map(copied_entry, self.plan.parts))
+        #: Whether to request the checksums of copies, because that of an artifact that S3 copies is not known. This
+        #: depends on the snapshot only, so all runs of an export do the same.
+        self._request_checksums = any(
+            index is not None and index not in self._known for index in map(copied_entry, self.plan.parts)
+        )
 
     def assemble(self, key: str, work_key: Callable[[str], str]) -> None:
         """Assemble the archive, by way of volumes if it has more parts than a multipart upload allows.
@@ -158,8 +162,8 @@ class ArchiveAssembler:
                 self._assemble_volumes(keys)
                 self._join_volumes(key, keys)
 
-    def describe(self, key: str, archive: StoredObject) -> tuple[bytes, int]:
-        """Return the index of the archive, which exists, as a file, and the CRC-32 of the archive.
+    def build_index(self, key: str, archive: StoredObject) -> tuple[bytes, int]:
+        """Return the index of the finished archive as a file, and the CRC-32 of the archive.
 
         Raises:
             ObjectMissingError: The archive was deleted or has changed.
@@ -179,7 +183,7 @@ class ArchiveAssembler:
     # ----------------------------------------------------------------------------------------------------- volumes
 
     def _assemble_volumes(self, keys: list[str]) -> None:
-        """Assemble the objects of all volumes. None is completed before all have their parts and all checksums."""
+        """Assemble the objects of all volumes. None is completed before every part of each of them exists."""
         volumes = list(zip(self.plan.volumes, keys, strict=True))
         missing: list[int] = []
         uploads: list[MultipartUpload] = []
@@ -188,7 +192,7 @@ class ArchiveAssembler:
                 for number in volume:
                     self._add_progress(number)
                 continue
-            upload = self._task_group.call(self._resume_upload, key)
+            upload = self._task_group.call(self._open_upload, key)
             uploads.append(upload)
             for part_number, number in enumerate(volume, 1):
                 self._uploads[number], self._part_numbers[number] = upload, part_number
@@ -197,20 +201,21 @@ class ArchiveAssembler:
                     missing.append(number)
                     continue
                 self._add_progress(number)
-                if isinstance(part, CopiedPart) and isinstance(part.source, Range):
-                    self.checksums.record(part.source.index, part.source.start, part.source.size, existing.crc32)
+                if isinstance(part, CopiedPart):
+                    self._record_checksum(part.source, existing.crc32)
         self._assemble_parts(missing)
         for upload in uploads:
             self._task_group.call(upload.complete)
 
-    def _resume_upload(self, key: str) -> MultipartUpload:
-        return MultipartUpload(key, resumed=self._resumed, checksums=self._copies_have_checksums)
+    def _open_upload(self, key: str) -> MultipartUpload:
+        """Resume the upload of an earlier run, or start one."""
+        return MultipartUpload(key, resumed=self._resumed, checksums=self._request_checksums)
 
     def _start_upload(self, key: str) -> MultipartUpload:
-        return MultipartUpload(key, checksums=self._copies_have_checksums)
+        return MultipartUpload(key, checksums=self._request_checksums)
 
     def _join_volumes(self, key: str, volume_keys: list[str]) -> None:
-        upload = self._task_group.call(self._resume_upload, key)
+        upload = self._task_group.call(self._open_upload, key)
         sources = [
             ExportsObject(volume_key, self.plan.volume_size(volume))
             for volume_key, volume in zip(volume_keys, self.plan.volumes, strict=True)
@@ -238,8 +243,8 @@ class ArchiveAssembler:
                     self._task_group.submit("copy", self._prepare_seam, number, part)
                     if number in conditions.read_ahead:
                         self._task_group.submit("seam", self._read_ahead, number, part)
-                case BufferedPart():
-                    self._finish_if_possible(number, conditions_met=0)
+        for number in conditions.without:
+            self._submit_finish(number)
         for number in conditions.read_ahead:
             if isinstance(parts[number], BufferedPart):  # after all others, because its bytes stay in memory
                 self._task_group.submit("upload", self._read_ahead, number, parts[number])
@@ -247,21 +252,28 @@ class ArchiveAssembler:
             self._task_group.wait_until(lambda: self.checksums.are_complete)
             self._collect_checksums()
             for number in conditions.last_parts:
-                self._finish_if_possible(number)
+                self._meet_condition(number)
         self._task_group.join()
 
-    def _finish_if_possible(self, number: int, conditions_met: int = 1) -> None:
-        """Submit the last step of a part unless conditions for it are still lacking."""
-        if self._conditions.meet(number, conditions_met):
-            is_seam = isinstance(self.plan.parts[number], Seam)
-            self._task_group.submit("seam" if is_seam else "upload", self._finish_part, number)
+    def _meet_condition(self, number: int) -> None:
+        """Count a condition of a part as met, and submit the part's last step if it was the last one."""
+        if self._conditions.meet(number):
+            self._submit_finish(number)
+
+    def _submit_finish(self, number: int) -> None:
+        is_seam = isinstance(self.plan.parts[number], Seam)
+        self._task_group.submit("seam" if is_seam else "upload", self._finish_part, number)
 
     def _on_copy(self, source: Source, checksum: int | None) -> None:
         """Record the checksum of a copy, and finish the parts that waited for it."""
-        if isinstance(source, Range):
-            self.checksums.record(source.index, source.start, source.size, checksum)
+        self._record_checksum(source, checksum)
         for number in self._conditions.list_waiting(source):
-            self._finish_if_possible(number)
+            self._meet_condition(number)
+
+    def _record_checksum(self, source: Source, checksum: int | None) -> None:
+        """Record the checksum that S3 has returned of a copy, if it was to return any."""
+        if self._request_checksums and isinstance(source, Range):
+            self.checksums.record(source.index, source.start, source.size, checksum)
 
     def _copy_part(self, number: int, part: CopiedPart) -> None:
         checksum = self._sources.copy(self._uploads[number], self._part_numbers[number], part.source)
@@ -274,7 +286,7 @@ class ArchiveAssembler:
         checksum = self._sources.copy(helper, 2 if part.before else 1, part.source)
         self._helpers[number] = helper
         self._on_copy(part.source, checksum)
-        self._finish_if_possible(number)
+        self._meet_condition(number)
 
     def _finish_part(self, number: int) -> None:
         part, data = self.plan.parts[number], self._data.get(number)
@@ -287,23 +299,22 @@ class ArchiveAssembler:
         self._data.pop(number, None)
 
     def _finish_seam(self, number: int, part: Seam, data: bytearray) -> None:
-        """Complete the helper object of a seam and copy it into the archive."""
+        """Complete the helper objects of a seam (see ``plan.Seam``), and copy the last one into the archive."""
         call = self._task_group.call
-        helper, before_size, skipped = self._helpers[number], sum(segment.size for segment in part.before), 0
+        helper, before_size, padding_size = self._helpers[number], sum(segment.size for segment in part.before), 0
         if part.before:
-            inner_key = f"{self._helper_key(number)}-before"
-            inner = call(self._start_upload, inner_key)
-            call(self._sources.copy, inner, 1, part.padding)
-            call(inner.put_part, 2, data[:before_size])
-            call(inner.complete)
-            skipped = part.padding.size
-            padded = ExportsObject(inner_key, skipped + before_size)
+            padding_size = part.padding.size
+            padded = ExportsObject(f"{self._helper_key(number)}-before", padding_size + before_size)
+            first_helper = call(self._start_upload, padded.key)
+            call(self._sources.copy, first_helper, 1, part.padding)
+            call(first_helper.put_part, 2, data[:before_size])
+            call(first_helper.complete)
             call(helper.copy_from_exports, 1, padded, 0, padded.size)
         if part.after:
             call(helper.put_part, 3, data[before_size:])
         call(helper.complete)
-        joined = ExportsObject(self._helper_key(number), skipped + part.size)
-        call(self._uploads[number].copy_from_exports, self._part_numbers[number], joined, skipped, part.size)
+        joined = ExportsObject(self._helper_key(number), padding_size + part.size)
+        call(self._uploads[number].copy_from_exports, self._part_numbers[number], joined, padding_size, part.size)
 
     def _helper_key(self, number: int) -> str:
         return self._work_key(f"seam-{number:06}")
@@ -312,7 +323,7 @@ class ArchiveAssembler:
 
     def _read_ahead(self, number: int, part: Part) -> None:
         self._data[number] = self._read_files(part.segments)
-        self._finish_if_possible(number)
+        self._meet_condition(number)
 
     def _read_files(self, segments: Iterable[Segment]) -> bytearray:
         """Return a buffer for segments that contains the bytes of files. All other bytes are still 0."""

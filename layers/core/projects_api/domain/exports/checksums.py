@@ -2,17 +2,11 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Self
 
-from projects_api.archive.archive_index import ArchiveIndex
-from projects_api.archive.crc32 import combine_crc32
-from projects_api.archive.plan import is_copied
+from projects_api.domain.exports.stored_checksums import combine, combine_stored_checksums
 from projects_api.entities.snapshot import Pin
-from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.artifact_store import StoredChecksum
 
@@ -25,9 +19,6 @@ MAX_READ_SIZE = 1 << 20
 
 #: Bytes of an artifact that one request copies for its checksum.
 CHECKSUM_COPY_SIZE = 256 << 20
-
-#: Number of artifacts whose checksums are asked for in parallel.
-ASKING_THREADS = 16
 
 
 class PartialChecksum(NamedTuple):
@@ -67,14 +58,18 @@ class SavedChecksums(NamedTuple):
 class ArtifactChecksums:
     """The CRC-32s of the artifacts in an archive, by the index of their entry.
 
-    The CRC-32 of an artifact is combined from those of its pieces (``record``): S3 returns the one of each piece that
-    it copies, and the worker computes the one of each piece that it reads. The CRC-32 of a piece is unknown if the
-    server returns none, or if an earlier run has copied it. That of the artifact then comes from the first of these
-    sources that has it:
+    The first of these sources that has the CRC-32 of an artifact is used. During the assembly:
 
-    1. The checksums that S3 keeps of the artifact.
-    2. Another copy of the missing pieces, which S3 deletes again. The worker itself reads small artifacts.
-    3. The bytes of the artifact, read for this purpose only. A later run continues where an earlier one stopped.
+    1. The pin of the artifact (``stored_checksums.add_known_checksums``).
+    2. The artifact's pieces. S3 returns the CRC-32 of each one that it copies, and the worker computes the CRC-32 of
+       each one that it reads. The CRC-32 of the artifact is the combination of these (``record``).
+
+    Some pieces are missing if the server returns no checksums of copies, or if an earlier run has used them in a seam
+    or in a buffered part. At the end, ``get`` then tries these:
+
+    3. The checksum that S3 keeps of the artifact.
+    4. Another copy of the missing pieces, which S3 deletes again. The worker itself reads small artifacts.
+    5. The bytes of the artifact, read for this purpose only. A later run continues where an earlier one stopped.
 
     Args:
         pins: The pins of the artifacts, by the index of their entry, with the CRC-32s that are known in advance.
@@ -99,7 +94,7 @@ class ArtifactChecksums:
         self._pins = pins
         self._check = check
         self._copy = copy
-        self._copies_have_checksums = True
+        self._server_returns_checksums = True
         self._lock = threading.Lock()
         self._partial = dict(saved.partial) if saved else {}
         #: The CRC-32 of no bytes is 0.
@@ -110,9 +105,9 @@ class ArtifactChecksums:
         self._pieces: dict[int, dict[int, tuple[int, int]]] = {}
 
     def record(self, index: int, start: int, size: int, crc32: int | None) -> None:
-        """Record the checksum of a piece of an artifact, or that the server does not return it."""
+        """Record the checksum of a piece of an artifact. It is None if the server does not return any."""
         if crc32 is None:
-            self._copies_have_checksums = False
+            self._server_returns_checksums = False
             return
         with self._lock:
             pieces = self._pieces.setdefault(index, {})
@@ -160,7 +155,7 @@ class ArtifactChecksums:
 
     def _copy_missing_pieces(self, index: int) -> None:
         size, end = self._pins[index].size, 0
-        if size <= MAX_READ_SIZE or not self._copies_have_checksums:
+        if size <= MAX_READ_SIZE or not self._server_returns_checksums:
             return
         pieces = sorted(self._pieces.get(index, {}).items())
         for start, (piece_size, _) in [*pieces, (size, (0, 0))]:
@@ -168,7 +163,7 @@ class ArtifactChecksums:
                 self._check()
                 copied = min(CHECKSUM_COPY_SIZE, start - offset)
                 self.record(index, offset, copied, self._copy(index, offset, copied))
-                if not self._copies_have_checksums:
+                if not self._server_returns_checksums:
                     return
             end = start + piece_size
 
@@ -185,53 +180,3 @@ class ArtifactChecksums:
             with self._lock:
                 self.gained += size
         return crc32
-
-
-def add_known_checksums(pins: Sequence[Pin], previous: ArchiveIndex | None) -> list[Pin]:
-    """Return the pins with the CRC-32s that are known before S3 copies anything.
-
-    The index of the previous archive contains those of unchanged artifacts. The function asks S3 for those of the
-    others that it copies, until it finds an artifact without one. Then the copies return the checksums.
-
-    Raises:
-        StorageUnavailableError: S3 did not respond correctly.
-    """
-    known = previous.list_checksums() if previous else {}
-    pins = [replace(pin, crc32=known.get((pin.key, pin.etag))) for pin in pins]
-    asked = [number for number, pin in enumerate(pins) if pin.crc32 is None and is_copied(pin.size)]
-    unknown = threading.Event()
-
-    def ask(number: int) -> None:
-        if unknown.is_set():
-            return
-        with suppress(ObjectMissingError):  # copying the artifact tells so
-            pins[number] = replace(pins[number], crc32=combine_stored_checksums(pins[number]))
-        if pins[number].crc32 is None:
-            unknown.set()
-
-    if asked:
-        ask(asked[0])  # alone, because one without a checksum makes all other requests superfluous
-        with ThreadPoolExecutor(ASKING_THREADS) as pool:
-            list(pool.map(ask, asked[1:]))
-    return pins
-
-
-def combine(pieces: Iterable[StoredChecksum]) -> int:
-    """Return the CRC-32 of consecutive pieces."""
-    combined = 0
-    for crc32, size in pieces:
-        combined = combine_crc32(combined, crc32, size) if combined else crc32  # a checksum of 0 has no effect
-    return combined
-
-
-def combine_stored_checksums(pin: Pin) -> int | None:
-    """Return the CRC-32 of an artifact, combined from the checksums that S3 keeps, or None if S3 does not keep any.
-
-    Raises:
-        ObjectMissingError: The artifact was deleted or has changed.
-    """
-    try:
-        stored = artifact_store.read_stored_checksums(pin)
-    except ObjectRefusedError:  # reading the artifact tells why, or succeeds
-        return None
-    return None if stored is None else combine(stored)

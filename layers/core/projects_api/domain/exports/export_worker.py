@@ -78,7 +78,7 @@ def assemble(project_id: ProjectId, export_id: ExportId, *, holder: str, should_
             return
         run = _Run(lease, should_continue)
         try:
-            run.assemble(taken)
+            run.execute(taken)
         except ArtifactError as error:
             lease.mark_failed(error=str(error), finished_at=now())
         except Exception:
@@ -124,45 +124,49 @@ class _Run:
         """Return whether this run has assembled bytes of the archive, or has saved checksums for the next run."""
         return self._assembler is not None and (self._assembler.bytes_written > 0 or self._checksums_saved)
 
-    def assemble(self, acquired: AcquiredLease) -> None:
+    def execute(self, acquired: AcquiredLease) -> None:
         """Assemble the archive and mark the export as ready.
 
         Args:
             acquired: The state of the export, with the snapshot that an earlier run has saved, if there is one.
         """
-        key = archive_store.archive_key(self._lease.project_id, self._lease.export_id)
-        with self._heartbeat.running():
-            archive = None
-            assembler = self._resume_from_snapshot(acquired.snapshot) if acquired.snapshot else None
-            if assembler:
-                archive = archive_store.describe(key)
-            else:
-                assembler = self._start_from_new_snapshot(before=acquired.snapshot, fresh=acquired.fresh)
-            if archive is None or archive.size != assembler.plan.size:
-                try:
-                    self._assemble(assembler, key)
-                except PreviousArchiveLostError:
-                    logger.info("The previous archive is no longer available. The archive is planned without it.")
-                    self._discard_work()
-                    assembler = self._start_from_new_snapshot(before=self._snapshot_name, fresh=True)
-                    self._assemble(assembler, key)
-                archive = archive_store.describe(key)
-            if archive is None:
-                raise StorageUnavailableError
-            checksum = self._write_index(assembler, key, archive)
+        try:
+            with self._heartbeat.running():
+                assembler, checksum = self._make_archive(acquired)
+        except CancelledError:
+            raise LeaseLostError if self._heartbeat.lost.is_set() else OutOfTimeError from None
         moment, size, files = now(), assembler.plan.size, len(assembler.snapshot.pins)
         progress = Progress(bytes_done=size, bytes_total=size, files_done=files, files_total=files)
         self._lease.mark_ready(progress=progress, crc32=checksum, finished_at=moment, expires_at=archive_expiry(moment))
 
-    def _assemble(self, assembler: ArchiveAssembler, key: str) -> None:
+    def _make_archive(self, acquired: AcquiredLease) -> tuple[ArchiveAssembler, int]:
+        """Assemble the archive and write its index. Return the assembler and the CRC-32 of the archive."""
+        key = archive_store.archive_key(self._lease.project_id, self._lease.export_id)
+        archive = None
+        assembler = self._resume_from_snapshot(acquired.snapshot) if acquired.snapshot else None
+        if assembler:
+            archive = archive_store.describe(key)
+        else:
+            assembler = self._start_from_new_snapshot(before=acquired.snapshot, fresh=acquired.fresh)
+        if archive is None or archive.size != assembler.plan.size:
+            try:
+                self._run_assembler(assembler, key)
+            except PreviousArchiveLostError:
+                logger.info("The previous archive is no longer available. The archive is planned without it.")
+                self._discard_work()
+                assembler = self._start_from_new_snapshot(before=self._snapshot_name, fresh=True)
+                self._run_assembler(assembler, key)
+            archive = archive_store.describe(key)
+        if archive is None:
+            raise StorageUnavailableError
+        return assembler, self._write_index(assembler, key, archive)
+
+    def _run_assembler(self, assembler: ArchiveAssembler, key: str) -> None:
         self._assembler = assembler
         try:
             # the name of the snapshot keeps the work of different plans apart
             assembler.assemble(key, lambda name: self._work_key(f"{self._snapshot_name}-{name}"))
-        except CancelledError:
-            self._save_checksums(assembler)
-            raise LeaseLostError if self._heartbeat.lost.is_set() else OutOfTimeError from None
-        except StorageUnavailableError:
+        except (CancelledError, StorageUnavailableError):
             self._save_checksums(assembler)
             raise
 
@@ -173,7 +177,7 @@ class _Run:
             The CRC-32 of the archive.
         """
         try:
-            index, checksum = assembler.describe(key, archive)
+            index, checksum = assembler.build_index(key, archive)
         except ObjectMissingError:  # another worker has replaced the archive
             raise StorageUnavailableError from None
         if self._heartbeat.lost.is_set():
@@ -191,7 +195,7 @@ class _Run:
         """
         content = read_content(self._lease.project_id, on_revision=self._lease.record_revision)
         previous = None if fresh else find_previous_archive(self._lease.project_id, content.project.archive_export_id)
-        snapshot = pin_artifacts(content, previous)
+        snapshot = pin_artifacts(content, previous, self._should_continue)
         assembler = ArchiveAssembler(snapshot, resumed=False, should_continue=self._should_continue)
         if self._heartbeat.lost.is_set():
             raise LeaseLostError  # the project may be purged already, and a new file would remain in the bucket

@@ -21,7 +21,7 @@ READ_AHEAD_SIZE = 8 << 20
 
 
 class PartConditions:
-    """The conditions that the parts of an archive still lack. Several threads can use an object.
+    """The conditions of the parts of an archive, and which of them are met. Several threads can use an object.
 
     A copied part has none. Every other part waits for all of these:
 
@@ -35,6 +35,7 @@ class PartConditions:
         known: The indexes of the entries whose checksums are known.
 
     Attributes:
+        without: The indexes of the parts, apart from copied ones, that have no conditions.
         last_parts: The indexes of the parts that wait for all checksums.
         read_ahead: The indexes of the parts whose files are read before the other conditions are met.
     """
@@ -43,9 +44,11 @@ class PartConditions:
         self.last_parts = [number for number, part in parts.items() if needs_all_checksums(part)]
         self.read_ahead = _list_read_ahead(parts)
         self._lock = threading.Lock()
-        self._lacking: dict[int, int] = {}
-        #: The number of copies that each file still lacks, and the parts that wait for them, by the index of the entry.
+        #: The number of conditions that are not met, by the index of the part.
+        self._unmet: dict[int, int] = {}
+        #: The number of copies that a file still lacks, by the index of its entry.
         self._copies_left: dict[int, int] = {}
+        #: The indexes of the parts that wait for all copies of a file, by the index of its entry.
         self._waiting: dict[int, list[int]] = {}
         for part in parts.values():
             index = copied_entry(part)
@@ -54,24 +57,20 @@ class PartConditions:
         for number, part in parts.items():
             if isinstance(part, CopiedPart):
                 continue
-            self._lacking[number] = isinstance(part, Seam) + (number in self.read_ahead)
+            self._unmet[number] = isinstance(part, Seam) + (number in self.read_ahead)
             if number in self.last_parts:
-                self._lacking[number] += 1
+                self._unmet[number] += 1
                 continue
             for index in {index for index in list_headers(part) if index in self._copies_left}:
-                self._lacking[number] += 1
+                self._unmet[number] += 1
                 self._waiting.setdefault(index, []).append(number)
+        self.without = [number for number, count in self._unmet.items() if not count]
 
-    def meet(self, number: int, count: int = 1) -> bool:
-        """Note that a part lacks ``count`` conditions less. Return whether it now lacks none, once for each part."""
+    def meet(self, number: int) -> bool:
+        """Count a condition of a part as met. Return whether it was the last one."""
         with self._lock:
-            if number not in self._lacking:
-                return False
-            self._lacking[number] -= count
-            if self._lacking[number]:
-                return False
-            del self._lacking[number]
-            return True
+            self._unmet[number] -= 1
+            return not self._unmet[number]
 
     def list_waiting(self, source: Source) -> list[int]:
         """Return the parts that waited for the copies of a file, if ``source`` was the last copy that it lacked."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from projects_api.archive.manifest import File, list_files
 from projects_api.domain.exports.artifact_errors import archived_error, missing_error
-from projects_api.domain.exports.checksums import add_known_checksums
 from projects_api.domain.exports.previous_archive import PreviousArchive
+from projects_api.domain.exports.stored_checksums import add_known_checksums
 from projects_api.entities.errors import ProjectNotFoundError
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import ResourceType
@@ -18,7 +18,7 @@ from projects_api.entities.snapshot import Content, Pin
 from projects_api.storage.dynamodb import member_store, project_store, resource_store
 from projects_api.storage.s3 import artifact_store
 
-#: Number of times that a project is read until its revision stays the same meanwhile.
+#: Number of attempts to read a project without a change meanwhile.
 ATTEMPTS = 5
 
 
@@ -47,7 +47,7 @@ def read_content(project_id: ProjectId, on_revision: Callable[[int], None]) -> C
 
     Args:
         project_id: The project.
-        on_revision: Called with the revision of the content before the project is read again. A caller who has seen a
+        on_revision: Called with the revision of the content before the project is read again. A client that has seen a
             newer revision can therefore not join this export.
 
     Raises:
@@ -64,6 +64,8 @@ def read_content(project_id: ProjectId, on_revision: Callable[[int], None]) -> C
         project = project_store.get(project_id)
         if project and project.revision == content.project.revision:
             break
+    if project is None or project.deleted_at:
+        raise ProjectNotFoundError
     return replace(content, project=replace(content.project, counts=_count_resources(content)))
 
 
@@ -74,15 +76,17 @@ def _count_resources(content: Content) -> dict[ResourceType, int]:
     return counts
 
 
-def pin_artifacts(content: Content, previous: PreviousArchive | None = None) -> Snapshot:
+def pin_artifacts(content: Content, previous: PreviousArchive | None, should_continue: Callable[[], bool]) -> Snapshot:
     """Return a snapshot of the content with the artifacts in their current state.
 
     Args:
         content: The content.
-        previous: The archive that unchanged files are copied from.
+        previous: The archive that unchanged files are copied from, if there is one.
+        should_continue: Called before each request for a checksum. Returns False to stop the work.
 
     Raises:
         ArtifactError: Artifacts are missing or archived.
+        CancelledError: ``should_continue`` returned False.
     """
     files = list_files(content)
     keys = dict.fromkeys(file.artifact.key for file in files)
@@ -93,7 +97,8 @@ def pin_artifacts(content: Content, previous: PreviousArchive | None = None) -> 
     if archived := [key for key in keys if listed[key].archived]:
         raise archived_error(archived)
     pins = [listed[key].pin for key in keys]
-    return Snapshot(content, files, add_known_checksums(pins, previous.index if previous else None), previous)
+    pins = add_known_checksums(pins, previous.index if previous else None, should_continue)
+    return Snapshot(content, files, pins, previous)
 
 
 def restore_snapshot(content: Content, pins: list[Pin], previous: PreviousArchive | None) -> Snapshot:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage.aws_errors import ThrottledError
 
 #: Attempts of a task that AWS throttles, the first one included.
@@ -72,7 +73,7 @@ class TaskGroup:
                 return task(*args)
             except ThrottledError:
                 if attempt == MAX_ATTEMPTS:
-                    raise
+                    raise StorageUnavailableError from None  # so that no task around this one is repeated
                 self._pause(random.uniform(0, min(MAX_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))))  # noqa: S311 - jitter
                 attempt += 1
 

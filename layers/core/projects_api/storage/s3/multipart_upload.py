@@ -16,9 +16,9 @@ from projects_api.storage.s3.archive_store import CONTENT_TYPE
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
-#: S3 returns the CRC-32 of each part, also of copied ones, of an upload with this algorithm
-#: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyPartResult.html). The type COMPOSITE would require them at
-#: the end again.
+#: With this algorithm, S3 returns the CRC-32 of every part, copied parts included
+#: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyPartResult.html). The type COMPOSITE would require all of
+#: them again in CompleteMultipartUpload.
 CHECKSUMS: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 
 
@@ -40,7 +40,7 @@ class ExportsObject(NamedTuple):
     Attributes:
         key: The key.
         size: The size of the whole object in bytes.
-        etag: The ETag that the object must have, or no text if any will do.
+        etag: The ETag that the object must have. If it is empty, any ETag is accepted.
     """
 
     key: str
@@ -61,7 +61,7 @@ class MultipartUpload:
         Args:
             key: The key of the object.
             resumed: Whether to resume the oldest unfinished upload of the key, if there is one. Others are aborted.
-            checksums: Whether S3 is to return the CRC-32s of parts. It must be the same when the upload is resumed.
+            checksums: Whether S3 is to return the CRC-32s of parts. This must be the same when the upload is resumed.
         """
         self._target: dict[str, Any] = {"Bucket": settings.exports_bucket(), "Key": key}
         self._checksums = checksums
@@ -115,7 +115,7 @@ class MultipartUpload:
             ObjectRefusedError: S3 refuses access to the artifact, or to the upload.
         """
         source: CopySourceTypeDef = {"Bucket": settings.artifacts_bucket(), "Key": pin.key}
-        return self._copy(number, source, (start, size) if size < pin.size else None, pin.etag)
+        return self._copy(number, source, start, size, source_size=pin.size, etag=pin.etag)
 
     def copy_from_exports(self, number: int, source: ExportsObject, start: int, size: int) -> int | None:
         """Copy ``size`` bytes of another object in the exports bucket, from the offset ``start``, into a part.
@@ -128,20 +128,20 @@ class MultipartUpload:
             ObjectRefusedError: S3 refuses access to the object, or to the upload.
         """
         copied: CopySourceTypeDef = {"Bucket": settings.exports_bucket(), "Key": source.key}
-        return self._copy(number, copied, (start, size) if size < source.size else None, source.etag)
+        return self._copy(number, copied, start, size, source_size=source.size, etag=source.etag)
 
-    def _copy(self, number: int, source: CopySourceTypeDef, range_: tuple[int, int] | None, etag: str) -> int | None:
-        """Copy a range, given as offset and size, or the whole object, into a part, and return the CRC-32.
+    def _copy(
+        self, number: int, source: CopySourceTypeDef, start: int, size: int, *, source_size: int, etag: str
+    ) -> int | None:
+        """Copy ``size`` bytes from the offset ``start`` into a part, and return the CRC-32.
 
-        S3 copies no range of an object of up to 5 MiB
-        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html), but the whole object.
+        The range of a whole object is left out: S3 copies a range only of an object of more than 5 MiB
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html).
         """
         options: dict[str, Any] = {"CopySourceIfMatch": etag} if etag else {}
-        client = clients.s3()
-        if range_:
-            start, size = range_
+        if size < source_size:
             options["CopySourceRange"] = f"bytes={start}-{start + size - 1}"
-            client = client if size <= clients.MAX_QUICK_COPY else clients.s3_for_large_copies()
+        client = clients.s3() if size <= clients.MAX_QUICK_COPY else clients.s3_for_large_copies()
         with translate_object_errors():
             response = client.upload_part_copy(**self._target, **options, PartNumber=number, CopySource=source)
         result = response["CopyPartResult"]
