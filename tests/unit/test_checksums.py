@@ -1,6 +1,7 @@
 """The checksums of an archive's files: their sources, and that no byte is read twice for one."""
 
 import base64
+import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,10 +90,11 @@ def test_stored_checksums(app: InProcessApp, alice: Client, unit: int, calls: li
 
 
 def test_one_artifact_without_a_checksum(
-    app: InProcessApp, alice: Client, unit: int, calls: list[tuple[str, Any]]
+    app: InProcessApp, alice: Client, unit: int, calls: list[tuple[str, Any]], pytestconfig: pytest.Config
 ) -> None:
     """Nothing is asked for after the first artifact without a stored checksum: copies return those of all artifacts."""
-    with checksums_of_copied_parts():
+    real = pytestconfig.getoption("engines") == "real"
+    with contextlib.nullcontext() if real else checksums_of_copied_parts():
         export_files(app, alice, {"large": bytes(12 * unit)} | build_files(unit), ChecksumAlgorithm="SHA256")
     assert count_heads(calls) == 1
     options = [parameters for name, parameters in calls if name in {"CreateMultipartUpload", "UploadPart"}]
