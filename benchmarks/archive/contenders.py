@@ -22,10 +22,10 @@ from projects_api.archive.plan import COPY_PART_SIZE, MIN_PART_SIZE
 from projects_api.domain.exports.assembler import COPY_THREADS, ArchiveAssembler
 from projects_api.domain.exports.previous_archive import PreviousArchive, find_previous_archive
 from projects_api.domain.exports.snapshot import pin_artifacts
+from projects_api.entities.content import Content
 from projects_api.entities.ids import ExportId, ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Artifact, Resource, ResourceType
-from projects_api.entities.snapshot import Content
 from projects_api.entities.user import Email
 from projects_api.storage import clients
 from projects_api.storage.s3 import archive_store, artifact_store

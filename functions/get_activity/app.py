@@ -6,7 +6,7 @@ from projects_api.api.openapi_responses import PROJECT_ERRORS, response
 from projects_api.api.parameters import Cursor, ProjectPath, Query
 from projects_api.api.resolver import Api
 from projects_api.domain import activity
-from projects_api.entities.activity import ActivityAction
+from projects_api.entities.activity_entry import ActivityAction
 from projects_api.schemas.activity_schemas import ActivityEntry, ActivityList
 
 api = Api()

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projects_api.entities.activity import (
+from projects_api.entities.activity_entry import (
     MAX_VALUES_SIZE,
     ActivityAction,
     ActivityObject,

@@ -16,10 +16,10 @@ from projects_api.archive.export_paths import safe_path, unique_paths
 from projects_api.archive.manifest import encode_manifest
 from projects_api.archive.plan import GIB
 from projects_api.archive.zip_writer import Entry, central_header, end_of_central_directory, local_header
+from projects_api.entities.content import Content
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Resource, ResourceType
-from projects_api.entities.snapshot import Content
 from projects_api.entities.user import Email
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)

@@ -12,8 +12,8 @@ from botocore.stub import Stubber
 
 from projects_api.domain.exports import assembler, checksums, export_worker, stored_checksums
 from projects_api.domain.exports.task_group import CancelledError
+from projects_api.entities.content import Pin
 from projects_api.entities.errors import StorageUnavailableError
-from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ThrottledError
 from projects_api.storage.s3 import artifact_store

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from itertools import repeat
 
 from projects_api.archive.manifest import File, encode_manifest, list_files
+from projects_api.entities.content import Content
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType
-from projects_api.entities.snapshot import Content
 from projects_api.entities.user import Email
 
 MOMENT = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)

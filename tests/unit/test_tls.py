@@ -21,8 +21,8 @@ from projects_api.archive import plan as planning
 from projects_api.archive.plan import CopiedPart, Seam, plan
 from projects_api.archive.zip_writer import Entry
 from projects_api.entities.clock import now
+from projects_api.entities.content import Pin
 from projects_api.entities.errors import StorageUnavailableError
-from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
 from projects_api.storage.deadline import MAX_ATTEMPTS, MAX_BACKOFF
 from projects_api.storage.s3 import fast_get

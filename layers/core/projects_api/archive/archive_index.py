@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from projects_api.archive import zip_writer
 from projects_api.archive.zip_writer import Entry
-from projects_api.entities.snapshot import Pin
+from projects_api.entities.content import Pin
 
 #: Name of the format of the index and of the archive. An index with another name is ignored.
 FORMAT = f"projects-export-index/1, {zip_writer.HEADER_LAYOUT}"

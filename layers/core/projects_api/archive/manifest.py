@@ -10,8 +10,8 @@ from typing import Any
 
 from projects_api.archive.export_paths import unique_paths
 from projects_api.entities.clock import sortable
+from projects_api.entities.content import Content
 from projects_api.entities.resource import Artifact, Resource, artifacts_prefix
-from projects_api.entities.snapshot import Content
 
 MANIFEST_PATH = "manifest.json"
 

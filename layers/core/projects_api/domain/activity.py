@@ -6,7 +6,7 @@ from datetime import datetime
 from projects_api.domain import projects
 from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.domain.permissions import Action
-from projects_api.entities.activity import ActivityAction, ActivityEntry
+from projects_api.entities.activity_entry import ActivityAction, ActivityEntry
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.storage.dynamodb import activity_store

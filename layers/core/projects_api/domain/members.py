@@ -6,7 +6,7 @@ from projects_api.domain import projects
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require, require_membership
 from projects_api.domain.users import normalize_email
-from projects_api.entities.activity import ActivityAction, ActivityEntry, ActivityObject, Actor, Values, new_entry
+from projects_api.entities.activity_entry import ActivityAction, ActivityEntry, ActivityObject, Actor, Values, new_entry
 from projects_api.entities.clock import now
 from projects_api.entities.errors import MemberNotFoundError, OwnerCannotLeaveError, OwnerRoleError, UserNotFoundError
 from projects_api.entities.idempotency import IdempotentRequest

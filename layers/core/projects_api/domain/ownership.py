@@ -5,7 +5,14 @@ from projects_api.domain.announcements import PROJECT_UPDATED, announce_project
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require
 from projects_api.domain.users import get_by_email, normalize_email
-from projects_api.entities.activity import OPERATOR, ActivityAction, ActivityEntry, ActivityObject, Actor, new_entry
+from projects_api.entities.activity_entry import (
+    OPERATOR,
+    ActivityAction,
+    ActivityEntry,
+    ActivityObject,
+    Actor,
+    new_entry,
+)
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now
 from projects_api.entities.errors import (

@@ -9,7 +9,7 @@ from projects_api.domain import announcements
 from projects_api.domain.announcements import PROJECT_CREATED, PROJECT_DELETED, PROJECT_UPDATED, announce_project
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
-from projects_api.entities.activity import ActivityAction, ActivityObject, Actor, new_entry
+from projects_api.entities.activity_entry import ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, parse
 from projects_api.entities.errors import NotAllowedError, StorageUnavailableError

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from projects_api.entities.activity import (
+from projects_api.entities.activity_entry import (
     UNKNOWN,
     ActivityAction,
     ActivityEntry,

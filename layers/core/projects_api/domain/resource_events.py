@@ -21,7 +21,7 @@ from pydantic import (
 from projects_api.domain.resource_fields import MODELS, Artifact, ResourceDetail, dump_fields
 from projects_api.domain.resource_versions import Change, resource_from_event
 from projects_api.entities import resource, strict_json
-from projects_api.entities.activity import Actor
+from projects_api.entities.activity_entry import Actor
 from projects_api.entities.clock import in_utc, now
 from projects_api.entities.errors import summarize_validation_error
 from projects_api.entities.ids import ProjectId, ResourceId

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from projects_api.entities.activity import UNKNOWN, Actor
+from projects_api.entities.activity_entry import UNKNOWN, Actor
 from projects_api.entities.ids import ExportId, ImportId, ProjectId, UserId
 from projects_api.entities.resource import ResourceType
 from projects_api.entities.user import Email

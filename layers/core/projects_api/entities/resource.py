@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from projects_api.entities.activity import Actor
+from projects_api.entities.activity_entry import Actor
 from projects_api.entities.ids import ProjectId, ResourceId, UploadId
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from projects_api.entities import activity
-from projects_api.entities.activity import ActivityAction
+from projects_api.entities import activity_entry
+from projects_api.entities.activity_entry import ActivityAction
 from projects_api.schemas.field_types import Id, NextCursor, Timestamp
 
 
@@ -45,7 +45,7 @@ class ActivityEntry(BaseModel):
     )
 
     @classmethod
-    def from_entity(cls, entry: activity.ActivityEntry) -> ActivityEntry:
+    def from_entity(cls, entry: activity_entry.ActivityEntry) -> ActivityEntry:
         return cls.model_validate(entry, from_attributes=True)
 
 

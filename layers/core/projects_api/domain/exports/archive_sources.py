@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from projects_api.archive.plan import PreviousRange, Source
 from projects_api.domain.exports.artifact_errors import changed_error, find_cause
 from projects_api.domain.exports.previous_archive import PreviousArchive, PreviousArchiveLostError
-from projects_api.entities.snapshot import Pin
+from projects_api.entities.content import Pin
 from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
 from projects_api.storage.s3 import archive_store, artifact_store
 from projects_api.storage.s3.multipart_upload import ExportsObject, MultipartUpload

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from projects_api.entities.snapshot import Pin
+from projects_api.entities.content import Pin
 from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
 from projects_api.storage.s3 import artifact_store
 

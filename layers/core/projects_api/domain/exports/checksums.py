@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Self
 
 from projects_api.domain.exports.stored_checksums import combine, combine_stored_checksums
-from projects_api.entities.snapshot import Pin
+from projects_api.entities.content import Pin
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.artifact_store import StoredChecksum
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from aws_lambda_powertools import Logger
 
-from projects_api.entities.activity import ActivityAction, ActivityObject, Actor, new_entry
+from projects_api.entities.activity_entry import ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.export import Export
 from projects_api.entities.ids import ProjectId
 from projects_api.storage.aws_errors import ConditionFailedError

@@ -18,7 +18,7 @@ from projects_api.domain.exports.finalization import finalize_export
 from projects_api.domain.exports.recovery import is_stalled, send_message
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
-from projects_api.entities.activity import Actor
+from projects_api.entities.activity_entry import Actor
 from projects_api.entities.clock import now
 from projects_api.entities.errors import (
     ExportFinishedError,

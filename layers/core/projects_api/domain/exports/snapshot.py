@@ -11,10 +11,10 @@ from projects_api.archive.manifest import File, list_files
 from projects_api.domain.exports.artifact_errors import archived_error, missing_error
 from projects_api.domain.exports.previous_archive import PreviousArchive
 from projects_api.domain.exports.stored_checksums import add_known_checksums
+from projects_api.entities.content import Content, Pin
 from projects_api.entities.errors import ProjectNotFoundError
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import ResourceType
-from projects_api.entities.snapshot import Content, Pin
 from projects_api.storage.dynamodb import member_store, project_store, resource_store
 from projects_api.storage.s3 import artifact_store
 

@@ -9,7 +9,7 @@ from projects_api.archive.archive_index import ArchiveIndex
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.plan import is_copied
 from projects_api.domain.exports.task_group import TaskGroup
-from projects_api.entities.snapshot import Pin
+from projects_api.entities.content import Pin
 from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.artifact_store import StoredChecksum

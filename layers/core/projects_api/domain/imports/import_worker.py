@@ -26,7 +26,7 @@ from projects_api.domain.imports.manifest_rows import MemberRow
 from projects_api.domain.lease_heartbeat import LeaseHeartbeat
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.users import normalize_email
-from projects_api.entities.activity import ActivityAction, ActivityEntry, ActivityObject, Actor, new_entry
+from projects_api.entities.activity_entry import ActivityAction, ActivityEntry, ActivityObject, Actor, new_entry
 from projects_api.entities.clock import now
 from projects_api.entities.errors import InvalidInputError, ProjectFullError, StorageUnavailableError, TooLargeError
 from projects_api.entities.export import Progress

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from projects_api import settings
-from projects_api.entities.activity import ActivityAction, ActivityEntry
+from projects_api.entities.activity_entry import ActivityAction, ActivityEntry
 from projects_api.entities.clock import now
 from projects_api.entities.ids import ExportId, ProjectId, UserId
 from projects_api.entities.project import Project

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from projects_api.entities.activity import UNKNOWN, ActivityAction
+from projects_api.entities.activity_entry import UNKNOWN, ActivityAction
 from projects_api.entities.clock import sortable
 from projects_api.entities.export import ExportStatus, Progress
 from projects_api.entities.ids import ExportId, ProjectId

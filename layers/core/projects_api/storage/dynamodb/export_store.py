@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from projects_api.entities.activity import ActivityAction, ActivityObject, Actor, new_entry
+from projects_api.entities.activity_entry import ActivityAction, ActivityObject, Actor, new_entry
 from projects_api.entities.clock import now, sortable
 from projects_api.entities.export import Export, ExportStatus, Trigger
 from projects_api.entities.idempotency import IdempotentRequest

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from projects_api.entities.activity import ActivityEntry
+from projects_api.entities.activity_entry import ActivityEntry
 from projects_api.entities.clock import sortable
 from projects_api.entities.export import Progress
 from projects_api.entities.ids import ImportId

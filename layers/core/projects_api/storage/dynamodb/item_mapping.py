@@ -5,7 +5,7 @@ import math
 from datetime import UTC, date, datetime
 from typing import Any
 
-from projects_api.entities.activity import ActivityAction, ActivityEntry, ActivityObject, Actor
+from projects_api.entities.activity_entry import ActivityAction, ActivityEntry, ActivityObject, Actor
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import parse, sortable
 from projects_api.entities.export import Export, ExportStatus, Progress, Trigger

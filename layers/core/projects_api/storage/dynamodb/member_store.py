@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from projects_api.entities.activity import ActivityEntry
+from projects_api.entities.activity_entry import ActivityEntry
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import sortable
 from projects_api.entities.idempotency import IdempotentRequest

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from projects_api.entities.activity import ActivityEntry, Actor
+from projects_api.entities.activity_entry import ActivityEntry, Actor
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, parse, sortable
 from projects_api.entities.idempotency import IdempotentRequest

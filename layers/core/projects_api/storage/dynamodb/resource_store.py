@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from projects_api.entities.activity import ActivityEntry
+from projects_api.entities.activity_entry import ActivityEntry
 from projects_api.entities.idempotency import IdempotentRequest
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.project import Membership, Project

@@ -7,9 +7,9 @@ from functools import reduce
 from typing import NamedTuple
 
 from projects_api import settings
+from projects_api.entities.content import Pin
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import Artifact, artifacts_prefix
-from projects_api.entities.snapshot import Pin
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import fast_get

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projects_api import settings
-from projects_api.entities.snapshot import Pin
+from projects_api.entities.content import Pin
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import translate_aws_errors, translate_object_errors
 from projects_api.storage.s3.archive_store import CONTENT_TYPE

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from projects_api.entities.content import Content, Pin
 from projects_api.entities.ids import ExportId
-from projects_api.entities.snapshot import Content, Pin
 from projects_api.storage.dynamodb import item_mapping
 
 

@@ -1,4 +1,4 @@
-"""The parts of a snapshot: the content of a project at one moment, and the pins of its artifacts."""
+"""The content of a project at one moment, and the pins of its artifacts: what a snapshot consists of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
