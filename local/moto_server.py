@@ -173,7 +173,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     from moto.s3.models import s3_backends  # noqa: PLC0415 - as above
     from werkzeug.serving import make_server  # noqa: PLC0415 - as above
 
-    from local.moto_caches import patch_lookups  # noqa: PLC0415 - as above
+    from local.moto_caches import patch_speed  # noqa: PLC0415 - as above
     from local.moto_transactions import patch_transactions  # noqa: PLC0415 - as above
     from local.request_checks import CheckedApplication  # noqa: PLC0415 - as above
 
@@ -182,7 +182,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
         return buckets[bucket].cors if bucket in buckets else []
 
     patch_dynamodb_locking()
-    patch_lookups()
+    patch_speed()
     patch_transactions()
     patch_version_listing()
     patch_multipart_uploads()

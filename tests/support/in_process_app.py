@@ -4,6 +4,7 @@ SAM CLI's gateway routes the requests. A test decides when messages in the queue
 """
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 import boto3
 import flask
 import pytest
+from botocore import useragent
 from botocore.config import Config
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
@@ -28,7 +30,7 @@ from moto.sqs.models import sqs_backends
 from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
 from local.gateway import create_app
-from local.moto_caches import patch_lookups
+from local.moto_caches import patch_speed
 from local.moto_server import patch_dynamodb_locking, patch_multipart_uploads
 from local.moto_transactions import patch_transactions
 from local.queue_poller import sqs_record
@@ -373,10 +375,13 @@ def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
         for name, value in (ENVIRONMENT | environment).items():
             patch.setenv(name, value)
         patch_dynamodb_locking()
-        patch_lookups()
+        patch_speed()
         patch_multipart_uploads()
         patch_transactions()
         patch_request_bodies(patch)
+        # botocore computes the same for each call
+        sanitize = functools.cache(useragent.sanitize_user_agent_string_component)
+        patch.setattr(useragent, "sanitize_user_agent_string_component", sanitize)
         with contextlib.ExitStack() as contexts:
             contexts.enter_context(mock_aws())
             stack = deploy({})

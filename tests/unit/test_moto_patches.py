@@ -1,6 +1,7 @@
 """The local stack's patches of moto."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from moto.s3 import models
@@ -8,6 +9,7 @@ from moto.s3.models import FakeKey, S3Backend, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
 from local.moto_server import patch_version_listing
+from tests.support.in_process_app import InProcessApp
 
 
 @pytest.fixture
@@ -48,3 +50,31 @@ def test_object_deleted_while_listing(s3: S3Backend, monkeypatch: pytest.MonkeyP
     )
     versions, *_ = s3.list_object_versions("bucket")
     assert [version.name for version in versions] == ["kept"]
+
+
+def test_values_of_all_types(app: InProcessApp) -> None:
+    """A table returns each value as it was stored, also if it has been updated with an expression."""
+    key = {"PK": {"S": "PROJECT#types"}, "SK": {"S": "TYPES"}}
+    values: dict[str, Any] = {
+        "S": "text",
+        "N": "-1.5",
+        "B": b"\x00\xff",
+        "BOOL": False,
+        "NULL": True,
+        "SS": ["a"],
+        "NS": ["1"],
+        "BS": [b"\xff"],
+        "L": [{"N": "1"}, {"B": b"\xff"}],
+        "M": {"key": {"L": [{"S": ""}]}},
+    }
+    item = {f"type_{name}": {name: value} for name, value in values.items()}
+    app.dynamodb.put_item(TableName=app.stack.table, Item=key | item)
+    app.dynamodb.update_item(
+        TableName=app.stack.table,
+        Key=key,
+        UpdateExpression="SET counted = :one + type_N, chosen = if_not_exists(absent, type_M) REMOVE type_S",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+    item |= {"counted": {"N": "-0.5"}, "chosen": item["type_M"]}
+    del item["type_S"]
+    assert app.dynamodb.get_item(TableName=app.stack.table, Key=key)["Item"] == key | item
