@@ -32,8 +32,9 @@ run: $(READY) ## Serve the whole API with demo data on http://127.0.0.1:$(PORT)
 test: $(READY) ## Run all tests that need no other programs, without the exhaustive ones, and measure their coverage
 	$(PARALLEL) --cov --cov-report=term -m "not exhaustive" tests/unit tests/client tests/e2e tests/iam
 
-test-exhaustive: $(READY) ## Run the tests that try every fault, crash, race and permission, or fuzz the API
-	$(PARALLEL) -m exhaustive tests/unit tests/e2e tests/iam
+# The longest test starts first. Those of tests/iam share a fixture that takes long, and stay in one worker at the start.
+test-exhaustive: $(READY) ## Run the tests that try every fault, crash and permission, or fuzz the API
+	$(PARALLEL) -m exhaustive tests/e2e tests/iam tests/unit
 
 CLIENT_TESTS := $(foreach version,3.10 3.11 3.12,test-client-$(version))
 PYENV_PYTHONS = $(shell pyenv versions --bare 2>/dev/null | paste -s -d :)
@@ -60,8 +61,9 @@ test-generated-clients: $(READY) tests/generated_clients/node_modules/.ready ## 
 test-readers: $(READY) ## Open archives in other ZIP readers (Debian: apt install zip unzip p7zip-full libarchive-tools default-jdk-headless)
 	$(BIN)/pytest -n 2 tests/readers
 
-test-integration: $(ENGINES) ## Run the tests on DynamoDB Local and SeaweedFS
-	$(PARALLEL) --engines=real tests/integration tests/unit tests/e2e/test_session.py tests/e2e/test_large_export.py
+# The longest tests start first.
+test-integration: $(ENGINES) ## Run the tests on DynamoDB Local and SeaweedFS, with every race of two operations
+	$(PARALLEL) --engines=real tests/e2e/test_session.py tests/e2e/test_large_export.py tests/integration tests/unit
 
 reach: $(ENGINES) ## Measure the capacity that each route consumes, and write docs/reach.md
 	$(BIN)/pytest --engines=real tests/integration/test_reach.py --write-reach
