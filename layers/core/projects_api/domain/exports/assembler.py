@@ -243,7 +243,7 @@ class ArchiveAssembler:
                     self._task_group.submit("copy", self._prepare_seam, number, part)
                     if number in conditions.read_ahead:
                         self._task_group.submit("seam", self._read_ahead, number, part)
-        for number in conditions.without:
+        for number in conditions.unconditional:
             self._submit_finish(number)
         for number in conditions.read_ahead:
             if isinstance(parts[number], BufferedPart):  # after all others, because its bytes stay in memory

@@ -35,7 +35,7 @@ class PartConditions:
         known: The indexes of the entries whose checksums are known.
 
     Attributes:
-        without: The indexes of the parts, apart from copied ones, that have no conditions.
+        unconditional: The indexes of the parts, apart from copied ones, that have no conditions.
         last_parts: The indexes of the parts that wait for all checksums.
         read_ahead: The indexes of the parts whose files are read before the other conditions are met.
     """
@@ -64,7 +64,7 @@ class PartConditions:
             for index in {index for index in list_headers(part) if index in self._copies_left}:
                 self._unmet[number] += 1
                 self._waiting.setdefault(index, []).append(number)
-        self.without = [number for number, count in self._unmet.items() if not count]
+        self.unconditional = [number for number, count in self._unmet.items() if not count]
 
     def meet(self, number: int) -> bool:
         """Count a condition of a part as met. Return whether it was the last one."""
