@@ -1,4 +1,4 @@
-"""Caches and shortcuts for moto, which computes the same for every call. They save a quarter of the time of a call."""
+"""Caches and shortcuts for moto, which computes the same for every call. They save a fifth of the time of a call."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -9,7 +9,6 @@ def patch_speed() -> None:
     """Make moto faster in this process."""
     patch_lookups()
     patch_dynamodb_values()
-    patch_expressions()
 
 
 def patch_lookups() -> None:
@@ -51,32 +50,3 @@ def patch_dynamodb_values() -> None:
             serialize(serializer, serialized, value, shape, key)
 
     BaseJSONSerializer._serialize_type_structure = serialize_value  # noqa: SLF001 - as above
-
-
-def patch_expressions() -> None:
-    """Make moto find the nodes of an update expression that a step processes by their type.
-
-    It asks an abstract base class for each node in each of ten steps.
-    """
-    from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # noqa: PLC0415 - as above
-
-    def traverse(traverser: DepthFirstTraverser, node: Any, position: int = -1) -> Any:
-        types = set(traverser._processing_map())  # noqa: SLF001 - as above
-
-        def process(node: Any, position: int) -> Any:
-            if not isinstance(node, Node):
-                return node
-            parent = node.parent
-            for child_position, child in enumerate(node.children or ()):
-                traverser.pre_processing_of_child(node, child_position)
-                process(child, child_position)
-            if not types.isdisjoint(type(node).__mro__):
-                node = traverser.process(node)
-                node.parent = parent
-                if parent:
-                    parent.children[position] = node
-            return node
-
-        return process(node, position)
-
-    DepthFirstTraverser.traverse_node_recursively = traverse

@@ -4,6 +4,7 @@ pandas and others open such URLs once the extra ``fsspec`` is installed. For pol
 """
 
 import errno
+import io
 from typing import Any, ClassVar
 
 from fsspec.spec import AbstractFileSystem
@@ -45,7 +46,7 @@ class ProjectsFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:
         if mode != "rb":
-            raise NotImplementedError("Archives can only be read. `Project.upload` adds a file to a project.")
+            raise io.UnsupportedOperation("Archives can only be read. `Project.upload` adds a file to a project.")
         project, _, name = self._strip_protocol(path).strip("/").partition("/")
         archive = self._get_archive(project)
         try:

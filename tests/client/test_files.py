@@ -249,6 +249,8 @@ def test_fsspec(service: FakeService, client: Client, monkeypatch: pytest.Monkey
     with fsspec.open(f"projects://{PROJECT_ID}/reports/r.md", skip_instance_cache=True) as file:
         assert file.read() == FILES["reports/r.md"]
     files = fsspec.filesystem("projects", url=service.url, key=KEY, skip_instance_cache=True)
+    with pytest.raises(io.UnsupportedOperation, match=r"Project\.upload"):
+        files.open(f"{PROJECT_ID}/reports/r.md", "wb")
     assert files.ls("", detail=False) == [PROJECT_ID]
     assert sorted(files.ls(f"{PROJECT_ID}/datasets", detail=False)) == [
         f"{PROJECT_ID}/datasets/7",

@@ -87,6 +87,8 @@ def test_stored_checksums(app: InProcessApp, alice: Client, unit: int, calls: li
     options = [parameters for name, parameters in calls if name in {"CreateMultipartUpload", "UploadPart"}]
     assert any("ContentMD5" in parameters for parameters in options)
     assert not any("ChecksumAlgorithm" in parameters for parameters in options)
+    objects = [parameters for name, parameters in calls if name == "PutObject"]
+    assert all(parameters["ChecksumAlgorithm"] == "CRC32" for parameters in objects)
 
 
 def test_one_artifact_without_a_checksum(

@@ -7,9 +7,7 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Any
 
-from projects_api.entities.activity_entry import (
-    Actor,
-)
+from projects_api.entities.activity_entry import Actor
 from projects_api.entities.clock import sortable
 from projects_api.entities.ids import ResourceId
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType

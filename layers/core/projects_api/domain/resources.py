@@ -16,9 +16,7 @@ from projects_api.domain.permissions import Action, require_membership
 from projects_api.domain.resource_changes import ResourceChanges, artifact_keys, write
 from projects_api.domain.resource_fields import validate_fields
 from projects_api.domain.resource_versions import Change, merge_event, resource_from_event
-from projects_api.entities.activity_entry import (
-    Actor,
-)
+from projects_api.entities.activity_entry import Actor
 from projects_api.entities.announcement import Announcement
 from projects_api.entities.clock import now, parse, sortable
 from projects_api.entities.errors import InvalidInputError, ProjectNotFoundError, ResourceNotFoundError

@@ -112,7 +112,7 @@ def s3() -> S3Client:
         read_timeout=WORKER_TIMEOUT if {"ARTIFACTS_BUCKET", "EXPORTS_BUCKET"} <= os.environ.keys() else READ_TIMEOUT,
         signature_version="s3v4",
         s3={"addressing_style": "path" if has_custom_endpoint else "virtual"},
-        request_checksum_calculation="when_required",  # S3 refuses one in an upload that was created without
+        request_checksum_calculation="when_required",  # a part may have only the algorithm of its upload
         response_checksum_validation="when_required",  # else the signature of a presigned URL requires an extra header
     )
     return cast("S3Client", session().create_client("s3", config=config))

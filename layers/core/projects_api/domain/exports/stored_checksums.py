@@ -61,7 +61,7 @@ def combine(pieces: Iterable[StoredChecksum]) -> int:
     """Return the CRC-32 of consecutive pieces."""
     combined = 0
     for crc32, size in pieces:
-        combined = combine_crc32(combined, crc32, size) if combined else crc32  # a checksum of 0 has no effect
+        combined = combine_crc32(combined, crc32, size)
     return combined
 
 
