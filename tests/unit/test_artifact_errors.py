@@ -15,7 +15,7 @@ from projects_api.domain.exports import export_worker
 from projects_api.storage import clients
 from tests.support.api_client import Client
 from tests.support.archives import unpack_archive
-from tests.support.export_runs import ExportRunner, create_export_runner
+from tests.support.export_runs import RUNS_UNTIL_FAILURE, ExportRunner, create_export_runner
 from tests.support.in_process_app import InProcessApp
 
 pytestmark = pytest.mark.memory
@@ -206,7 +206,7 @@ def test_refused_target_is_not_the_artifacts_fault(runner: ExportRunner) -> None
 
     with refused(respond):
         export_id = runner.start_export()
-        for _ in range(2 * export_worker.ATTEMPTS + 1):  # one run makes progress: it uploads the part without a copy
+        for _ in range(RUNS_UNTIL_FAILURE):
             runner.deliver(export_id)
     runner.deliver(export_id)
     assert runner.get_export(export_id)["error"] == export_worker.FAILURE

@@ -15,6 +15,7 @@ import pytest
 from projects_api.archive import plan as planning
 from projects_api.domain.exports import export_worker
 from tests.support.api_client import Client
+from tests.support.export_runs import RUNS_UNTIL_FAILURE
 from tests.support.fault_injection import READ_PREFIXES, Fault, inject_fault
 from tests.support.in_process_app import InProcessApp
 from tests.support.moto_snapshot import StorageSnapshot
@@ -164,7 +165,7 @@ def test_operation_that_always_fails(export: PendingExport, fault: Fault) -> Non
     for operation in sorted(set(network.calls)):
         export.restore()
         with inject_fault(export.app, "AssembleExport", failing_call=operation, fault=fault):
-            for _ in range(export_worker.ATTEMPTS + 1):
+            for _ in range(RUNS_UNTIL_FAILURE):
                 export.deliver()
         while export.deliver():  # the fault is over, and the outcome can be written now
             pass
