@@ -92,19 +92,22 @@ class Context:
 
 
 def load_app(folder: Path) -> Any:
-    """Import ``app.py`` of a function's folder, under a module name of its own.
+    """Import ``app.py`` of a function's folder, once, under a module name of its own.
 
     Raises:
         FileNotFoundError: The folder has no ``app.py``.
     """
+    name = f"functions_{folder.name}"
+    if name in sys.modules:
+        return sys.modules[name]
     sys.path.insert(0, str(folder))
     try:
-        spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
+        spec = importlib.util.spec_from_file_location(name, folder / "app.py")
         if spec is None or spec.loader is None:
             raise FileNotFoundError(folder / "app.py")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
         spec.loader.exec_module(module)
+        sys.modules[name] = module
     finally:
         sys.path.remove(str(folder))
     return module
