@@ -11,8 +11,9 @@ import pytest
 
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.export_paths import unique_paths
-from projects_api.archive.plan import Directory, Header, Range, build_directory, plan
-from projects_api.archive.zip_writer import Entry, local_header
+from projects_api.archive.parts import Directory, Header, Range
+from projects_api.archive.plan import plan
+from projects_api.archive.zip_writer import Entry, encode_directory, local_header
 from tests.support.archives import list_segments
 
 MODIFIED = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
@@ -51,7 +52,7 @@ def write_archive(entries: list[Entry], contents: Callable[[int], bytes | None],
                 if isinstance(segment, Header):
                     file.write(local_header(entries[segment.index]))
                 elif isinstance(segment, Directory):
-                    file.write(build_directory(entries)[segment.start : segment.start + segment.size])
+                    file.write(encode_directory(entries)[segment.start : segment.start + segment.size])
                 elif isinstance(segment, Range):
                     if (content := contents(segment.index)) is None:
                         file.seek(segment.size, os.SEEK_CUR)

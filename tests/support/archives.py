@@ -14,7 +14,7 @@ import boto3
 import jsonschema_rs
 
 from local.stack import ROOT
-from projects_api.archive.plan import BufferedPart, CopiedPart, Part, Seam, Segment
+from projects_api.archive.parts import BufferedPart, CopiedPart, Part, Seam, Segment
 from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
 

@@ -1,10 +1,19 @@
-"""The manifest of an archive, byte for byte, and the list of its files."""
+"""The manifest of an archive, byte for byte, the list of its files, and the archive's other metadata."""
 
+import io
+import zipfile
 from datetime import UTC, datetime
 from itertools import repeat
+from zlib import crc32
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from projects_api.archive.manifest import File, encode_manifest, list_files
-from projects_api.entities.content import Content
+from projects_api.archive.metadata import ArchiveMetadata
+from projects_api.archive.parts import Directory, Header, Range, Segment
+from projects_api.archive.zip_writer import encode_directory, local_header
+from projects_api.entities.content import Content, Pin
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.project import Member, Project, Role
 from projects_api.entities.resource import Artifact, Origin, Resource, ResourceType
@@ -76,3 +85,35 @@ def test_an_artifact_of_the_manifests_name_gets_another_path() -> None:
     resource = Resource(ResourceId("1"), ResourceType.MODEL, "m", MOMENT, "v", {}, artifact)
     (file,) = list_files(Content(PROJECT, [], [resource]))
     assert file.path.casefold() != "manifest.json"
+
+
+@given(st.integers(1, 3_000))
+def test_metadata_and_files_make_the_archive(slice_size: int) -> None:
+    """However the manifest and the directory are divided among parts, the archive has the same bytes."""
+    contents = [b"abc", b"hello"]
+    pins = [Pin(f"key {number}", '"etag"', len(content)) for number, content in enumerate(contents)]
+    metadata = ArchiveMetadata(CONTENT, list_files(CONTENT), pins, lambda index: crc32(contents[index - 1]))
+    metadata.encode()
+    segments: list[Segment] = []
+    for index, entry in enumerate(metadata.entries):
+        segments.append(Header(index, len(local_header(entry))))
+        step = entry.size if index else slice_size
+        segments += [Range(index, start, min(step, entry.size - start)) for start in range(0, entry.size, step)]
+    size = len(encode_directory(metadata.entries))
+    segments += [Directory(start, min(slice_size, size - start)) for start in range(0, size, slice_size)]
+    parts = [bytearray(segment.size) for segment in segments]
+    for segment, part in zip(segments, parts, strict=True):
+        if isinstance(segment, Range) and segment.index:
+            part[:] = contents[segment.index - 1]
+    archive = metadata.fill_in(segments, bytearray().join(parts))
+    assert archive == b"".join(metadata.fill_in([segment], part) for segment, part in zip(segments, parts, strict=True))
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.testzip() is None
+        assert [opened.read(name) for name in ("models/a.txt", "models/b.bin")] == contents
+        expected = MANIFEST.encode()
+        for content in contents:
+            expected = expected.replace(b"0000002a", b"%08x" % crc32(content), 1)
+        assert opened.read("manifest.json") == expected
+        assert [entry.crc32 for entry in metadata.read_entries(metadata.directory)] == [
+            opened.getinfo(entry.path).CRC for entry in metadata.entries
+        ]

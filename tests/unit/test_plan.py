@@ -14,25 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projects_api.archive import plan as planning
-from projects_api.archive.plan import (
-    GIB,
+from projects_api.archive.parts import (
     MANIFEST,
-    MIB,
     CopiedPart,
     Directory,
     Header,
     Part,
-    Plan,
     PreviousRange,
     Range,
     Seam,
     Segment,
-    build_directory,
     is_read,
     needs_all_checksums,
-    plan,
 )
-from projects_api.archive.zip_writer import Entry, local_header
+from projects_api.archive.plan import GIB, MIB, Plan, padding_of, plan
+from projects_api.archive.zip_writer import Entry, encode_directory, local_header
 from tests.support.archives import list_segments
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
@@ -99,8 +95,8 @@ def assert_within_limits(
             uploads.append([size for size in (part.source.size, after) if size])
             copies.append(part.source)
             if before:
-                uploads += [[part.padding.size, before], [part.padding.size + before, *uploads.pop()]]
-                copies.append(part.padding)
+                uploads += [[padding_of(part).size, before], [padding_of(part).size + before, *uploads.pop()]]
+                copies.append(padding_of(part))
     for upload in uploads:
         assert len(upload) <= max_parts
         assert all(min_size <= size <= max_size for size in upload[:-1])
@@ -152,7 +148,7 @@ def test_parts_form_the_archive(
             case Header(index):
                 return local_header(entries[index])
             case Directory(start, size):
-                return build_directory(entries)[start : start + size]
+                return encode_directory(entries)[start : start + size]
             case Range(index, start, size):
                 return contents[index][start : start + size]
             case PreviousRange(start, size):
@@ -197,7 +193,7 @@ def test_every_byte_is_covered_once(file_sizes: list[int], manifest_size: int) -
                     covered[index] += size
     assert headers == list(range(len(entries)))
     assert list(covered.values()) == [entry.size for entry in entries]
-    assert directory_end == len(build_directory(entries))
+    assert directory_end == len(encode_directory(entries))
 
 
 @given(st.lists(sizes, max_size=40), st.one_of(st.integers(2, 200), st.integers(0, 40 * MIB)))
@@ -281,14 +277,14 @@ def test_one_change() -> None:
         offset += len(local_header(entry)) + entry.size
     planned = plan(entries, unchanged)
     assert_within_limits(planned, entries)
-    metadata = 500_000 + len(build_directory(entries))
+    metadata = 500_000 + len(encode_directory(entries))
     assert count_worker_bytes(planned) <= metadata + 2 * 20 * 1024 + 200 + 2 * MIB
 
 
 def test_more_than_65535_entries() -> None:
     entries = build_entries([0] * 65_600, 0)
     planned = plan(entries)
-    directory = build_directory(entries)
+    directory = encode_directory(entries)
     archive = join_segments(
         planned.parts,
         lambda segment: (

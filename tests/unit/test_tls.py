@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import split_certificates
 from functions.assemble_export import app as assemble_export
 from projects_api.archive import plan as planning
-from projects_api.archive.plan import CopiedPart, Seam, plan
+from projects_api.archive.parts import CopiedPart, Seam
+from projects_api.archive.plan import plan
 from projects_api.archive.zip_writer import Entry
 from projects_api.entities.clock import now
 from projects_api.entities.content import Pin

@@ -25,6 +25,20 @@ from itertools import accumulate, pairwise
 from types import MappingProxyType
 
 from projects_api.archive import zip_writer
+from projects_api.archive.parts import (
+    MANIFEST,
+    BufferedPart,
+    CopiedPart,
+    Directory,
+    Header,
+    Part,
+    PreviousRange,
+    Range,
+    Seam,
+    Segment,
+    Source,
+    size_of,
+)
 from projects_api.archive.zip_writer import Entry
 
 MIB = 1 << 20
@@ -54,140 +68,15 @@ COPY_PART_SIZE = 256 * MIB
 #: ``COPY_PART_SIZE`` to stay within this number.
 MAX_COPY_PARTS = 5_000
 
-#: Index of the manifest's entry.
-MANIFEST = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The local header of the entry at ``index``; ``size`` is in bytes."""
-
-    index: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A range of bytes of the entry (or, in ``Plan.joins``, of the volume) at ``index``.
-
-    Attributes:
-        index: The index of the entry or volume.
-        start: The offset of the first byte.
-        size: The size in bytes.
-    """
-
-    index: int
-    start: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousRange:
-    """A range of bytes of the previous archive, from the offset ``start``: whole entries with their headers."""
-
-    start: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """A range of bytes of the central directory and the records that end it, from the offset ``start``."""
-
-    start: int
-    size: int
-
-
-#: Bytes that S3 can copy. The ``Range`` is always one of an artifact, never of the manifest.
-type Source = Range | PreviousRange
-
-type Segment = Header | Directory | Source
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedPart:
-    """A part that S3 copies."""
-
-    source: Source
-
-    @property
-    def size(self) -> int:
-        return self.source.size
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """The segments that go through the worker."""
-        return ()
-
-
-@dataclass(frozen=True, slots=True)
-class BufferedPart:
-    """A part whose bytes go through the worker."""
-
-    segments: tuple[Segment, ...]
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seam:
-    """A part that S3 copies from a helper object: bytes from the worker before or after a copy, or both.
-
-    Bytes before the copy need a second helper, because only the last part of an upload may be small. The first helper
-    consists of ``padding``, which is large enough for a part, and of those bytes. The second one joins the first helper
-    and the copy. The archive gets the second one without the padding.
-    """
-
-    before: tuple[Segment, ...]
-    source: Source
-    after: tuple[Segment, ...]
-
-    @property
-    def size(self) -> int:
-        return _size_of(self.before) + self.source.size + _size_of(self.after)
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """The segments that go through the worker."""
-        return self.before + self.after
-
-    @property
-    def padding(self) -> Source:
-        """Any bytes that S3 can copy and that are enough for a part."""
-        return replace(self.source, size=MIN_PART_SIZE)
-
-
-type Part = CopiedPart | BufferedPart | Seam
-
-
-def needs_all_checksums(part: Part) -> bool:
-    """Return whether a part contains bytes of the manifest or the directory, which list all checksums."""
-    return any(
-        isinstance(segment, Directory) or (isinstance(segment, Header | Range) and segment.index == MANIFEST)
-        for segment in part.segments
-    )
-
-
-def list_headers(part: Part) -> list[int]:
-    """Return the indexes of the entries, without the manifest, whose headers the worker writes into a part."""
-    return [segment.index for segment in part.segments if isinstance(segment, Header) and segment.index != MANIFEST]
-
 
 def is_copied(size: int) -> bool:
     """Return whether S3 copies a file or a span of ``size`` bytes, at least in part, into an archive."""
     return size >= MIN_PART_SIZE
 
 
-def copied_entry(part: Part) -> int | None:
-    """Return the index of the entry whose artifact S3 copies into a part, or None if S3 copies no artifact."""
-    match part:
-        case CopiedPart(Range(index)) | Seam(source=Range(index)):
-            return index
-        case _:
-            return None
-
-
-def is_read(segment: Segment) -> bool:
-    """Return whether the worker reads a segment from S3."""
-    return isinstance(segment, PreviousRange) or (isinstance(segment, Range) and segment.index != MANIFEST)
+def padding_of(seam: Seam) -> Source:
+    """Return the padding of a seam: any bytes that S3 can copy and that are enough for a part."""
+    return replace(seam.source, size=MIN_PART_SIZE)
 
 
 @dataclass(frozen=True)
@@ -259,7 +148,7 @@ def plan(entries: Sequence[Entry], unchanged: Mapping[int, int] = MappingProxyTy
     """
     sizes = [len(zip_writer.local_header(entry)) for entry in entries]
     offsets = tuple(accumulate((size + entry.size for size, entry in zip(sizes, entries, strict=True)), initial=0))
-    directory_size = len(build_directory(entries))
+    directory_size = len(zip_writer.encode_directory(entries))
     planner = _Planner(_max_copy_size(offsets[-1]))
     planner.add_in_slices(Header(MANIFEST, sizes[MANIFEST]))
     planner.add_in_slices(Range(MANIFEST, 0, entries[MANIFEST].size))
@@ -279,16 +168,6 @@ def plan(entries: Sequence[Entry], unchanged: Mapping[int, int] = MappingProxyTy
         planner.add_source((), span)
     planner.add_in_slices(Directory(0, directory_size))
     return Plan(tuple(planner.finish()), offsets, offsets[-1] + directory_size)
-
-
-def build_directory(entries: Sequence[Entry]) -> bytes:
-    """Return the central directory of an archive of ``entries`` and the records that end it (ZIP APPNOTE, 4.3.6)."""
-    offset, headers = 0, []
-    for entry in entries:
-        headers.append(zip_writer.central_header(entry, offset))
-        offset += len(zip_writer.local_header(entry)) + entry.size
-    data = b"".join(headers)
-    return data + zip_writer.end_of_central_directory(entries=len(entries), size=len(data), offset=offset)
 
 
 @dataclass
@@ -321,7 +200,7 @@ class _Planner:
             return
         if header:
             self.run.append(header)
-        size = sum(map(_size_of, self.run))
+        size = sum(map(size_of, self.run))
         missing = MIN_PART_SIZE - size
         if missing <= 0:
             self._copy(self.source)
@@ -365,8 +244,8 @@ class _Planner:
         buffered = 0
         for piece in self.run:
             segments += piece
-            buffered += _size_of(piece)
-            size -= _size_of(piece)
+            buffered += size_of(piece)
+            size -= size_of(piece)
             if buffered >= BUFFERED_PART_SIZE and size and (rest_may_be_small or size >= MIN_PART_SIZE):
                 self.parts.append(BufferedPart(tuple(segments), buffered))
                 segments, buffered = [], 0
@@ -375,12 +254,8 @@ class _Planner:
     def finish(self) -> list[Part]:
         """Return all parts. The last one may be small."""
         self._copy(self.source)
-        self._buffer(sum(map(_size_of, self.run)), rest_may_be_small=True)
+        self._buffer(sum(map(size_of, self.run)), rest_may_be_small=True)
         return self.parts
-
-
-def _size_of(segments: Sequence[Segment]) -> int:
-    return sum(segment.size for segment in segments)
 
 
 def _max_copy_size(total: int) -> int:

@@ -7,7 +7,7 @@ descriptors (4.3.9) unnecessary. ZIP64 is used only for values that do not fit o
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
@@ -162,6 +162,16 @@ def end_of_central_directory(*, entries: int, size: int, offset: int) -> bytes:
         min(offset, MAX_32),
         0,
     )
+
+
+def encode_directory(entries: Sequence[Entry]) -> bytes:
+    """Return the central directory of an archive of ``entries`` and the records that end it (4.3.6)."""
+    offset, headers = 0, []
+    for entry in entries:
+        headers.append(central_header(entry, offset))
+        offset += len(local_header(entry)) + entry.size
+    data = b"".join(headers)
+    return data + end_of_central_directory(entries=len(entries), size=len(data), offset=offset)
 
 
 def archive_crc32(entries: Iterable[Entry], directory: bytes) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from projects_api.archive.plan import PreviousRange, Source
+from projects_api.archive.parts import PreviousRange, Source
 from projects_api.domain.exports.artifact_errors import changed_error, find_cause
 from projects_api.domain.exports.previous_archive import PreviousArchive, PreviousArchiveLostError
 from projects_api.entities.content import Pin

@@ -1,32 +1,27 @@
 """Assembly of an archive according to its plan, from copies of S3 and bytes of the worker."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import repeat
 from zlib import crc32
 
 from projects_api.archive import zip_writer
 from projects_api.archive.archive_index import encode_index, index_entries
-from projects_api.archive.manifest import MANIFEST_PATH, encode_manifest
-from projects_api.archive.plan import (
+from projects_api.archive.metadata import ArchiveMetadata
+from projects_api.archive.parts import (
     MANIFEST,
-    MAX_ARCHIVE_SIZE,
     BufferedPart,
     CopiedPart,
-    Directory,
-    Header,
     Part,
     Range,
     Seam,
     Segment,
     Source,
-    build_directory,
     copied_entry,
     is_read,
-    plan,
+    size_of,
 )
-from projects_api.archive.zip_writer import Entry
+from projects_api.archive.plan import MAX_ARCHIVE_SIZE, padding_of, plan
 from projects_api.domain.exports.archive_sources import ArchiveSources
 from projects_api.domain.exports.artifact_errors import ArtifactError
 from projects_api.domain.exports.checksums import ArtifactChecksums, SavedChecksums
@@ -88,30 +83,20 @@ class ArchiveAssembler:
             {"read": READ_THREADS, "upload": UPLOAD_THREADS, "seam": SEAM_THREADS, "copy": COPY_THREADS},
         )
         self._lock = threading.Lock()
-        self._manifest = bytearray()
-        self._manifest_crc32 = 0
-        self._directory = b""
-        self._entries = [
-            Entry(MANIFEST_PATH, sum(map(len, self._manifest_rows(repeat(0)))), 0, snapshot.content.project.updated_at),
-            *(
-                Entry(file.path, pin.size, 0, file.resource.timestamp)
-                for file, pin in zip(snapshot.files, snapshot.pins, strict=True)
-            ),
-        ]
+        self._metadata = ArchiveMetadata(snapshot.content, snapshot.files, snapshot.pins, self._get_checksum)
+        entries = self._metadata.entries
         #: The pins of the artifacts, by the index of their entry.
         self._pins = dict(enumerate(snapshot.pins, MANIFEST + 1))
         self._sources = ArchiveSources(self._pins, snapshot.previous)
         unchanged = (
-            snapshot.previous.index.find_unchanged(
-                (index, self._entries[index], pin) for index, pin in self._pins.items()
-            )
+            snapshot.previous.index.find_unchanged((index, entries[index], pin) for index, pin in self._pins.items())
             if snapshot.previous
             else {}
         )
         self.checksums = ArtifactChecksums(
             self._pins, check=self._task_group.check, saved=saved_checksums, copy=self._copy_for_checksum
         )
-        self.plan = plan(self._entries, {index: entry.offset for index, entry in unchanged.items()})
+        self.plan = plan(entries, {index: entry.offset for index, entry in unchanged.items()})
         if self.plan.size > MAX_ARCHIVE_SIZE:
             raise ArtifactError(
                 f"The files of the project have {self.plan.size:,} bytes, and an archive can have {MAX_ARCHIVE_SIZE:,}."
@@ -153,7 +138,7 @@ class ArchiveAssembler:
             if len(parts) == 1 and isinstance(parts[0], BufferedPart):
                 data = self._read_files(parts[0].segments)
                 self._collect_checksums()
-                self._task_group.call(archive_store.write, key, self._fill_in_metadata(parts[0].segments, data))
+                self._task_group.call(archive_store.write, key, self._metadata.fill_in(parts[0].segments, data))
                 self._add_progress(0, written=True)
             elif len(volumes) == 1:
                 self._assemble_volumes([key])
@@ -169,15 +154,15 @@ class ArchiveAssembler:
             ObjectMissingError: The archive was deleted or has changed.
             StorageUnavailableError: S3 did not respond correctly.
         """
-        if not self._directory:  # an earlier run has assembled the archive
+        directory = self._metadata.directory
+        if not directory:  # an earlier run has assembled the archive
             start = self.plan.offsets[-1]
-            self._directory = archive_store.read_range(key, archive.etag, start=start, size=archive.size - start)
-        checksums = zip_writer.read_crc32s(self._directory, len(self._entries))
-        entries = [replace(entry, crc32=checksum) for entry, checksum in zip(self._entries, checksums, strict=True)]
+            directory = archive_store.read_range(key, archive.etag, start=start, size=archive.size - start)
+        entries = self._metadata.read_entries(directory)
         indexed = index_entries(entries, self.plan.offsets, self.snapshot.pins)
         return (
             encode_index(archive.etag, archive.size, indexed),
-            zip_writer.archive_crc32(entries, self._directory) if archive.crc32 is None else archive.crc32,
+            zip_writer.archive_crc32(entries, directory) if archive.crc32 is None else archive.crc32,
         )
 
     # ----------------------------------------------------------------------------------------------------- volumes
@@ -290,7 +275,7 @@ class ArchiveAssembler:
 
     def _finish_part(self, number: int) -> None:
         part, data = self.plan.parts[number], self._data.get(number)
-        data = self._fill_in_metadata(part.segments, self._read_files(part.segments) if data is None else data)
+        data = self._metadata.fill_in(part.segments, self._read_files(part.segments) if data is None else data)
         if isinstance(part, Seam):
             self._finish_seam(number, part, data)
         else:
@@ -299,14 +284,15 @@ class ArchiveAssembler:
         self._data.pop(number, None)
 
     def _finish_seam(self, number: int, part: Seam, data: bytearray) -> None:
-        """Complete the helper objects of a seam (see ``plan.Seam``), and copy the last one into the archive."""
+        """Complete the helper objects of a seam (see ``parts.Seam``), and copy the last one into the archive."""
         call = self._task_group.call
-        helper, before_size, padding_size = self._helpers[number], sum(segment.size for segment in part.before), 0
+        helper, before_size, padding_size = self._helpers[number], size_of(part.before), 0
         if part.before:
-            padding_size = part.padding.size
+            padding = padding_of(part)
+            padding_size = padding.size
             padded = ExportsObject(f"{self._helper_key(number)}-before", padding_size + before_size)
             first_helper = call(self._start_upload, padded.key)
-            call(self._sources.copy, first_helper, 1, part.padding)
+            call(self._sources.copy, first_helper, 1, padding)
             call(first_helper.put_part, 2, data[:before_size])
             call(first_helper.complete)
             call(helper.copy_from_exports, 1, padded, 0, padded.size)
@@ -325,9 +311,9 @@ class ArchiveAssembler:
         self._data[number] = self._read_files(part.segments)
         self._meet_condition(number)
 
-    def _read_files(self, segments: Iterable[Segment]) -> bytearray:
+    def _read_files(self, segments: Sequence[Segment]) -> bytearray:
         """Return a buffer for segments that contains the bytes of files. All other bytes are still 0."""
-        data = bytearray(sum(segment.size for segment in segments))
+        data = bytearray(size_of(segments))
         position, reads = 0, []
         for segment in segments:
             if is_read(segment):
@@ -342,25 +328,6 @@ class ArchiveAssembler:
         if isinstance(segment, Range):
             self.checksums.record(segment.index, segment.start, segment.size, crc32(data))
 
-    def _fill_in_metadata(self, segments: Iterable[Segment], data: bytearray) -> bytearray:
-        """Return ``data`` after writing the headers, the manifest and the directory among some segments into it."""
-        position = 0
-        metadata: bytes | bytearray | None
-        for segment in segments:
-            match segment:
-                case Header(index):
-                    metadata = zip_writer.local_header(replace(self._entries[index], crc32=self._crc32(index)))
-                case Directory(start):
-                    metadata = self._directory[start : start + segment.size]
-                case Range(index, start) if index == MANIFEST:
-                    metadata = self._manifest[start : start + segment.size]
-                case _:
-                    metadata = None
-            if metadata is not None:
-                data[position : position + segment.size] = metadata
-            position += segment.size
-        return data
-
     # --------------------------------------------------------------------------------------------------- checksums
 
     def _copy_for_checksum(self, index: int, start: int, size: int) -> int | None:
@@ -370,29 +337,18 @@ class ArchiveAssembler:
         upload.abort()
         return checksum
 
-    def _crc32(self, index: int) -> int:
-        if index == MANIFEST:
-            return self._manifest_crc32
+    def _get_checksum(self, index: int) -> int:
+        """Return the checksum of a file. If it is not known yet, get it from S3."""
         with self._sources.translate_errors(Range(index, 0, 0)):
             return self.checksums.get(index)
 
     def _collect_checksums(self) -> None:
-        """Get the checksums of all artifacts, and encode the manifest and the directory with them."""
+        """Get the checksums of all files, and encode the manifest and the directory with them."""
         if missing := self.checksums.list_missing():
             for index in missing:
-                self._task_group.submit("read", self._crc32, index)
+                self._task_group.submit("read", self._get_checksum, index)
             self._task_group.join()
-        self._manifest = bytearray()
-        for row in self._manifest_rows(self.checksums.get(index) for index in self._pins):
-            self._manifest += row
-        self._manifest_crc32 = crc32(self._manifest)
-        self._directory = build_directory(
-            [replace(entry, crc32=self._crc32(index)) for index, entry in enumerate(self._entries)]
-        )
-
-    def _manifest_rows(self, crc32s: Iterable[int]) -> Iterator[bytes]:
-        sizes = [pin.size for pin in self.snapshot.pins]
-        return encode_manifest(self.snapshot.content, self.snapshot.files, sizes, crc32s)
+        self._metadata.encode()
 
     # ---------------------------------------------------------------------------------------------------- progress
 

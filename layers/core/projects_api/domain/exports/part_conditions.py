@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Container, Mapping
 
-from projects_api.archive.plan import (
+from projects_api.archive.parts import (
     CopiedPart,
     Part,
     Range,
@@ -13,6 +13,7 @@ from projects_api.archive.plan import (
     is_read,
     list_headers,
     needs_all_checksums,
+    size_of,
 )
 
 #: Bytes of seams whose files are read before S3 has copied the rest of the seam. The manifest needs the checksums of
@@ -88,7 +89,7 @@ def _list_read_ahead(parts: Mapping[int, Part]) -> set[int]:
         if not any(map(is_read, part.segments)):
             continue
         if isinstance(part, Seam):
-            size += sum(segment.size for segment in part.segments)
+            size += size_of(part.segments)
         if needs_all_checksums(part) or (isinstance(part, Seam) and size <= READ_AHEAD_SIZE):
             read_ahead.add(number)
     return read_ahead
