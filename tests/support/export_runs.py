@@ -18,7 +18,7 @@ from tests.support.api_client import Client
 from tests.support.in_process_app import InProcessApp
 
 #: Runs after which an export that can never become ready has failed. The first runs upload the parts that need no
-#: failing call, and each run that makes such progress starts the count of attempts anew.
+#: failing call, and each run that makes such progress resets the count of attempts.
 RUNS_UNTIL_FAILURE = 2 * export_worker.ATTEMPTS + 1
 
 

@@ -89,7 +89,7 @@ def test_an_artifact_of_the_manifests_name_gets_another_path() -> None:
 
 @given(st.integers(1, 3_000))
 def test_metadata_and_files_make_the_archive(slice_size: int) -> None:
-    """However the manifest and the directory are divided among parts, the archive has the same bytes."""
+    """The division of the manifest and the directory among parts does not change the bytes of the archive."""
     contents = [b"abc", b"hello"]
     pins = [Pin(f"key {number}", '"etag"', len(content)) for number, content in enumerate(contents)]
     metadata = ArchiveMetadata(CONTENT, list_files(CONTENT), pins, lambda index: crc32(contents[index - 1]))
