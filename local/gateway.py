@@ -170,6 +170,7 @@ def create_app(invoke: Invoke, port: int = 0, cors: Cors | None = None) -> flask
     service.create()
     app: flask.Flask = service._app
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_SIZE
+    app.url_map.merge_slashes = False  # API Gateway has no route for a path with two slashes
 
     def respond_to_preflight() -> flask.Response | None:
         """Respond to a preflight request of a browser. API Gateway does that for any path."""

@@ -317,6 +317,11 @@ _ARCHIVES: dict[str, list[tuple[str, str, Callable[[], bytes]]]] = {
             "The manifest is not valid",
             with_manifest(b'{"format": "projects-export/2", "project": ' + b"[" * 100_000),
         ),
+        (
+            "with fields in 60 nested lists",
+            "nested more than 50 levels deep",
+            stating(resources=[{"fields": {"x": json.loads("[" * 60 + "]" * 60)}}]),
+        ),
         ("with more than 10,000 members", "more than 10000 members", stating(members=[MEMBER] * 10_001)),
         (
             "with a member's role that does not exist",

@@ -183,6 +183,36 @@ def test_invalid_input(alice: Client, method: str, path: str, body: str | bytes,
     assert read_messages(alice.request(method, f"/api/projects{path}", body=encoded)) == expected
 
 
+@REJECTED_BEFOREHAND
+@pytest.mark.parametrize("value", [None, True, 5, 5.5, 1e30, "x", [], {}], ids=repr)
+def test_invalid_type(alice: Client, value: Any) -> None:
+    """Every message about a value of the wrong type is a sentence of this API, not one of pydantic."""
+    project = f"/api/projects/{UNKNOWN_PROJECT}"
+    fields = (
+        "name", "description", "email", "role", "type", "fields", "file", "fresh", "members", "after",
+        "size_bytes", "part_size_bytes", "project_id", "export_id",
+    )  # fmt: skip
+    file = {"name": value, "size_bytes": value, "content_type": value, "part_size_bytes": value}
+    for method, path in (
+        ("POST", "/api/projects"),
+        ("PUT", project),
+        ("PUT", f"{project}/owner"),
+        ("POST", f"{project}/members"),
+        ("POST", f"{project}/resources"),
+        ("PUT", f"{project}/resources/{UNKNOWN_PROJECT}"),
+        ("POST", f"{project}/exports"),
+        ("POST", "/api/imports"),
+        ("POST", f"/api/uploads/{UNKNOWN_PROJECT}/parts"),
+    ):
+        for body in (dict.fromkeys(fields, value), {"type": "model", "name": "n", "file": file}):
+            response = alice.request(method, path, body)
+            assert response.status in {201, 404, 422}, response
+            if response.status == 422:
+                for message in read_messages(response).values():
+                    assert message.endswith("."), message
+                    assert "nput should" not in message
+
+
 def test_invalid_header(alice: Client) -> None:
     key = str(uuid.uuid4())
     alice.post("/api/projects", {"name": "First"}, Idempotency_Key=key)
@@ -259,6 +289,7 @@ def test_gateway_errors(app: InProcessApp, alice: Client) -> None:
         (anonymous.get("/api/projects", Authorization="Bearer prj_x"), 403, "Forbidden"),
         (alice.get("/api/nothing"), 404, "Not Found"),
         (alice.get("/api/projects/"), 404, "Not Found"),
+        (alice.get("/api//projects"), 404, "Not Found"),
         (alice.request("PATCH", "/api/projects"), 404, "Not Found"),
         (alice.request("OPTIONS", "/api/projects"), 404, "Not Found"),
         (alice.post("/api/projects", body=b"x" * (6 << 20)), 413, "Request Entity Too Large"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain.resource_fields import MAX_FIELDS_SIZE
+from projects_api.domain.resource_fields import MAX_FIELDS_DEPTH, MAX_FIELDS_SIZE
 from tests.support.api_client import Client
 from tests.support.archives import download
 from tests.support.in_process_app import InProcessApp
@@ -55,6 +55,11 @@ def test_create_without_file(app: InProcessApp, alice: Client, project_id: str, 
     assert app.find_broken_invariants() == []
 
 
+def nest(depth: int) -> Any:
+    """Return a list in ``depth`` - 1 other lists."""
+    return [] if depth == 1 else [nest(depth - 1)]
+
+
 @pytest.mark.parametrize(
     ("body", "location"),
     [
@@ -72,6 +77,7 @@ def test_create_without_file(app: InProcessApp, alice: Client, project_id: str, 
         ({"type": "model", "name": "n", "fields": {"artifact": {"key": "k"}}}, ["body", "fields", "artifact"]),
         ({"type": "model", "name": "n", "fields": {"text": "x" * MAX_FIELDS_SIZE}}, ["body", "fields"]),
         ({"type": "model", "name": "n", "fields": {"half": "\ud800"}}, ["body", "fields"]),
+        ({"type": "model", "name": "n", "fields": {"deep": nest(MAX_FIELDS_DEPTH + 1)}}, ["body", "fields"]),
         ({"type": "model", "name": "n", "file": {"name": "m", "size_bytes": -1}}, ["body", "file", "size_bytes"]),
         ({"type": "model", "name": "n", "file": {"name": " ", "size_bytes": 1}}, ["body", "file", "name"]),
         (
@@ -91,6 +97,23 @@ def test_invalid_input(app: InProcessApp, alice: Client, url: str, body: Any, lo
     assert response.status == 422, response
     assert location in [item["loc"] for item in response["detail"]]
     assert app.find_items("") == before
+
+
+def test_nested_fields(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """Every route shows the deepest fields that are accepted. Deeper ones would make the lists fail."""
+    fields = {"deep": nest(MAX_FIELDS_DEPTH)}
+    created = alice.post(url, {"type": "model", "name": "n", "fields": fields}, Idempotency_Key="k")
+    assert alice.post(url, {"type": "model", "name": "n", "fields": fields}, Idempotency_Key="k").json == created.json
+    resource_id = str(uuid.uuid4())
+    app.deliver([app.build_event("Model Created", project_id, {"id": resource_id, "name": "m"} | fields)])
+    assert alice.put(f"{url}/{resource_id}", {"name": "o", "fields": fields}).status == 200
+    deeper = {"deep": nest(MAX_FIELDS_DEPTH + 1)}
+    app.deliver([app.build_event("Model Created", project_id, {"id": str(uuid.uuid4()), "name": "p"} | deeper)])
+    (dead_letter,) = app.take_dead_letters()
+    assert "nested more than" in str(dead_letter)
+    assert [item["fields"] for item in alice.get(url)["items"]] == [fields, fields]
+    assert alice.get(f"/api/projects/{project_id}/activity").status == 200
+    assert len(alice.get(f"/api/projects/{project_id}/timeline")["events"]) == 2
 
 
 def test_update(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
@@ -184,6 +207,20 @@ def test_sibling_artifact(app: InProcessApp, alice: Client, project_id: str, url
     assert "filename" in read["download_url"]
     assert alice.delete(f"{url}/{resource_id}").status == 200
     assert app.find_objects(project_id) == [artifact["key"]]
+
+
+@pytest.mark.parametrize("content_type", ["text/csv\r\nX-Evil: 1", "text/größe"])
+def test_content_type_that_is_no_header(app: InProcessApp, alice: Client, url: str, content_type: str) -> None:
+    """A sibling may announce any text. S3 would refuse to send it as a header, so the URL asks for a plain type."""
+    project_id, resource_id = url.split("/")[3], str(uuid.uuid4())
+    artifact = app.store_artifact(project_id, "d.csv", b"a") | {"content_type": content_type}
+    app.deliver(
+        [app.build_event("Dataset Created", project_id, {"id": resource_id, "name": "d", "artifact": artifact})]
+    )
+    read = alice.get(f"{url}/{resource_id}")["resource"]["artifact"]
+    assert read["content_type"] == content_type
+    assert "response-content-type=application%2Foctet-stream" in read["download_url"]
+    assert download(read["download_url"]) == b"a"
 
 
 def test_missing_artifact_has_no_url(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:

@@ -54,7 +54,19 @@ def test_names_are_stored_trimmed_and_in_nfc(app: InProcessApp, alice: Client) -
 
 
 @pytest.mark.parametrize(
-    "blank", ["\u200b", " \u200d\ufeff ", "\u2060", "\u00ad", "\u3164", "\u115f", "\u2800", "\ufe0f", "\U000e0020"]
+    "blank",
+    [
+        "\u200b",
+        " \u200d\ufeff ",
+        "\u2060",
+        "\u00ad",
+        "\u3164",
+        "\u115f",
+        "\u2800",
+        "\ufe0f",
+        "\U000e0020",
+        "\U0001d159",
+    ],
 )
 def test_blank_names(app: InProcessApp, alice: Client, blank: str) -> None:
     project_id = alice.create("Before")
@@ -182,6 +194,12 @@ def test_numbers_that_json_does_not_allow(value: str, field: str) -> None:
         parse(body)
 
 
+@pytest.mark.parametrize("rows", [True, -1, 1.5, "many", []])
+def test_reason_says_what_a_count_is(rows: Any) -> None:
+    with pytest.raises(EventRejectedError, match="rows: send a whole number, 0 or more"):
+        parse(build_event("Dataset Created", RESOURCE | {"rows": rows}))
+
+
 @pytest.mark.parametrize("resource", [{"\ud800": 1}, {"note": "\udc00"}, {"note": [{"\udfff": "a"}]}])
 def test_half_of_a_surrogate_pair(resource: dict[str, Any]) -> None:
     with pytest.raises(EventRejectedError):
@@ -208,7 +226,9 @@ def test_only_the_id_of_a_deletion_counts(app: InProcessApp, alice: Client, reso
     assert alice.get(f"/api/projects/{project_id}")["project"]["dataset_count"] == 0
 
 
-@pytest.mark.parametrize("occurred_at", [None, "yesterday", "9999-01-01T00:00:00Z", 5, {"a": 1}])
+@pytest.mark.parametrize(
+    "occurred_at", [None, "yesterday", "9999-01-01T00:00:00Z", "9999-12-31T23:59:60-23:59", 5, {"a": 1}]
+)
 def test_time_of_a_deletion(occurred_at: Any) -> None:
     """Without a usable ``occurred_at``, the time of the event counts, and without that the time of its arrival."""
     _, resource = parse(build_event("Model Deleted", RESOURCE, occurred_at, time="2026-02-13T08:00:00Z"))
@@ -221,7 +241,13 @@ def test_time_of_a_deletion(occurred_at: Any) -> None:
 
 @pytest.mark.parametrize(
     "leap_second",
-    ["2016-12-31T23:59:60Z", "2016-12-31T23:59:60.5Z", "2015-06-30T18:59:60-05:00", "2015-07-01T05:29:60+05:30"],
+    [
+        "2016-12-31T23:59:60Z",
+        "2016-12-31t23:59:60z",
+        "2016-12-31T23:59:60.5Z",
+        "2015-06-30T18:59:60-05:00",
+        "2015-07-01T05:29:60+05:30",
+    ],
 )
 def test_leap_second(leap_second: str) -> None:
     """It comes after all other times of its minute and before the next minute."""
@@ -231,12 +257,21 @@ def test_leap_second(leap_second: str) -> None:
     for second, is_earlier in (("59.999999", True), ("59.999999999", True)):
         _, other = parse(build_event("Model Updated", RESOURCE, f"{minute}:{second}{offset}"))
         assert (other.version < resource.version) == is_earlier
-    following = datetime.fromisoformat(f"{minute}:00{offset}") + timedelta(minutes=1)
+    following = datetime.fromisoformat(f"{minute}:00{offset}".upper()) + timedelta(minutes=1)
     _, after = parse(build_event("Model Updated", RESOURCE, following.isoformat()))
     assert resource.version < after.version
 
 
-@pytest.mark.parametrize("invalid", ["2016-12-31T23:59:61Z", "2016-12-31T23:58:60Z", "2016-12-31T23:59:60"])
+@pytest.mark.parametrize(
+    "invalid",
+    [
+        "2016-12-31T23:59:61Z",
+        "2016-12-31T23:58:60Z",
+        "2016-12-31T23:59:60",
+        "0001-01-01T00:00:60+00:01",
+        "9999-12-31T23:59:60-23:59",
+    ],
+)
 def test_no_leap_second(invalid: str) -> None:
     with pytest.raises(EventRejectedError, match="occurred_at"):
         parse(build_event("Model Updated", RESOURCE, invalid))

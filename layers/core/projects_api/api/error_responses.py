@@ -31,20 +31,25 @@ _STATUSES: dict[type[ProjectsError], HTTPStatus] = {
 
 #: Messages by pydantic's error type. Pydantic provides the limits in braces, and ``_format_message`` the other values.
 _MESSAGES = {
+    "bool_type": "'{field}' is {kind}: send true or false.",
     "control_character": "'{field}' contains the control character {character}: remove it.",
+    "dict_type": "'{field}' is {kind}: send an object.",
     "enum": "{value} is not a valid value: use {expected}.",
     "greater_than_equal": "{value} is too small: the minimum is {ge}.",
     "int_parsing": "{value} is not a whole number: send one in digits.",
     "int_parsing_size": "{value} has too many digits: send a smaller number.",
+    "int_type": "'{field}' is {kind}: send a whole number.",
     "json_invalid": "The body is not valid JSON: {error} (character {at}). Send one JSON object.",
     "less_than_equal": "{value} is too large: the maximum is {le}.",
     "missing": "'{field}' is required.",
     "model_attributes_type": "The body is {kind}: send one JSON object.",
+    "string_pattern_mismatch": "{value} does not have the form of '{field}': send a value that matches {pattern}.",
     "string_too_long": "'{field}' has {length} characters: the maximum is {max_length}.",
     "string_too_short": "'{field}' is blank: send at least {min_length} character.",
     "string_type": "'{field}' is {kind}: send a string.",
     "string_unicode": "'{field}' contains half of a surrogate pair: send both halves, or the character in UTF-8.",
     "uuid_parsing": "{value} is not a valid id: send a UUID.",
+    "uuid_type": "'{field}' is {kind}: send a UUID.",
 }
 
 #: The message of every unexpected error.
@@ -92,6 +97,8 @@ def _explain(error: dict[str, Any]) -> dict[str, Any]:
             return {"loc": [place], "msg": _format_message(error, at=inside[0]), "type": error["type"]}
         case "missing", "body" if not inside:
             return {"loc": [place], "msg": "The body is missing: send one JSON object.", "type": error["type"]}
+        case "model_attributes_type", _ if inside:
+            error = error | {"type": "dict_type"}
         case _, "header":
             inside = [name.title() for name in inside]  # Powertools converts header names to lower case
     return {

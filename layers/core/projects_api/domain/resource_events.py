@@ -3,7 +3,7 @@
 import json
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -34,7 +34,7 @@ MAX_CLOCK_ADVANCE = timedelta(days=1)
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _LEAP_SECOND = re.compile(
-    r"(?P<minute>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(?P<fraction>[.,]\d+)?(?P<offset>[Zz]|[+-]\d\d:?\d\d)"
+    r"(?P<minute>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(?P<fraction>[.,]\d+)?(?P<offset>[Zz]|[+-]\d\d:?\d\d)", re.ASCII
 )
 _DIGITS_AFTER_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)")
 
@@ -53,7 +53,7 @@ def _parse_time(occurred_at: Any) -> Any:
     match = _LEAP_SECOND.fullmatch(occurred_at)
     if match is None:
         return occurred_at
-    moment = datetime.fromisoformat(f"{match['minute']}:59.999999{match['offset']}").astimezone(UTC)
+    moment = in_utc(datetime.fromisoformat(f"{match['minute']}:59.999999{match['offset'].upper()}"))
     if (moment.hour, moment.minute) != (23, 59):
         raise ValueError("a leap second is at 23:59:60 UTC")
     return moment

@@ -1,18 +1,34 @@
 """The fields of resources: what each type of resource may have, in events and over HTTP."""
 
 import json
+from itertools import islice
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from projects_api.entities.errors import InvalidInputError, summarize_validation_error
 from projects_api.entities.resource import ResourceType
+from projects_api.entities.strict_json import iterate_levels
 from projects_api.entities.text import is_blank, to_nfc
 
 #: Maximum size of a resource's own fields as JSON, in bytes. An item and its copies in the two local indexes may take
 #: 400 KB together (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
 MAX_FIELDS_SIZE = 100_000
+
+#: Maximum nesting depth of a resource's own fields. Responses nest them a few levels deeper, and there are JSON readers
+#: that stop at 64 levels (https://learn.microsoft.com/dotnet/api/system.text.json.jsonserializeroptions.maxdepth).
+MAX_FIELDS_DEPTH = 50
 
 #: Maximum length of an object key in UTF-8, in bytes
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
@@ -21,8 +37,27 @@ MAX_KEY_SIZE = 1024
 #: Maximum length of a resource's name, in characters.
 MAX_NAME_LENGTH = 1024
 
-Text = Annotated[str, StringConstraints(max_length=1024)]
-Count = Annotated[int, Field(ge=0)]
+
+def _require(valid: str) -> WrapValidator:
+    """Return a validator whose message says which values are ``valid``. It rejects booleans, which are no numbers."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            if not isinstance(value, bool):
+                return handler(value)
+        except ValidationError:
+            pass
+        raise ValueError(f"send {valid}")
+
+    return WrapValidator(validate)
+
+
+Text = Annotated[str, StringConstraints(max_length=1024), _require("a text of at most 1,024 characters")]
+Count = Annotated[int, Field(ge=0), _require("a whole number, 0 or more")]
+Seconds = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, allow_inf_nan=False)],
+    _require("a number of seconds, 0 or more"),
+]
 
 
 def _check_key_size(key: str) -> str:
@@ -81,7 +116,7 @@ class Experiment(ResourceDetail):
     target_column: Text | None = None
     problem_type: Text | None = None
     best_model_type: Text | None = None
-    duration: Count | Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    duration: Seconds | None = None
 
 
 MODELS: dict[ResourceType, type[ResourceDetail]] = {
@@ -122,8 +157,10 @@ def dump_fields(resource: ResourceDetail) -> dict[str, Any]:
     """Return the fields of the resource's own as JSON data.
 
     Raises:
-        ValueError: They are too large, or JSON does not allow one of them.
+        ValueError: They are too large or nested too deeply, or JSON does not allow one of them.
     """
+    if next(islice(iterate_levels(dict(resource)), MAX_FIELDS_DEPTH + 1, None), None):
+        raise ValueError(f"the fields are nested more than {MAX_FIELDS_DEPTH} levels deep")
     fields = resource.model_dump(exclude=set(RESERVED_FIELDS), exclude_unset=True)
     try:
         size = len(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode())

@@ -1,5 +1,6 @@
 """Resources and their artifacts."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,10 @@ class ResourceType(StrEnum):
     MODEL = "model"
     DEPLOYMENT = "deployment"
     REPORT = "report"
+
+
+#: The characters that a header may have (RFC 9110, section 5.5), without those beyond ASCII.
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 def artifacts_prefix(project_id: ProjectId) -> str:
@@ -43,6 +48,11 @@ class Artifact:
     def file_name(self) -> str:
         """The last part of the key."""
         return self.key.rpartition("/")[2]
+
+    @property
+    def content_type_header(self) -> str:
+        """The content type, or that of unknown bytes if no header may have this one."""
+        return self.content_type if _HEADER_VALUE.fullmatch(self.content_type) else "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)

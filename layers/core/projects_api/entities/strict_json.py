@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 #: The maximum nesting depth. Recursive code could exhaust the stack on deeper content.
@@ -32,7 +34,7 @@ def loads(text: str | bytes) -> Any:
         raise
     except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         raise InvalidJsonError("It contains a number with too many digits") from None
-    if _is_nested_too_deeply(content):
+    if next(islice(iterate_levels(content), MAX_DEPTH, None), None):
         raise InvalidJsonError("It is nested too deeply")
     return content
 
@@ -48,15 +50,14 @@ def _parse_float(text: str) -> float:
     return value
 
 
-def _is_nested_too_deeply(content: Any) -> bool:
-    layer = [content]
-    for _ in range(MAX_DEPTH):
-        layer = [
+def iterate_levels(content: Any) -> Iterator[list[Any]]:
+    """Yield the values of JSON data level by level, beginning with ``content`` itself."""
+    level = [content]
+    while level:
+        yield level
+        level = [
             child
-            for node in layer
+            for node in level
             if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
         ]
-        if not layer:
-            return False
-    return True

@@ -4,11 +4,12 @@ import re
 import unicodedata
 
 #: Characters without a glyph: the categories of separators, controls and formats, and the default-ignorable characters
-#: of other categories (Unicode Standard Annex 44, Default_Ignorable_Code_Point), with the blank Braille pattern.
+#: of other categories (Unicode Standard Annex 44, Default_Ignorable_Code_Point), with the blank Braille pattern, the
+#: filler of the Khitan script and the null note head.
 _INVISIBLE_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cn"})
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
-    "\U000e0000-\U000e0fff]"
+    "\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
 )
 
 #: Composition turns at most four characters into one, so a text of more than four times the maximum is too long.

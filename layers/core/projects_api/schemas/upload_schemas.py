@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from projects_api.domain.uploads import PartPage
 from projects_api.entities.upload import MAX_PARTS, Purpose
-from projects_api.schemas.field_types import Id, Timestamp
+from projects_api.schemas.field_types import Id, Timestamp, accept_whole_floats
 
 
 class UploadPart(BaseModel):
@@ -47,7 +48,9 @@ class Upload(BaseModel):
 
 
 class PartRange(BaseModel):
-    after: int = Field(0, ge=0, le=MAX_PARTS, description="Return the parts after this number.")
+    after: Annotated[int, Field(ge=0, le=MAX_PARTS, strict=True), accept_whole_floats] = Field(
+        0, description="Return the parts after this number."
+    )
 
 
 class PartState(BaseModel):

@@ -45,11 +45,6 @@ MAX_MEMBERS = 10_000
 _JUNK = re.compile(r"(?:.*/)?(?:__MACOSX/.*|\.DS_Store)|META-INF/MANIFEST\.MF")
 
 
-#: A content type that HTTP can transmit, and the one of other objects. The record of an artifact always has its own.
-_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
-
-
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
     """A file of the archive and the artifact that it becomes.
@@ -342,8 +337,8 @@ def _assign_keys(plan: ImportPlan, content: _Content) -> None:
             if prefix + name not in keys and len((prefix + name).encode()) <= MAX_KEY_SIZE
         )
         keys.add(key)
-        by_entry[path] = key, file.content_type if _HEADER_VALUE.fullmatch(file.content_type) else DEFAULT_CONTENT_TYPE
-        plan.artifacts[path] = Artifact(key, file.content_type, size_bytes=file.size)
+        plan.artifacts[path] = artifact = Artifact(key, file.content_type, size_bytes=file.size)
+        by_entry[path] = key, artifact.content_type_header
     for path in content.used_paths:
         plan.artifacts[path] = plan.artifacts[unicodedata.normalize("NFC", path)]
     root = plan.manifest.path.removesuffix(MANIFEST_PATH)

@@ -91,7 +91,7 @@ def signed_url(artifact: Artifact, *, file_name: str) -> str:
                 "Bucket": settings.artifacts_bucket(),
                 "Key": artifact.key,
                 "ResponseContentDisposition": content_disposition(file_name),
-                "ResponseContentType": artifact.content_type,
+                "ResponseContentType": artifact.content_type_header,
             },
             ExpiresIn=int(URL_LIFETIME.total_seconds()),
         )
