@@ -1,6 +1,6 @@
 """The sample events in `events/`: each function returns the expected response."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -9,19 +9,24 @@ from tests.support.sample_events import SampleEvent, create_sample_data, find_di
 
 
 @pytest.fixture(scope="module")
-def app_with_sample_data(session_app: InProcessApp) -> Iterator[InProcessApp]:
+def responses(session_app: InProcessApp) -> dict[str, Any]:
+    """Invoke the functions with all events in their order, because some depend on others, and return the responses."""
     create_sample_data(session_app)
-    yield session_app
+    responses = {str(event): _invoke(session_app, event) for event in load_sample_events()}
     session_app.reset()
+    return responses
+
+
+def _invoke(app: InProcessApp, event: SampleEvent) -> Any:
+    try:
+        return app.invoke(event.function, event.content)
+    except Exception as error:  # noqa: BLE001 - Lambda responds to any error with its type and message
+        return {"errorType": type(error).__name__, "errorMessage": str(error)}
 
 
 @pytest.mark.parametrize("event", load_sample_events(), ids=str)
-def test_response_to_event(app_with_sample_data: InProcessApp, event: SampleEvent) -> None:
-    try:
-        response = app_with_sample_data.invoke(event.function, event.content)
-    except Exception as error:  # noqa: BLE001 - Lambda responds to any error with its type and message
-        response = {"errorType": type(error).__name__, "errorMessage": str(error)}
-    assert not list(find_differences(event.expected, response))
+def test_response_to_event(responses: dict[str, Any], event: SampleEvent) -> None:
+    assert not list(find_differences(event.expected, responses[str(event)]))
 
 
 def test_every_function_has_events(session_app: InProcessApp) -> None:
