@@ -41,6 +41,7 @@ def main() -> int:
     Returns:
         The exit code.
     """
+    _handle_signals()
     try:
         port, parameters = _read_port(), _read_parameters()
         home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
@@ -49,6 +50,36 @@ def main() -> int:
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _handle_signals() -> None:
+    """Make Ctrl-C and its relatives raise KeyboardInterrupt, also while the stack starts.
+
+    Later signals are ignored, so that they do not interrupt the end.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores the end of the terminal
+        numbers.append(signal.SIGHUP)
+
+    def interrupt(*_: Any) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+
+
+@contextlib.contextmanager
+def _start_children() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C from their beginning: a terminal sends it to them, too."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _read_port() -> int:
@@ -118,10 +149,15 @@ def _reserve_folder(home: Path) -> Iterator[None]:
 
 def _serve(port: int, parameters: dict[str, str], home: Path) -> int:
     """Start everything, wait for the end and stop everything. Return the exit code."""
+    with contextlib.ExitStack() as cleanup:
+        return _serve_until_stopped(port, parameters, home, cleanup)
+
+
+def _serve_until_stopped(port: int, parameters: dict[str, str], home: Path, cleanup: contextlib.ExitStack) -> int:
     stopping = threading.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, lambda *_: stopping.set())
-    aws = MotoServer()
+    with _start_children():
+        aws = MotoServer()
+    cleanup.callback(aws.stop)
 
     from local.deployment import deploy  # noqa: PLC0415 - imported while moto's process starts
 
@@ -137,12 +173,16 @@ def _serve(port: int, parameters: dict[str, str], home: Path) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     stack = deploy(parameters)
     log_file = home / "functions.log"
-    functions = FunctionRunner(stack.functions, log_file)
+    with _start_children():
+        functions = FunctionRunner(stack.functions, log_file)
+    cleanup.callback(functions.stop)
     aws.handle_invocations(functions.invoke_by_physical_name)
     try:
         gateway = Gateway(functions, port)
     except SystemExit:  # werkzeug has printed the error and exits
         return 1
+    cleanup.callback(gateway.stop)
+    cleanup.callback(stopping.set)
     pollers: list[tuple[Any, Any]] = [(poll_queue, source) for source in stack.event_sources]
     pollers += [(run_schedule, schedule) for schedule in stack.schedules]
     for poll, source in pollers:
@@ -174,9 +214,6 @@ def _serve(port: int, parameters: dict[str, str], home: Path) -> int:
 
     threading.Thread(target=stop_without_aws, daemon=True).start()
     stopping.wait()
-    gateway.stop()
-    functions.stop()
-    aws.stop()
     return exit_code
 
 

@@ -18,6 +18,7 @@ import time
 import traceback
 import uuid
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -125,9 +126,9 @@ class ExecutionEnvironment:
     """
 
     def __init__(self, function: Function, log_file: Path) -> None:
-        forkserver = multiprocessing.get_context("forkserver")
-        self._connection, child_connection = forkserver.Pipe()
-        self._process = forkserver.Process(
+        context = multiprocessing.get_context("forkserver")
+        self._connection, child_connection = context.Pipe()
+        self._process = context.Process(
             target=_run_environment, args=(function, child_connection, log_file), daemon=True
         )
         try:
@@ -227,6 +228,7 @@ class FunctionRunner:
 
     def __init__(self, functions: dict[str, Function], log_file: Path) -> None:
         multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED_MODULES)
+        forkserver.ensure_running()  # before its first use, so that the caller decides which signals it ignores
         self._functions = functions
         self._log_file = log_file
         self._idle: dict[str, list[ExecutionEnvironment]] = {name: [] for name in functions}

@@ -140,6 +140,28 @@ def test_killed_stack(killed_stack: RunningStack) -> None:
     wait_until(lambda: not any(map(is_running, processes)))
 
 
+@pytest.mark.parametrize(
+    "signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
+def test_end_during_the_start(tmp_path: Path, signal_number: signal.Signals) -> None:
+    """Ctrl-C, and the end of the terminal, reach all processes. They end at any time, without a traceback."""
+    environment = {**os.environ, "PORT": "0", "PYTHONPATH": f"{ROOT / 'layers' / 'core'}:{ROOT}"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local"],
+        cwd=ROOT,
+        env=environment | {"LOCAL_FOLDER": str(tmp_path / "local")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: len(list_descendants(process.pid)) == 2)  # the server of the AWS APIs, and a helper
+    os.killpg(process.pid, signal_number)
+    output, _ = process.communicate(timeout=10)
+    assert (process.returncode, output) == (0, "")
+    assert not (tmp_path / "local" / "stack.json").exists()
+
+
 def run_make(*arguments: str, **environment: str) -> str:
     """Run `make`, which must fail, and return what it prints to stderr without its own last line."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
