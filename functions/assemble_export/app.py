@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from projects_api.domain.exports import export_worker, finalization, recovery
+from projects_api.domain.exports import export_recovery, export_worker, finalization
 from projects_api.domain.exports.export_worker import OutOfTimeError
 from projects_api.entities.export import ExportStatus
 from projects_api.entities.ids import ExportId, ProjectId
@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 should_continue=lambda: context.get_remaining_time_in_millis() > TIME_RESERVE,
             )
         except OutOfTimeError:
-            recovery.send_messages([(project_id, export_id)])
+            export_recovery.send_messages([(project_id, export_id)])
         export = finalization.finalize_export(project_id, export_id)
         if export:
             count(METRICS[export.status])

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from projects_api import telemetry
-from projects_api.domain.exports import recovery
+from projects_api.domain import recovery
 from projects_api.telemetry import Metric
 
 #: A run leaves the rest to the next one this many milliseconds before its timeout.

@@ -13,7 +13,6 @@ import boto3
 
 from projects_api.domain import projects
 from projects_api.domain.exports import export_requests, retention
-from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import sqs
@@ -105,7 +104,9 @@ def _use_resources_and_uploads(app: InProcessApp, alice: Client, bob: Client) ->
         return upload
 
     def replace(name: str) -> Any:
-        upload = bob.put(f"{url}/{resource['id']}", describe(name, b"b\n"))["upload"]
+        key = str(uuid.uuid4())
+        for _ in range(2):
+            upload = bob.put(f"{url}/{resource['id']}", describe(name, b"b\n"), Idempotency_Key=key)["upload"]
         put_parts(upload, b"b\n")
         return upload
 
@@ -154,8 +155,7 @@ def _interrupt_uploads(app: InProcessApp, alice: Client, bob: Client, url: str, 
     with patch("projects_api.domain.uploaded_files.delete_unreferenced"):
         alice.delete(f"{url}/{in_use['id']}")
     app.resume_stalled()
-    with patch("projects_api.domain.exports.recovery.now", lambda: now() + timedelta(days=8)):
-        app.invoke("ResumeStalled", {})
+    app.resume_stalled(after=timedelta(days=8))
     assert complete(alice, expired).status == 404
 
 
@@ -336,8 +336,7 @@ def _upload_archives(app: InProcessApp, alice: Client) -> None:
     assert complete(alice, assembled_before).status == 202
     assert complete(alice, outlived_before).status == 404
     app.resume_stalled()
-    with patch("projects_api.domain.exports.recovery.now", lambda: now() + timedelta(days=8)):
-        app.invoke("ResumeStalled", {})
+    app.resume_stalled(after=timedelta(days=8))
     assert complete(alice, expired).status == 404
     app.process_queues()
 

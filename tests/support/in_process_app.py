@@ -261,11 +261,11 @@ class InProcessApp:
         page = self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, **options)
         return list(page.get("Messages", []))
 
-    def resume_stalled(self) -> dict[str, int]:
-        """Run the recovery job as if a day had passed, when the timeout of all pending work is over."""
+    def resume_stalled(self, *, after: timedelta = timedelta(days=1)) -> dict[str, int]:
+        """Run the recovery job as if some time had passed. After a day, the timeout of all pending work is over."""
         with pytest.MonkeyPatch.context() as patch:
-            for module in ("exports.recovery", "imports.import_recovery"):
-                patch.setattr(f"projects_api.domain.{module}.now", lambda: now() + timedelta(days=1))
+            for module in ("recovery", "exports.export_recovery", "imports.import_recovery"):
+                patch.setattr(f"projects_api.domain.{module}.now", lambda: now() + after)
             result: dict[str, int] = self.invoke("ResumeStalled", {})
             return result
 

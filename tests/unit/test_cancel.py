@@ -138,8 +138,7 @@ def test_killed_worker_of_cancelled_export(
     assert receive_events() == []
     later = now() + export_worker.LEASE + timedelta(seconds=31)
     monkeypatch.setattr(finalization, "now", lambda: later)
-    monkeypatch.setattr("projects_api.domain.exports.recovery.now", lambda: later)
-    assert app.invoke("ResumeStalled", {})["resumed"] == 1
+    assert app.resume_stalled(after=later - now())["resumed"] == 1
     app.process_queues()
     assert alice.get(path)["export"]["status"] == "cancelled"
     assert find_leftovers(app, project_id, export_id) == []

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from projects_api.domain.exports import recovery
+from projects_api.domain.exports import export_recovery
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ExportId, ProjectId
@@ -48,7 +48,7 @@ def test_ready_export_is_not_queued_again(
     first = finish_export(app, alice, project_id)["export"]
     sent: list[object] = []
     monkeypatch.setattr("projects_api.storage.sqs.send_exports", sent.append)
-    monkeypatch.setattr(recovery, "now", lambda: now() + timedelta(hours=1))
+    monkeypatch.setattr(export_recovery, "now", lambda: now() + timedelta(hours=1))
     assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == first["id"]
     assert alice.get(f"/api/projects/{project_id}/export").status == 200
     assert sent == []
@@ -219,8 +219,8 @@ def test_waiting_export_is_queued_rarely(
     with monkeypatch.context() as patch:
         patch.setattr("projects_api.storage.sqs.send_exports", lambda exports: accept_and_lose(exports, sent))
         for minutes in range(30, 13 * 60, 30):  # the scheduler and a user call
-            patch.setattr(recovery, "now", lambda minutes=minutes: now() + timedelta(minutes=minutes))
-            app.invoke("ResumeStalled", {})
+            app.resume_stalled(after=timedelta(minutes=minutes))
+            patch.setattr(export_recovery, "now", lambda minutes=minutes: now() + timedelta(minutes=minutes))
             assert alice.post(f"/api/projects/{project_id}/exports")["export"]["id"] == waiting
     assert sent == [waiting, waiting]
     app.process_queues()
@@ -233,9 +233,7 @@ def test_export_is_queued_again_when_lease_expires(
     lease = ExportLease(ProjectId(project_id), ExportId(export_id), "crashed worker")
     lease.acquire(now() + timedelta(seconds=30))
     assert app.invoke("ResumeStalled", {})["resumed"] == 0
-    monkeypatch.setattr(recovery, "now", lambda: now() + timedelta(seconds=31))
-    assert app.invoke("ResumeStalled", {})["resumed"] == 1
-    monkeypatch.undo()
+    assert app.resume_stalled(after=timedelta(seconds=31))["resumed"] == 1
 
 
 @pytest.mark.parametrize("request_type", ["post", "get"])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from projects_api.domain.exports import recovery
+from projects_api.domain import recovery
+from projects_api.domain.exports import export_recovery
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.export import Export, ExportStatus, Trigger
@@ -38,6 +39,7 @@ class Simulation:
         self.queue: deque[ExportId] = deque()
         self.messages = 0
         monkeypatch.setattr(recovery, "now", lambda: self.now)
+        monkeypatch.setattr(export_recovery, "now", lambda: self.now)
         monkeypatch.setattr(sqs, "send_exports", self._send)
         monkeypatch.setattr(export_store, "postpone_recovery", self._postpone)
         monkeypatch.setattr(export_store, "get_many", lambda ids: [self._export(id_) for _, id_ in ids])
@@ -75,7 +77,7 @@ class Simulation:
     def run(self) -> None:
         """Start all exports like the schedule, and run workers and the recovery job until no export is unfinished."""
         self.exports = {ExportId(str(number)): START + sqs.MESSAGE_TIMEOUT for number in range(DUE_PROJECTS)}
-        recovery.send_messages([(ProjectId("p"), export_id) for export_id in self.exports])
+        export_recovery.send_messages([(ProjectId("p"), export_id) for export_id in self.exports])
         workers = [self.now] * WORKERS
         while self.exports:
             self.now += timedelta(minutes=1)

@@ -21,7 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[timedelta]]:
     """Keep three archives, and let a test move the clock of exports with ``clock[0]``."""
     offset = [timedelta(0)]
     monkeypatch.setattr(retention, "KEPT_ARCHIVES", KEPT)
-    for module in ("domain.exports.retention", "domain.exports.recovery", "storage.dynamodb.export_store"):
+    for module in ("domain.exports.retention", "domain.recovery", "storage.dynamodb.export_store"):
         monkeypatch.setattr(f"projects_api.{module}.now", lambda: now() + offset[0])
     monkeypatch.setattr(export_requests, "now", lambda: now() + offset[0])
     yield offset

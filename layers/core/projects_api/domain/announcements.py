@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import batched
 from typing import Any
 
+from projects_api.domain.resumption import resume_each
 from projects_api.entities.announcement import ANNOUNCED_BY, Announcement
 from projects_api.entities.clock import now, rfc3339
 from projects_api.entities.errors import StorageUnavailableError
@@ -88,14 +89,10 @@ def send_overdue(*, by: datetime, should_continue: Callable[[], bool] = lambda: 
         The number of announcements that the bus has accepted.
 
     Raises:
-        StorageUnavailableError: AWS is not available. The next run continues.
+        StorageUnavailableError: At least one announcement was not sent. The next run sends it.
     """
-    sent = 0
-    for ids in batched(pending_work.find_overdue_announcements(by=by), BATCH_GET_LIMIT, strict=False):
-        sent += _send(announcement_store.get_many(ids))
-        if not should_continue():
-            break
-    return sent
+    batches = batched(pending_work.find_overdue_announcements(by=by), BATCH_GET_LIMIT, strict=False)
+    return resume_each(batches, lambda ids: _send(announcement_store.get_many(ids)), should_continue=should_continue)
 
 
 def _send(announcements: tuple[Announcement, ...] | list[Announcement]) -> int:

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import batched
 
 from aws_lambda_powertools import Logger
 
 from projects_api import settings
+from projects_api.domain.resumption import resume_each
 from projects_api.entities.clock import now
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import artifacts_prefix
 from projects_api.storage import sqs
-from projects_api.storage.dynamodb import activity_store, member_store, project_store, purge_store
+from projects_api.storage.dynamodb import activity_store, member_store, pending_work, project_store, purge_store
+from projects_api.storage.dynamodb.table import BATCH_GET_LIMIT
 from projects_api.storage.s3 import archive_store, bucket_cleanup
 
 logger = Logger(child=True)
@@ -68,6 +71,16 @@ def send_messages(project_ids: Sequence[ProjectId]) -> int:
     if not all(accepted):
         raise StorageUnavailableError
     return len(accepted)
+
+
+def resume_stalled_purges(*, by: datetime, should_continue: Callable[[], bool]) -> int:
+    """Queue every purge again that is stalled at the time ``by``, and return the number of messages.
+
+    Raises:
+        StorageUnavailableError: At least one message was not sent. The next run sends it.
+    """
+    batches = batched(pending_work.find_stalled_purges(by=by), BATCH_GET_LIMIT, strict=False)
+    return resume_each(batches, send_messages, should_continue=should_continue)
 
 
 def purge_project(project_id: ProjectId, *, should_continue: Callable[[], bool]) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from projects_api.domain import projects, resources, uploaded_files
 from projects_api.domain.imports import import_start
 from projects_api.domain.permissions import Action
+from projects_api.domain.resumption import resume_each
 from projects_api.domain.uploads import require_upload
 from projects_api.entities.clock import now
 from projects_api.entities.errors import (
@@ -39,9 +39,6 @@ from projects_api.storage.aws_errors import ConditionFailedError, PartsChangedEr
 from projects_api.storage.dynamodb import file_store, pending_work, upload_store
 from projects_api.storage.s3 import artifact_upload
 from projects_api.storage.s3.artifact_upload import AssemblyPendingError
-
-if TYPE_CHECKING:
-    pass
 
 type Outcome = Resource | Import
 
@@ -209,20 +206,19 @@ def resume_due(*, by: datetime, should_continue: Callable[[], bool] = lambda: Tr
         The number of uploads.
 
     Raises:
-        StorageUnavailableError: AWS is not available. The next run continues.
+        StorageUnavailableError: AWS was not available for at least one upload. The next run continues.
     """
-    resumed = 0
-    for user_id, upload_id in pending_work.find_due_uploads(by=by):
-        upload = upload_store.get(user_id, upload_id)
+
+    def resume(ids: tuple[UserId, UploadId]) -> int:
+        upload = upload_store.get(*ids)
         if upload is None or upload.status is UploadStatus.COMPLETED:
-            continue
-        resumed += 1
+            return 0
         if upload.status is UploadStatus.COMPLETING:
             with suppress(NotFoundError, NotAllowedError, ConflictError):
                 _require_access(upload)
                 _continue_completion(upload)
         elif upload.status is UploadStatus.ABORTING or upload.expires_at <= by:
             _abort(upload)
-        if not should_continue():
-            break
-    return resumed
+        return 1
+
+    return resume_each(pending_work.find_due_uploads(by=by), resume, should_continue=should_continue)

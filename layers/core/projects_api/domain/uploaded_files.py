@@ -1,10 +1,11 @@
 """Uploaded files: their object keys, and their deletion with the last resource that names them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 
 from projects_api.archive.export_paths import safe_path
+from projects_api.domain.resumption import resume_each
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId, ResourceId
 from projects_api.entities.resource import Artifact, ResourceType, artifacts_prefix
@@ -33,18 +34,19 @@ def delete_unreferenced(project_id: ProjectId, keys: Iterable[str]) -> None:
             _delete(project_id, key)
 
 
-def delete_overdue(*, by: datetime) -> int:
+def delete_overdue(*, by: datetime, should_continue: Callable[[], bool]) -> int:
     """Delete the files that are due for deletion, and return how many.
 
     Raises:
-        StorageUnavailableError: AWS is not available. The next run continues.
+        StorageUnavailableError: At least one file was not deleted. The next run deletes it.
     """
-    deleted = 0
-    for project_id, digest in pending_work.find_unreferenced_files(by=by):
+
+    def delete_unused(ids: tuple[ProjectId, str]) -> int:
+        project_id, digest = ids
         file = file_store.get_by_digest(project_id, digest)
-        if file and file.upload_id is None:
-            deleted += _delete(project_id, file.key)
-    return deleted
+        return file is not None and file.upload_id is None and _delete(project_id, file.key)
+
+    return resume_each(pending_work.find_unreferenced_files(by=by), delete_unused, should_continue=should_continue)
 
 
 def _delete(project_id: ProjectId, key: str) -> bool:

@@ -13,9 +13,9 @@ from projects_api import settings
 from projects_api.domain import projects
 from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.domain.exports.downloads import record_downloads
+from projects_api.domain.exports.export_recovery import is_stalled, send_message
 from projects_api.domain.exports.file_names import archive_file_name
 from projects_api.domain.exports.finalization import finalize_export
-from projects_api.domain.exports.recovery import is_stalled, send_message
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
 from projects_api.entities.activity_entry import Actor

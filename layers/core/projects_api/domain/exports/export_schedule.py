@@ -7,7 +7,7 @@ from functools import partial
 from aws_lambda_powertools import Logger
 
 from projects_api.domain.exports import export_requests
-from projects_api.domain.exports.recovery import is_stalled, send_messages
+from projects_api.domain.exports.export_recovery import is_stalled, send_messages
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.entities.activity_entry import SCHEDULE
 from projects_api.entities.clock import now

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from projects_api.domain.resumption import resume_each
 from projects_api.entities.clock import now
-from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.export import UNFINISHED, Export, ExportStatus, Trigger
 from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage.aws_errors import ConditionFailedError
@@ -62,18 +62,9 @@ def remove_retired_archives(*, by: datetime, should_continue: Callable[[], bool]
     Raises:
         StorageUnavailableError: At least one archive could not be removed. The next run continues.
     """
-    removed = 0
-    failure: StorageUnavailableError | None = None
-    for project_id, export_id in pending_work.find_retired_archives(by=by):
-        try:
-            removed += _remove(project_id, export_id)
-        except StorageUnavailableError as error:
-            failure = error
-        if not should_continue():
-            break
-    if failure:
-        raise failure
-    return removed
+    return resume_each(
+        pending_work.find_retired_archives(by=by), lambda ids: _remove(*ids), should_continue=should_continue
+    )
 
 
 def _may_be_copied(project_id: ProjectId, export_id: ExportId) -> bool:
