@@ -102,6 +102,19 @@ def test_offboarding(app: InProcessApp, alice: Client, bob: Client, first: str) 
     assert app.find_broken_invariants() == []
 
 
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+def test_removal_of_previous_owner_states_their_role(app: InProcessApp, alice: Client, bob: Client, role: str) -> None:
+    """The new owner may have changed it since the transfer."""
+    project_id = alice.create()
+    event = {"project_id": project_id, "email": bob.email}
+    app.invoke("TransferProject", event)
+    bob.post(f"/api/projects/{project_id}/members", {"email": alice.email, "role": role})
+    app.invoke("DeactivateUser", {"email": alice.email})
+    app.invoke("TransferProject", event)
+    (removal,) = bob.get(f"/api/projects/{project_id}/activity?action=member.removed")["items"]
+    assert removal["before"] == {"role": role}
+
+
 def test_deactivated_user(app: InProcessApp, alice: Client, bob: Client) -> None:
     other_key = app.invoke("CreateApiKey", {"email": bob.email, "scopes": ["read"]})["api_key"]
     result = app.invoke("DeactivateUser", {"email": f" {bob.email.upper()}"})

@@ -1,5 +1,7 @@
 """Ownership of projects: the owner transfers it to another member, an operator to any active user."""
 
+from dataclasses import replace
+
 from projects_api.domain import announcements
 from projects_api.domain.announcements import PROJECT_UPDATED, announce_project
 from projects_api.domain.optimistic_locking import retry_on_conflict
@@ -105,7 +107,7 @@ def transfer_by_operator(project_id: ProjectId, *, email: str) -> tuple[Project,
         remove_previous = _is_deactivated(previous.user_id)
         entries = [_new_entry(project, OPERATOR, previous, owner)]
         if remove_previous:
-            entries.append(_new_removal(project, previous))
+            entries.append(_new_removal(project, replace(previous, role=Role.ADMIN)))  # by the transfer
         announcement = announce_project(PROJECT_UPDATED, project_id, name=project.name, user_id=None, occurred_at=now())
         changed = member_store.transfer(
             project,
@@ -164,4 +166,4 @@ def _new_entry(project: Project, actor: Actor, previous: Member, owner: Member) 
 
 def _new_removal(project: Project, member: Member) -> ActivityEntry:
     object_ = ActivityObject("member", member.user_id, member.name)
-    return new_entry(project.id, OPERATOR, ActivityAction.MEMBER_REMOVED, object_, before={"role": Role.ADMIN})
+    return new_entry(project.id, OPERATOR, ActivityAction.MEMBER_REMOVED, object_, before={"role": member.role})
