@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from projects_client.api import ApiClient, parse_id
 from projects_client.download import Download, Downloaded
@@ -61,7 +62,8 @@ class ExportReader:
         Args:
             fresh: Always start one, and do not use the previous archive.
         """
-        return Export.from_json(self.api.post(self.path, {"fresh": True} if fresh else None)["export"])
+        body, key = ({"fresh": True}, str(uuid4())) if fresh else (None, None)
+        return Export.from_json(self.api.post(self.path, body, idempotency_key=key)["export"])
 
     def request_current(self) -> Export:
         """Return the export of the project's current state, and start one if there is none.

@@ -1,7 +1,7 @@
 """PUT /api/projects/{project_id}/resources/{resource_id}: replace a resource."""
 
 from projects_api.api.openapi_responses import BODY_TOO_LARGE, PROJECT_ERRORS, conflict_response, response
-from projects_api.api.parameters import ProjectPath, ResourcePath
+from projects_api.api.parameters import IdempotencyKey, ProjectPath, ResourcePath
 from projects_api.api.resolver import Api
 from projects_api.domain import resources, uploads
 from projects_api.entities.errors import TooManyUploadsError
@@ -24,7 +24,7 @@ api = Api()
     | conflict_response(too_many_uploads=TooManyUploadsError(100)),
 )
 def update_resource(
-    project_id: ProjectPath, resource_id: ResourcePath, body: ResourceUpdate
+    project_id: ProjectPath, resource_id: ResourcePath, body: ResourceUpdate, idempotency_key: IdempotencyKey = None
 ) -> ChangedResourceResponse:
     file = body.to_new_file()
     if file:
@@ -36,6 +36,7 @@ def update_resource(
             name=body.name,
             fields=body.fields,
             file=file,
+            request=api.idempotent_request(idempotency_key, body, project_id=project_id),
         )
         return ChangedResourceResponse(resource=None, upload=Upload.from_page(page, api.base_url))
     resource = resources.update(

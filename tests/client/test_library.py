@@ -59,6 +59,7 @@ def test_writes(service: FakeService, client: Client) -> None:
     assert project.role == "admin"
     resource = project.create_resource("report", "Summary", {"pages": 3})
     project.delete_resource(resource.id)
+    project.start_export(fresh=True)
     project.cancel_export(PROJECT_ID)
     project.leave()
     assert service.requests[-1].path.endswith("/members/00000000-0000-0000-0000-000000000007")

@@ -174,6 +174,7 @@ class Scene:
             name="Replaced",
             fields={},
             file=CSV,
+            request=None,
         )
 
     def put_parts(self, page: PartPage) -> Upload:

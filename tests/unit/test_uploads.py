@@ -353,3 +353,21 @@ def test_idempotency_key(app: InProcessApp, alice: Client, url: str) -> None:
     put_parts(second, BODY)
     assert complete(alice, first).status == 201
     assert alice.post(url, describe("b.csv", BODY), Idempotency_Key="k").status == 422
+    completed = alice.post(url, body, Idempotency_Key="k")["upload"]
+    assert (completed["id"], completed["parts"]) == (first["id"], [])
+
+
+def test_idempotency_key_of_a_replacement(app: InProcessApp, alice: Client, project_id: str, url: str) -> None:
+    """A repeat of a PUT with a file returns the same upload. The same key for another resource starts another one."""
+    resources = [upload_file(alice, project_id, name, BODY) for name in ("a.csv", "b.csv")]
+    count = len(app.find_uploads(""))
+    first, second, other = (
+        alice.put(f"{url}/{resource['id']}", describe("c.csv", BODY), Idempotency_Key="k")["upload"]
+        for resource in (resources[0], resources[0], resources[1])
+    )
+    assert first["id"] == second["id"] != other["id"]
+    assert len(app.find_uploads("")) == count + 2
+    put_parts(second, BODY)
+    assert complete(alice, first)["resource"]["id"] == resources[0]["id"]
+    body = describe("d.csv", BODY)
+    assert alice.put(f"{url}/{resources[0]['id']}", body, Idempotency_Key="k").status == 422

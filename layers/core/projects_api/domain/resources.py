@@ -134,7 +134,7 @@ def create(
         project_id: The project.
         type_: The resource's type.
         name: The resource's name.
-        fields: The resource's own fields, as ``resource_events.validate_fields`` returned them.
+        fields: The resource's own fields, as ``resource_fields.validate_fields`` returned them.
         request: The request, if it has an Idempotency-Key. A repeat returns the resource as it was created.
 
     Raises:

@@ -106,7 +106,7 @@ def start_for_new_resource(
         project_id: The project.
         type_: The resource's type.
         name: The resource's name.
-        fields: The resource's own fields, as ``resource_events.validate_fields`` returned them.
+        fields: The resource's own fields, as ``resource_fields.validate_fields`` returned them.
         file: The file.
         request: The request, if it has an Idempotency-Key. A repeat returns the same upload, with fresh URLs.
 
@@ -117,9 +117,6 @@ def start_for_new_resource(
         TooManyUploadsError: The caller has too many unfinished uploads.
     """
     projects.get(user_id, project_id, Action.CHANGE_RESOURCES)
-    first_result = idempotency_store.get(request)
-    if first_result:
-        return _restore(user_id, first_result)
     draft = {"type": type_, "name": name, "fields": fields, "replaces": False}
     return _start(user_id, project_id, ResourceId(new_id()), draft=draft, file=file, request=request)
 
@@ -133,6 +130,7 @@ def start_for_existing_resource(
     name: str,
     fields: dict[str, Any],
     file: NewFile,
+    request: IdempotentRequest | None,
 ) -> PartPage:
     """Start the upload of a file that replaces a resource's file. The resource changes when the upload completes.
 
@@ -140,7 +138,7 @@ def start_for_existing_resource(
     """
     _, before = resources.require_replaceable(user_id, project_id, resource_id, type_)
     draft = {"type": before.type, "name": name, "fields": validate_fields(before.type, fields), "replaces": True}
-    return _start(user_id, project_id, before.id, draft=draft, file=file, request=None)
+    return _start(user_id, project_id, before.id, draft=draft, file=file, request=request)
 
 
 def _start(
@@ -152,6 +150,9 @@ def _start(
     file: NewFile,
     request: IdempotentRequest | None,
 ) -> PartPage:
+    first_result = idempotency_store.get(request)
+    if first_result:
+        return _restore(user_id, first_result)
     part_size = choose_part_size(file.size_bytes, file.part_size_bytes)
     key = uploaded_files.object_key(project_id, draft["type"], resource_id, file.name)
     upload_id, moment = UploadId(new_id()), now()
@@ -205,10 +206,7 @@ def store(
 
 def _restore(user_id: UserId, result: dict[str, Any]) -> PartPage:
     """Return the upload that an earlier request with the same Idempotency-Key has started."""
-    upload = upload_store.get(user_id, UploadId(result["upload_id"]))
-    if upload is None:
-        raise UploadNotFoundError
-    return sign_first_parts(upload)
+    return sign_first_parts(require_upload(user_id, UploadId(result["upload_id"])))
 
 
 def choose_part_size(
@@ -241,10 +239,13 @@ def choose_part_size(
 
 
 def sign_first_parts(upload: Upload) -> PartPage:
-    """Return the first parts of a new upload, each with a signed URL."""
+    """Return the first parts of an upload, each with a signed URL unless the upload is complete."""
+    uploaded = upload.status is not UploadStatus.OPEN
     expires_at = now() + URL_LIFETIME
     numbers = range(1, min(upload.part_count, PAGE_SIZE) + 1)
-    parts = [Part(number, uploaded=False, url=artifact_upload.sign_part(upload, number)) for number in numbers]
+    parts = [
+        Part(number, uploaded, None if uploaded else artifact_upload.sign_part(upload, number)) for number in numbers
+    ]
     return PartPage(upload, parts, expires_at, numbers[-1] if upload.part_count > numbers[-1] else None)
 
 

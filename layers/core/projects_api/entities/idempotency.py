@@ -11,7 +11,7 @@ from projects_api.entities.ids import ProjectId, UserId
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A POST request with an ``Idempotency-Key``.
+    """A request with an ``Idempotency-Key``.
 
     Attributes:
         user_id: The caller. Two users may use the same key.

@@ -1,7 +1,8 @@
 """Idempotency: the first result of each request with an ``Idempotency-Key``, kept for one day.
 
-Every POST that creates something uses this module. The claim on a key and the creation are one transaction, so a
-request takes effect once, even if the client repeats it in parallel or the function dies before it responds:
+Every POST that creates something uses this module, and the PUT that starts an upload. The claim on a key and the
+creation are one transaction, so a request takes effect once, even if the client repeats it in parallel or the function
+dies before it responds:
 
     >>> try:
     ...     idempotency_store.transact(request, {"export_id": export.id}, *writes)

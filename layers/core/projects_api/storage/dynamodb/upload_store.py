@@ -23,7 +23,7 @@ COMPLETION_TIMEOUT = timedelta(minutes=1)
 
 
 def get(user_id: UserId, upload_id: UploadId) -> Upload | None:
-    """Return the user's upload, or None if it does not exist, has expired, or belongs to another user."""
+    """Return the user's upload, or None if it does not exist or belongs to another user."""
     item = table.get_item(keys.upload(user_id, upload_id))
     return upload_from_item(item) if item else None
 
