@@ -19,7 +19,7 @@ from projects_api.storage import sqs
 from projects_api.storage.dynamodb import member_store
 from projects_api.storage.dynamodb.export_lease import ExportLease
 from projects_api.storage.s3 import archive_store, artifact_store, artifact_upload, artifact_writer, multipart_upload
-from projects_api.storage.s3.artifact_writer import ArtifactUpload
+from projects_api.storage.s3.artifact_writer import ArtifactCopy
 from tests.support.api_client import Client
 from tests.support.iam_requests import IamRequest, queue_arn
 from tests.support.imports import import_archive
@@ -279,7 +279,7 @@ def _import_projects(app: InProcessApp, alice: Client, bob: Client, project_id: 
     earlier_uploads = _list_upload_keys(app)
     with patch.object(sys.modules["functions_run_import"], "TIME_RESERVE", 10**9):
         app.deliver([message], "RunImport")
-    with patch.object(ArtifactUpload, "complete", side_effect=StorageUnavailableError):
+    with patch.object(ArtifactCopy, "complete", side_effect=StorageUnavailableError):
         assert app.deliver([message], "RunImport")
     (key,) = _list_upload_keys(app) - earlier_uploads
     app.s3.create_multipart_upload(Bucket=app.stack.artifacts, Key=key)
@@ -347,7 +347,7 @@ def _resume_artifact_upload(app: InProcessApp, project_id: str) -> None:
     for _ in range(2):
         boto3.client("s3").create_multipart_upload(Bucket=app.stack.artifacts, Key=key)
     with app.permissions.acting_as("RunImport"):
-        artifact_writer.ArtifactUpload(key, content_type="text/csv", resumed=True)
+        artifact_writer.ArtifactCopy(key, content_type="text/csv", resumed=True)
 
 
 def _delete_project(app: InProcessApp, alice: Client, project_id: str) -> None:

@@ -1,6 +1,5 @@
 """The checksums that S3 returns of copied parts, which moto does not return."""
 
-import base64
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ import pytest
 from botocore.client import BaseClient
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
+
+from projects_api.storage.s3.object_crc32 import encode_crc32
 
 
 @contextmanager
@@ -36,8 +37,3 @@ def checksums_of_copied_parts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", make_call_with_checksums)
         yield
-
-
-def encode_crc32(checksum: int) -> str:
-    """Return a checksum in the form that S3 uses."""
-    return base64.b64encode(checksum.to_bytes(4)).decode()

@@ -1,6 +1,5 @@
 """The checksums of an archive's files: their sources, and that no byte is read twice for one."""
 
-import base64
 import contextlib
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ThrottledError
 from projects_api.storage.s3 import artifact_store
+from projects_api.storage.s3.object_crc32 import encode_crc32
 from tests.support.api_client import Client
 from tests.support.archives import unpack_archive
 from tests.support.export_runs import create_export_runner
@@ -28,12 +28,8 @@ pytestmark = pytest.mark.usefixtures("app", "expired_leases")
 
 def test_part_checksums_are_combined() -> None:
     pieces = [b"a" * 5000, b"b" * 70, b"c"]
-
-    def encode_checksum(checksum: int) -> str:
-        return base64.b64encode(checksum.to_bytes(4)).decode()
-
     parts = [
-        {"PartNumber": number, "Size": len(piece), "ChecksumCRC32": encode_checksum(zlib.crc32(piece))}
+        {"PartNumber": number, "Size": len(piece), "ChecksumCRC32": encode_crc32(zlib.crc32(piece))}
         for number, piece in enumerate(pieces, 1)
     ]
     pin = Pin("projects/p/f", '"e-3"', 5071)

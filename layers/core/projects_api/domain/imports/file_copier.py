@@ -16,7 +16,7 @@ from projects_api.domain.imports.import_plan import PlannedFile
 from projects_api.entities.errors import redact
 from projects_api.entities.export import Progress
 from projects_api.storage.s3 import artifact_writer, import_source
-from projects_api.storage.s3.artifact_writer import ArtifactUpload
+from projects_api.storage.s3.artifact_writer import ArtifactCopy
 from projects_api.storage.s3.import_source import ImportSource
 
 #: Size from which S3 copies a stored file, in bytes. A copy takes three requests. A smaller file takes one, and a part
@@ -136,7 +136,7 @@ class FileCopier:
 
     def _copy_file(self, file: PlannedFile) -> None:
         entry = file.entry
-        upload = ArtifactUpload(file.key, content_type=file.content_type, resumed=self._may_have_upload(file))
+        upload = ArtifactCopy(file.key, content_type=file.content_type, resumed=self._may_have_upload(file))
         checksums: dict[int, int] = {}
 
         def copy_part(number: int, start: int, size: int) -> None:
@@ -195,8 +195,8 @@ class FileCopier:
     def _stream_file(self, file: PlannedFile) -> None:
         """Unpack a large file through the worker, one part at a time. The parts of an earlier run are not reused."""
         if self._may_have_upload(file):
-            ArtifactUpload(file.key, content_type=file.content_type, resumed=True).abort()
-        upload = ArtifactUpload(file.key, content_type=file.content_type, resumed=False)
+            ArtifactCopy(file.key, content_type=file.content_type, resumed=True).abort()
+        upload = ArtifactCopy(file.key, content_type=file.content_type, resumed=False)
         try:
             number, part = 1, bytearray()
             for piece in unpack(file.entry, self._read_chunks(file)):

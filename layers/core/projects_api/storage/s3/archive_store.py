@@ -1,6 +1,5 @@
 """Archives and work files in the exports bucket, and signed URLs of archives."""
 
-import base64
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from projects_api.entities.ids import ExportId, ProjectId
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors
 from projects_api.storage.s3 import bucket_cleanup, fast_get
+from projects_api.storage.s3.object_crc32 import read_object_crc32
 from projects_api.storage.s3.signed_urls import URL_LIFETIME, content_disposition
 
 CONTENT_TYPE = "application/zip"
@@ -64,11 +64,7 @@ def describe(key: str) -> StoredObject | None:
             head = clients.s3().head_object(Bucket=settings.exports_bucket(), Key=key, ChecksumMode="ENABLED")
     except ObjectMissingError:
         return None
-    checksum = head.get("ChecksumCRC32", "")
-    type_ = head.get("ChecksumType", "COMPOSITE" if "-" in head["ETag"] else "FULL_OBJECT")
-    is_whole = type_ == "FULL_OBJECT" and checksum and "-" not in checksum
-    crc32 = int.from_bytes(base64.b64decode(checksum)) if is_whole else None
-    return StoredObject(head["ContentLength"], head["ETag"], crc32)
+    return StoredObject(head["ContentLength"], head["ETag"], read_object_crc32(head))
 
 
 def exists(project_id: ProjectId, export_id: ExportId) -> bool:

@@ -1,6 +1,5 @@
 """Artifacts in the artifacts bucket, which sibling services put there and users upload."""
 
-import base64
 import zlib
 from collections.abc import Iterator
 from functools import reduce
@@ -13,6 +12,7 @@ from projects_api.entities.resource import Artifact, artifacts_prefix
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import fast_get
+from projects_api.storage.s3.object_crc32 import decode_crc32, read_object_crc32
 from projects_api.storage.s3.signed_urls import URL_LIFETIME, content_disposition
 
 #: Bytes that ``read_crc32`` holds in memory at a time.
@@ -166,13 +166,10 @@ def read_stored_checksums(pin: Pin) -> list[StoredChecksum] | None:
     bucket = settings.artifacts_bucket()
     with translate_object_errors():
         head = clients.s3().head_object(Bucket=bucket, Key=pin.key, IfMatch=pin.etag, ChecksumMode="ENABLED")
-    checksum = head.get("ChecksumCRC32", "")
-    if not checksum:
+    if not head.get("ChecksumCRC32"):
         return None
-    type_ = head.get("ChecksumType", "COMPOSITE" if "-" in pin.etag else "FULL_OBJECT")
-    if type_ == "FULL_OBJECT" and "-" not in checksum:
-        return [StoredChecksum(_decode_crc32(checksum), pin.size)]
-    return list_part_checksums(pin)
+    checksum = read_object_crc32(head)
+    return list_part_checksums(pin) if checksum is None else [StoredChecksum(checksum, pin.size)]
 
 
 def list_part_checksums(pin: Pin) -> list[StoredChecksum] | None:
@@ -193,9 +190,10 @@ def list_part_checksums(pin: Pin) -> list[StoredChecksum] | None:
             )
         page = attributes.get("ObjectParts", {})
         for part in page.get("Parts", []):
-            if "ChecksumCRC32" not in part:
+            checksum = decode_crc32(part.get("ChecksumCRC32"))
+            if checksum is None:
                 return None
-            checksums.append(StoredChecksum(_decode_crc32(part["ChecksumCRC32"]), part["Size"]))
+            checksums.append(StoredChecksum(checksum, part["Size"]))
         if not page.get("IsTruncated"):
             unchanged = attributes.get("ETag", "").strip('"') == pin.etag.strip('"')
             return checksums if unchanged and sum(part.size for part in checksums) == pin.size else None
@@ -223,7 +221,3 @@ def read_crc32(pin: Pin, checksum: int, *, start: int, size: int) -> int:
             Range=f"bytes={start}-{start + size - 1}",
         )
         return reduce(lambda crc32, chunk: zlib.crc32(chunk, crc32), response["Body"].iter_chunks(CHUNK), checksum)
-
-
-def _decode_crc32(checksum: str) -> int:
-    return int.from_bytes(base64.b64decode(checksum))

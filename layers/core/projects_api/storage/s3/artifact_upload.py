@@ -37,7 +37,7 @@ class AssemblyPendingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class UploadedPart:
+class StoredPart:
     """A part that is in S3.
 
     Attributes:
@@ -79,7 +79,7 @@ def sign_part(upload: Upload, number: int) -> str:
         )
 
 
-def list_parts(upload: Upload, *, after: int = 0, limit: int | None = None) -> dict[int, UploadedPart]:
+def list_parts(upload: Upload, *, after: int = 0, limit: int | None = None) -> dict[int, StoredPart]:
     """Return the parts that are in S3, by number.
 
     Args:
@@ -90,7 +90,7 @@ def list_parts(upload: Upload, *, after: int = 0, limit: int | None = None) -> d
     Raises:
         UploadMissingError: The multipart upload was completed or aborted.
     """
-    parts: dict[int, UploadedPart] = {}
+    parts: dict[int, StoredPart] = {}
     marker = after
     while True:
         with translate_aws_errors():
@@ -102,13 +102,13 @@ def list_parts(upload: Upload, *, after: int = 0, limit: int | None = None) -> d
                 MaxParts=PAGE_SIZE,
             )
         for part in page.get("Parts", []):
-            parts[part["PartNumber"]] = UploadedPart(part["Size"], part["ETag"])
+            parts[part["PartNumber"]] = StoredPart(part["Size"], part["ETag"])
         if not page.get("IsTruncated") or (limit is not None and len(parts) >= limit):
             return parts
         marker = page["NextPartNumberMarker"]
 
 
-def complete(upload: Upload, parts: dict[int, UploadedPart]) -> None:
+def complete(upload: Upload, parts: dict[int, StoredPart]) -> None:
     """Create the object from its parts. From then on, no URL of a part changes anything.
 
     Raises:

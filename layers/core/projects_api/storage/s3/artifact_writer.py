@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from projects_api import settings
@@ -14,6 +12,8 @@ from projects_api.storage import clients
 from projects_api.storage.aws_errors import ObjectMissingError, translate_aws_errors, translate_object_errors
 from projects_api.storage.s3 import import_source
 from projects_api.storage.s3.import_source import ImportSource
+from projects_api.storage.s3.multipart_upload import UploadedPart, list_upload_ids
+from projects_api.storage.s3.object_crc32 import decode_crc32, encode_crc32
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
@@ -27,19 +27,6 @@ READ_SIZE = 8 << 20
 _UNLESS_EXISTS = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class UploadedPart:
-    """A part of an upload.
-
-    Attributes:
-        size: The size in bytes.
-        crc32: The CRC-32, or None if S3 does not return one.
-    """
-
-    size: int
-    crc32: int | None
-
-
 def put(key: str, data: bytes | bytearray, *, content_type: str, crc32: int) -> None:
     """Write an artifact, unless it exists. S3 rejects the data if its CRC-32 is not ``crc32``."""
     with suppress(ObjectMissingError), translate_object_errors():  # the condition failed: see ``_UNLESS_EXISTS``
@@ -48,13 +35,13 @@ def put(key: str, data: bytes | bytearray, *, content_type: str, crc32: int) -> 
             Key=key,
             Body=data,  # type: ignore[arg-type]  # botocore accepts a bytearray
             ContentType=content_type,
-            ChecksumCRC32=_encode_crc32(crc32),
+            ChecksumCRC32=encode_crc32(crc32),
             IfNoneMatch=_UNLESS_EXISTS,
         )
 
 
-class ArtifactUpload:
-    """A multipart upload of an artifact, of which S3 computes the CRC-32. Part numbers start at 1.
+class ArtifactCopy:
+    """A multipart upload that copies an artifact from an archive. S3 computes its CRC-32. Part numbers start at 1.
 
     Each part's CRC-32 is returned by UploadPartCopy and ListParts, "present if the multipart upload request was created
     with the CRC32 checksum algorithm" (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyPartResult.html).
@@ -73,7 +60,7 @@ class ArtifactUpload:
         self._etags: dict[int, str] = {}
         self.parts: dict[int, UploadedPart] = {}
         with translate_object_errors():
-            unfinished = list(_list_upload_ids(key)) if resumed else []
+            unfinished = list(list_upload_ids(self._target["Bucket"], key)) if resumed else []
             for upload_id in unfinished[1:]:
                 clients.s3().abort_multipart_upload(**self._target, UploadId=upload_id)
             if unfinished:
@@ -91,7 +78,7 @@ class ArtifactUpload:
             for part in page.get("Parts", []):
                 number = part["PartNumber"]
                 self._etags[number] = part["ETag"]
-                self.parts[number] = UploadedPart(part["Size"], _decode_crc32(part.get("ChecksumCRC32", "")))
+                self.parts[number] = UploadedPart(part["Size"], decode_crc32(part.get("ChecksumCRC32")))
 
     def copy_part(self, number: int, source: ImportSource, *, start: int, size: int) -> UploadedPart:
         """Copy ``size`` bytes of an archive, from the offset ``start``, into a part, and return the part.
@@ -109,7 +96,7 @@ class ArtifactUpload:
                 CopySourceIfMatch=source.etag,
             )["CopyPartResult"]
         self._etags[number] = result["ETag"]
-        self.parts[number] = UploadedPart(size, _decode_crc32(result.get("ChecksumCRC32", "")))
+        self.parts[number] = UploadedPart(size, decode_crc32(result.get("ChecksumCRC32")))
         return self.parts[number]
 
     def put_part(self, number: int, data: bytes | bytearray) -> None:
@@ -160,19 +147,3 @@ def read_crc32(source: ImportSource, *, start: int, size: int, check: Callable[[
         check()
         checksum = zlib.crc32(import_source.read(source, offset, min(READ_SIZE, start + size - offset)), checksum)
     return checksum
-
-
-def _list_upload_ids(key: str) -> Iterator[str]:
-    """Return the ids of the unfinished uploads of an artifact, the oldest first."""
-    pages = clients.s3().get_paginator("list_multipart_uploads")
-    for page in pages.paginate(Bucket=settings.artifacts_bucket(), Prefix=key):
-        yield from (upload["UploadId"] for upload in page.get("Uploads", []) if upload["Key"] == key)
-
-
-def _encode_crc32(checksum: int) -> str:
-    return base64.b64encode(checksum.to_bytes(4)).decode()
-
-
-def _decode_crc32(checksum: str) -> int | None:
-    """Return a checksum of S3, or None if there is none. A checksum with a hyphen is a composite one."""
-    return int.from_bytes(base64.b64decode(checksum)) if checksum and "-" not in checksum else None

@@ -3,7 +3,7 @@
 An export of many small files spends most of its time in the HTTP client. botocore resolves the endpoint, validates
 parameters and parses the response of each request, and urllib3 adds its pool. This module only signs and sends the
 request, over connections of its own. It shares the credentials, events, timeouts and the SSL context of the botocore
-client. docs/explanation/archive.md has the difference.
+client.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from projects_api.entities.content import Pin
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import translate_aws_errors, translate_object_errors
 from projects_api.storage.s3.archive_store import CONTENT_TYPE
+from projects_api.storage.s3.object_crc32 import decode_crc32
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
@@ -67,7 +68,7 @@ class MultipartUpload:
         self._checksums = checksums
         self._etags: dict[int, str] = {}
         with translate_aws_errors():
-            unfinished = list(_list_upload_ids(key)) if resumed else []
+            unfinished = list(list_upload_ids(self._target["Bucket"], key)) if resumed else []
             for upload_id in unfinished[1:]:
                 clients.s3().abort_multipart_upload(**self._target, UploadId=upload_id)
             self._target["UploadId"] = (
@@ -85,7 +86,7 @@ class MultipartUpload:
             for page in clients.s3().get_paginator("list_parts").paginate(**self._target):
                 for part in page.get("Parts", []):
                     self._etags[part["PartNumber"]] = part["ETag"]
-                    parts[part["PartNumber"]] = UploadedPart(part["Size"], _decode_crc32(part.get("ChecksumCRC32")))
+                    parts[part["PartNumber"]] = UploadedPart(part["Size"], decode_crc32(part.get("ChecksumCRC32")))
         return parts
 
     def put_part(self, number: int, data: bytes | bytearray) -> None:
@@ -146,7 +147,7 @@ class MultipartUpload:
             response = client.upload_part_copy(**self._target, **options, PartNumber=number, CopySource=source)
         result = response["CopyPartResult"]
         self._etags[number] = result["ETag"]
-        return _decode_crc32(result.get("ChecksumCRC32"))
+        return decode_crc32(result.get("ChecksumCRC32"))
 
     def complete(self) -> None:
         """Create the object from all parts."""
@@ -166,12 +167,8 @@ class MultipartUpload:
             clients.s3().abort_multipart_upload(**self._target)
 
 
-def _decode_crc32(checksum: str | None) -> int | None:
-    return int.from_bytes(base64.b64decode(checksum)) if checksum else None
-
-
-def _list_upload_ids(key: str) -> Iterator[str]:
+def list_upload_ids(bucket: str, key: str) -> Iterator[str]:
     """Return the ids of the unfinished uploads of an object, the oldest first."""
     pages = clients.s3().get_paginator("list_multipart_uploads")
-    for page in pages.paginate(Bucket=settings.exports_bucket(), Prefix=key):
+    for page in pages.paginate(Bucket=bucket, Prefix=key):
         yield from (upload["UploadId"] for upload in page.get("Uploads", []) if upload["Key"] == key)
