@@ -26,7 +26,7 @@ COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-header
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
-run: $(READY) ## Serve the whole API with demo data on http://127.0.0.1:$(PORT)
+run: $(READY) ## Serve the whole API with demo data on http://127.0.0.1:8888, or another PORT
 	@PORT=$(PORT) $(SOURCES) exec $(BIN)/python -m local
 
 test: $(READY) ## Run all tests that need no other programs, without the exhaustive ones, and measure their coverage
