@@ -60,9 +60,9 @@ def seed_demo_data(base_url: str, stack: Stack, functions: FunctionRunner) -> di
     for _ in range(EVENTS_TIMEOUT * 20):
         response = session.get(f"{base_url}/api/projects/{project_id}/timeline", timeout=REQUEST_TIMEOUT)
         if len(response.json().get("events", [])) == len(resources):
-            break
+            return users
         time.sleep(0.05)
-    return users
+    raise TimeoutError(f"The events of the demo project were not recorded within {EVENTS_TIMEOUT} s")
 
 
 def _demo_resources() -> list[dict[str, Any]]:

@@ -147,8 +147,9 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def main() -> None:
+    document = build_document()
     for path in OUTPUT_PATHS:
-        path.write_text(build_document())
+        path.write_text(document)
 
 
 if __name__ == "__main__":

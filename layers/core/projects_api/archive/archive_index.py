@@ -72,13 +72,8 @@ class ArchiveIndex:
         unchanged = {}
         for index, entry, pin in entries:
             known = self.entries.get(entry.path)
-            if known and known[2:] == (
-                pin.size,
-                known.crc32,
-                pin.key,
-                pin.etag,
-                zip_writer.unix_time(entry.modified),
-            ):
+            content = (pin.size, pin.key, pin.etag, zip_writer.unix_time(entry.modified))
+            if known and (known.size, known.key, known.etag, known.modified) == content:
                 unchanged[index] = known
         return unchanged
 

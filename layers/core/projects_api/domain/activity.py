@@ -7,7 +7,7 @@ from projects_api.domain import projects
 from projects_api.domain.cursors import decode_cursor, encode_cursor
 from projects_api.domain.permissions import Action
 from projects_api.entities.activity_entry import ActivityAction, ActivityEntry
-from projects_api.entities.clock import parse, sortable
+from projects_api.entities.clock import parse_sortable, sortable
 from projects_api.entities.ids import ProjectId, UserId
 from projects_api.storage.dynamodb import activity_store
 
@@ -45,7 +45,4 @@ def list_page(
 
 
 def _parse_position(at: str, entry_id: str) -> tuple[datetime, str]:
-    moment = parse(at)
-    if sortable(moment) != at:
-        raise ValueError
-    return moment, entry_id
+    return parse_sortable(at), entry_id

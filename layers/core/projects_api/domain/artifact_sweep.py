@@ -33,7 +33,7 @@ def sweep(*, should_continue: Callable[[], bool]) -> Sweep:
 
     Args:
         should_continue: Called after each page of folders or artifacts. If it returns False, the next run continues
-            from there. A run that reaches the end lets the next one start again.
+            with that page. A run that reaches the end lets the next one start again.
 
     Raises:
         StorageUnavailableError: AWS is not available. The next run continues.

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from projects_api.domain import projects
 from projects_api.domain.cursors import decode_cursor, encode_cursor
-from projects_api.entities.clock import parse, sortable
+from projects_api.entities.clock import parse_sortable, sortable
 from projects_api.entities.ids import ProjectId, ResourceId, UserId
 from projects_api.entities.resource import Resource, ResourceType
 from projects_api.storage.dynamodb import (
@@ -63,6 +63,4 @@ def list_by_time(
 
 def _parse_position(timestamp: str, type_: str, resource_id: str) -> Resource:
     """Return a resource that has only the type, id and timestamp of a cursor."""
-    position = Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse(timestamp), "", {})
-    sortable(position.timestamp)
-    return position
+    return Resource(ResourceId(str(UUID(resource_id))), ResourceType(type_), "", parse_sortable(timestamp), "", {})

@@ -30,6 +30,19 @@ def sortable(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def parse_sortable(text: str) -> datetime:
+    """Parse a timestamp that ``sortable`` formatted.
+
+    Raises:
+        ValueError: The text has another form.
+        OverflowError: The text has another form, and the time in UTC is before the year 1 or after the year 9999.
+    """
+    moment = parse(text)
+    if sortable(moment) != text:
+        raise ValueError(text)
+    return moment
+
+
 def parse(text: str) -> datetime:
     """Parse a timestamp that ``rfc3339`` or ``sortable`` formatted."""
     return datetime.fromisoformat(text)

@@ -252,7 +252,7 @@ class ArchiveAssembler:
     def _on_copy(self, source: Source, checksum: int | None) -> None:
         """Record the checksum of a copy, and finish the parts that waited for it."""
         self._record_checksum(source, checksum)
-        for number in self._conditions.list_waiting(source):
+        for number in self._conditions.count_copy(source):
             self._meet_condition(number)
 
     def _record_checksum(self, source: Source, checksum: int | None) -> None:

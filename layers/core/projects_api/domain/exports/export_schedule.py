@@ -69,8 +69,5 @@ def _start(project_id: ProjectId) -> tuple[Export | None, bool]:
 
 
 def find_due_projects() -> Iterator[ProjectId]:
-    """Return the projects that have changed since their last scheduled export, or whose last export has failed.
-
-    The project that has been due for the longest time comes first.
-    """
+    """Return the due projects, the longest due first."""
     return pending_work.find_due_projects(by=now())

@@ -43,10 +43,10 @@ def finalize_export(project_id: ProjectId, export_id: ExportId) -> Export | None
         },
     )
     if export.status is ExportStatus.FAILED:
-        with suppress(ConditionFailedError):
+        with suppress(ConditionFailedError):  # the project was deleted
             project_store.mark_due(project_id)
     if export.status is ExportStatus.READY and retire_old_archives(export):
         return export
-    with suppress(ConditionFailedError):
+    with suppress(ConditionFailedError):  # another run has finalized or retired it, or the project was deleted
         export_store.mark_finalized(export)
     return export

@@ -73,8 +73,8 @@ class PartConditions:
             self._unmet[number] -= 1
             return not self._unmet[number]
 
-    def list_waiting(self, source: Source) -> list[int]:
-        """Return the parts that waited for the copies of a file, if ``source`` was the last copy that it lacked."""
+    def count_copy(self, source: Source) -> list[int]:
+        """Count a copy of a file as done. Return the parts that have waited for it if it was the file's last copy."""
         if not isinstance(source, Range) or source.index not in self._copies_left:
             return []
         with self._lock:

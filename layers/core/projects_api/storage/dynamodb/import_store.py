@@ -1,4 +1,4 @@
-"""Imports in the table: their items, leases and progress, and the last transaction, which makes the project visible."""
+"""Imports in the table. ``import_lease`` has the writes that need a lease."""
 
 from __future__ import annotations
 

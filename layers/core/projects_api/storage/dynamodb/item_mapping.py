@@ -1,4 +1,4 @@
-"""Mapping between entities and items of the table. No other module knows all attributes of an item."""
+"""Mapping between entities and items of the table. ``import_store`` maps imports."""
 
 import json
 import math

@@ -14,7 +14,7 @@ from projects_api.storage.dynamodb.keys import Item, WorkKind
 
 
 def find_due_projects(*, by: datetime) -> Iterator[ProjectId]:
-    """Yield the projects that have changed since their last scheduled export."""
+    """Yield the projects that changed since their last scheduled export, or whose last one failed or was cancelled."""
     return map(_project_id, _query_pending_work("DUE", by))
 
 
