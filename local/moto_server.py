@@ -135,6 +135,28 @@ def patch_multipart_uploads() -> None:
     S3Response.upload_part_copy = copy_matching_part
 
 
+def patch_copied_checksums() -> None:
+    """Make moto compute the checksum of a copied object, as S3 does, if the source has one for each of its parts.
+
+    Without the patch the copy keeps the checksum of these checksums, without the type that tells what it is.
+    """
+    from moto.s3.models import FakeKey, S3Backend  # noqa: PLC0415 - as above
+    from moto.s3.utils import compute_checksum  # noqa: PLC0415 - as above
+
+    copy_object = S3Backend.copy_object
+
+    def copy_and_compute(
+        backend: S3Backend, src_key: FakeKey, bucket: str, key: str, *args: Any, **options: Any
+    ) -> None:
+        copy_object(backend, src_key, bucket, key, *args, **options)
+        copy = backend.get_object(bucket, key)
+        if src_key.checksum_type == "COMPOSITE" and copy:
+            copy.checksum_value = compute_checksum(copy.value, copy.checksum_algorithm).decode()
+            copy.checksum_type = "FULL_OBJECT"
+
+    S3Backend.copy_object = copy_and_compute
+
+
 def _patch_lambda_invoke(address: Any) -> None:
     """Make moto's Lambda send invocations to the listener at ``address``. By itself it runs functions in Docker."""
     from moto.awslambda.models import LambdaFunction  # noqa: PLC0415 - as above
@@ -186,6 +208,7 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     patch_transactions()
     patch_version_listing()
     patch_multipart_uploads()
+    patch_copied_checksums()
     patch_stack_resources()
     _patch_lambda_invoke(invocations_address)
 

@@ -31,7 +31,7 @@ from local.deployment import deploy, prepare_table
 from local.function_runner import Context, FunctionError, load_app
 from local.gateway import create_app
 from local.moto_caches import patch_speed
-from local.moto_server import patch_dynamodb_locking, patch_multipart_uploads
+from local.moto_server import patch_copied_checksums, patch_dynamodb_locking, patch_multipart_uploads
 from local.moto_transactions import patch_transactions
 from local.queue_poller import sqs_record
 from local.stack import REGION, Stack
@@ -377,6 +377,7 @@ def start_in_process_app(environment: dict[str, str]) -> Iterator[InProcessApp]:
         patch_dynamodb_locking()
         patch_speed()
         patch_multipart_uploads()
+        patch_copied_checksums()
         patch_transactions()
         patch_request_bodies(patch)
         # botocore computes the same for each call

@@ -99,6 +99,27 @@ def test_one_artifact_without_a_checksum(
     assert all(parameters["ChecksumAlgorithm"] == "CRC32" for parameters in options)
 
 
+def test_copy_of_an_object_in_parts(app: InProcessApp, alice: Client, unit: int) -> None:
+    """A copy has other checksums than the object that was uploaded in parts, each with its checksum."""
+    parts = [b"a" * 6 * unit, b"b" * 7 * unit]
+    runner = create_export_runner(app, alice, {"models/0.bin": b"".join(parts)})
+    target = {"Bucket": app.stack.artifacts, "Key": f"projects/{runner.project_id}/upload"}
+    upload = {**target, "UploadId": app.s3.create_multipart_upload(**target, ChecksumAlgorithm="CRC32")["UploadId"]}
+    responses = [
+        app.s3.upload_part(**upload, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32")
+        for number, part in enumerate(parts, 1)
+    ]
+    completed = [
+        {"PartNumber": number, "ETag": response["ETag"], "ChecksumCRC32": response["ChecksumCRC32"]}
+        for number, response in enumerate(responses, 1)
+    ]
+    app.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": completed})
+    app.s3.copy_object(**target | {"Key": f"projects/{runner.project_id}/models/0.bin"}, CopySource=target)
+    export_id = runner.start_export()
+    runner.deliver(export_id)
+    assert unpack_archive(runner.read_archive(export_id))[1] == {"models/0.bin": b"".join(parts)}
+
+
 def test_requests_for_checksums_are_repeated_and_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A throttled request is repeated. None is sent when the run's time is over."""
     requested: list[str] = []
