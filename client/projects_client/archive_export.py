@@ -1,5 +1,6 @@
 """Export of a project to a file: wait for the archive, download it, check it, and give it its name."""
 
+import os
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -159,7 +160,7 @@ def export_to_file(
         DamagedArchiveError: The archive does not match its manifest.
     """
     check_folder(str(output))
-    target = Path(output) / create_file_name(project_name) if Path(output).is_dir() else Path(output)
+    target = find_target(output, project_name)
     _check_target(target, replace=force or update)
     with _lock_target(target, on_note):
         if fresh:
@@ -204,6 +205,12 @@ def check_folder(output: str) -> None:
         raise ProjectsClientError(f"There is no folder {output}. Create it, or choose another one.")
     if not Path(output).parent.is_dir():
         raise ProjectsClientError(f"There is no folder {Path(output).parent}. Create it, or choose another one.")
+
+
+def find_target(output: str | Path, project_name: str) -> Path:
+    """Return the file to write: in a folder, one named after the project. A link stays, and its file is written."""
+    target = Path(output) / create_file_name(project_name) if Path(output).is_dir() else Path(output)
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
 
 
 def create_file_name(project_name: str) -> str:

@@ -10,8 +10,12 @@ the same, byte for byte.
 
 import json
 import os
+import shutil
+import stat
 import zlib
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
@@ -148,16 +152,19 @@ class Download:
             return self._check()
         except DamagedArchiveError as damage:
             self.discard()
-            if not self.reused_bytes:
+            if older is None or not (self.reused_bytes or self.resumed_at):
                 raise DamagedArchiveError(f"{damage} The file was removed. Call it again to retry.") from None
         self._on_note(f"{older} does not fit the new archive, which is now downloaded as a whole.")
         self.resumed_at = self.reused_bytes = 0
+        self._reuse = []
         return self.run()
 
     def finish(self) -> None:
-        """Flush the part to the disk and rename it to the target."""
+        """Flush the part to the disk and rename it to the target. A file that it replaces passes on its mode."""
         with self.part.open("rb+") as part:
             os.fsync(part.fileno())
+        with suppress(OSError):  # there is no such file, or the file system has no modes
+            shutil.copymode(self._target, self.part)
         self.part.replace(self._target)
         self._origin_file.unlink(missing_ok=True)
 
@@ -171,8 +178,9 @@ class Download:
         changes = 0
         while (position := self._count_bytes()) < self._size:
             self._report("downloading", position)
-            current = next((piece for piece in self._reuse if piece.start <= position < piece.stop), None)
-            upcoming = min((piece.start for piece in self._reuse if piece.start > position), default=self._size)
+            index = bisect_right(self._reuse, position, key=lambda piece: piece.start)
+            current = self._reuse[index - 1] if index and self._reuse[index - 1].stop > position else None
+            upcoming = self._reuse[index].start if index < len(self._reuse) else self._size
             try:
                 if current is not None and older is not None:
                     self._copy(older, current, position)
@@ -189,13 +197,13 @@ class Download:
         self._report("downloading", self._size)
 
     def _copy(self, older: Path, piece: ReusedRange, position: int) -> None:
-        with older.open("rb") as source:
+        with suppress(OSError), older.open("rb") as source:
             source.seek(piece.source + position - piece.start)
             while position < piece.stop and (chunk := source.read(min(CHUNK_SIZE, piece.stop - position))):
                 self._append(chunk)
                 position += len(chunk)
                 self.reused_bytes += len(chunk)
-        if position < piece.stop:  # the older archive was cut in the meantime
+        if position < piece.stop:  # the older archive was cut or removed in the meantime, or can't be read
             self._reuse = []
 
     def _append_downloaded(self, chunk: bytes) -> None:
@@ -208,12 +216,17 @@ class Download:
                 self.part.unlink(missing_ok=True)  # first, or the new origin would describe the old bytes
                 self._origin = PartOrigin(self._export.id, self._storage.etag or "", self._size)
                 self._origin_file.write_text(json.dumps(asdict(self._origin)) + "\n")
+                self.part.touch(self._get_mode())
             with self.part.open("ab") as part:
                 part.write(chunk)
                 size = part.tell()
         except OSError as error:
             raise ProjectsClientError(f"{self.part}: {error.strerror}. Call it again to resume.") from None
         self._report("downloading", size)
+
+    def _get_mode(self) -> int:
+        """Return the mode of a new part: not even for a moment may others read what they can't read in the target."""
+        return stat.S_IMODE(self._target.stat().st_mode) | stat.S_IWUSR if self._target.exists() else 0o666
 
     def _plan_reuse(self, older: Path) -> list[ReusedRange]:
         """Return the ranges of the new archive that the older one has, or none if either can't be read."""
@@ -254,7 +267,7 @@ class Download:
 
         checked = check_archive(self.part, advance)
         expected = _parse_crc32(self._export.crc32)
-        if self.reused_bytes and expected is not None:
+        if (self.reused_bytes or self.resumed_at) and expected is not None:  # an earlier run may have reused bytes
             with self.part.open("rb") as part:
                 while chunk := part.read(CHUNK_SIZE):
                     whole = zlib.crc32(chunk, whole)
@@ -285,10 +298,10 @@ class Download:
 
 
 def find_reuse(old: dict[str, ZipEntry], new: dict[str, ZipEntry]) -> list[ReusedRange]:
-    """Return the ranges of a new archive that an older one has.
+    """Return the ranges of a new archive that an older one has, in their order.
 
     An entry is unchanged if the directories say the same about it, CRC-32 and time included, and the entry has the same
-    size with its header. Ranges that are too short to be worth another request are left out.
+    size with its header. Runs of ranges that are too short to be worth another request are left out.
     """
     ranges: list[ReusedRange] = []
     for path, entry in new.items():
@@ -300,16 +313,18 @@ def find_reuse(old: dict[str, ZipEntry], new: dict[str, ZipEntry]) -> list[Reuse
             ranges[-1] = ReusedRange(last.start, entry.end, last.source)
         else:
             ranges.append(ReusedRange(entry.header_offset, entry.end, other.header_offset))
-    return list(_join_short_ranges(ranges))
+    return _select_long_runs(ranges)
 
 
-def _join_short_ranges(ranges: list[ReusedRange]) -> Iterator[ReusedRange]:
-    """Yield ranges that are long, or continue the previous one without a gap, which costs no request."""
-    previous_stop = 0
+def _select_long_runs(ranges: list[ReusedRange]) -> list[ReusedRange]:
+    """Return the ranges of all runs without a gap that are long, or are the beginning of the archive."""
+    runs: list[list[ReusedRange]] = []
     for piece in ranges:
-        if piece.stop - piece.start >= MIN_REUSE or piece.start == previous_stop:
-            yield piece
-            previous_stop = piece.stop
+        if runs and runs[-1][-1].stop == piece.start:
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    return [piece for run in runs if run[-1].stop - run[0].start >= MIN_REUSE or not run[0].start for piece in run]
 
 
 def _read_file(source: IO[bytes], start: int, stop: int) -> bytes:

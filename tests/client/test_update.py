@@ -3,12 +3,17 @@
 import random
 import signal
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from projects_client.download import find_reuse
-from projects_client.zip_directory import read_directory
+from projects_client import Client
+from projects_client.download import Download, find_reuse
+from projects_client.project import Project
+from projects_client.zip_directory import ZipEntry, read_directory
+from tests.client.conftest import KEY
 from tests.client.test_download import wait_for_part
 from tests.support.cli_process import ProjectsCommand
 from tests.support.fake_api import PROJECT_ID, FakeService, build_archive
@@ -16,6 +21,10 @@ from tests.support.fake_api import PROJECT_ID, FakeService, build_archive
 MIB = 1 << 20
 FILES = {f"datasets/{number}/{'x' * number}.bin": random.Random(number).randbytes(MIB) for number in range(6)}
 CHANGED = FILES | {"datasets/2/xx.bin": random.Random(9).randbytes(MIB + 17), "reports/new.md": b"# New\n" * 100}
+
+
+def read_entries(archive: bytes) -> dict[str, ZipEntry]:
+    return read_directory(len(archive), lambda start, stop: archive[start:stop])
 
 
 def update(projects: ProjectsCommand, *options: str) -> dict[str, int]:
@@ -78,6 +87,7 @@ def test_damaged_old_archive(service: FakeService, projects: ProjectsCommand, ar
     result = projects("export", PROJECT_ID, "-o", "project.zip", "--update")
     assert result.code == 0
     assert "downloaded as a whole" in result.err
+    assert result.err.count("Updating") == 1
     assert archive.read_bytes() == service.data
 
 
@@ -123,10 +133,96 @@ def test_replaced_during_update(service: FakeService, projects: ProjectsCommand,
     assert archive.read_bytes() == service.data
 
 
+@pytest.fixture
+def project(service: FakeService) -> Project:
+    return Client(service.url, KEY).projects.get(PROJECT_ID)
+
+
+def test_other_header_is_copied_before_an_interruption(
+    service: FakeService, archive: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CRC-32 of the whole archive is also compared if an earlier run has reused the bytes."""
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x03\x04", 1000) + 4] ^= 1
+    archive.write_bytes(content)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    append = Download._append_downloaded
+    monkeypatch.setattr(
+        Download,
+        "_append_downloaded",
+        lambda download, chunk: interrupt() if download.reused_bytes > 4 * MIB else append(download, chunk),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        project.export(archive, update=True)
+    monkeypatch.undo()
+    project.export(archive, update=True)
+    assert archive.read_bytes() == service.data
+
+
+def remove(archive: Path) -> None:
+    archive.unlink()
+
+
+def overwrite(archive: Path) -> None:
+    archive.write_bytes(bytes(archive.stat().st_size))
+
+
+@pytest.mark.parametrize("lose", [remove, overwrite])
+def test_old_archive_is_lost_during_update(
+    service: FakeService,
+    archive: Path,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    lose: Callable[[Path], None],
+) -> None:
+    copy = Download._copy
+
+    def lose_and_copy(download: Download, *arguments: Any) -> None:
+        lose(archive)
+        copy(download, *arguments)
+
+    monkeypatch.setattr(Download, "_copy", lose_and_copy)
+    project.export(archive, update=True)
+    assert archive.read_bytes() == service.data
+
+
+def test_link_and_mode(service: FakeService, archive: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link stays a link, and a file that others may not read stays one, as does its part."""
+    (archive.parent / "data").mkdir()
+    file = archive.rename(archive.parent / "data" / "old.zip")
+    file.chmod(0o400)
+    archive.symlink_to(file)
+    finish = Download.finish
+    part_modes: list[int] = []
+
+    def record_mode_and_finish(download: Download) -> None:
+        part_modes.append(download.part.stat().st_mode & 0o777)
+        finish(download)
+
+    monkeypatch.setattr(Download, "finish", record_mode_and_finish)
+    assert project.export(archive, force=True).path == file
+    assert archive.is_symlink()
+    assert file.read_bytes() == service.data
+    assert (part_modes, file.stat().st_mode & 0o777) == ([0o600], 0o400)
+
+
+def test_every_second_file_was_deleted() -> None:
+    """Small entries that follow one another in the new archive are reused, even if they do not in the old one."""
+    files = {f"datasets/{number}.csv": bytes([number]) * (20 << 10) for number in range(60)}
+    old = build_archive(files)
+    new = build_archive(dict(list(files.items())[1::2]))
+    reuse = find_reuse(read_entries(old), read_entries(new))
+    assert len(reuse) == 30
+    assert all(old[each.source :][: each.stop - each.start] == new[each.start : each.stop] for each in reuse)
+
+
 def test_other_time_is_no_reuse() -> None:
     """An entry whose time differs is another entry, although its content is the same."""
     old = build_archive(FILES)
-    directory = read_directory(len(old), lambda start, stop: old[start:stop])
+    directory = read_entries(old)
     assert len(find_reuse(directory, directory)) == 1
     changed = dict(directory)
     path = "datasets/2/xx.bin"

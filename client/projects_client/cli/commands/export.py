@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from projects_client.archive_check import check_archive
-from projects_client.archive_export import check_folder, create_file_name
+from projects_client.archive_export import check_folder, find_target
 from projects_client.cli import terminal
 from projects_client.cli.commands.options import AsJson, ProjectArgument, find_project
 from projects_client.cli.commands.resource_types import ResourceType
@@ -53,10 +53,9 @@ def export(
         raise InvalidInputError("--fresh creates a new export. Leave out --export.")
     check_folder(output)
     project = find_project(context, id_or_name)
-    name = create_file_name(project.name) if Path(output).is_dir() else ""
 
     def describe_state(stage: str) -> str:
-        part = Path(output) / f"{name}.part" if name else Path(f"{output}.part")
+        part = Path(f"{find_target(output, project.name)}.part")
         if stage in {"", "exporting"}:
             return "The service continues the export. Run the same command again to download it."
         if part.exists():
