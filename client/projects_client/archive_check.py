@@ -1,5 +1,6 @@
 """Verification of an archive against its own manifest."""
 
+import errno
 import json
 import zipfile
 import zlib
@@ -49,6 +50,11 @@ def check_archive(path: Path, on_progress: Callable[[int], None] = lambda _: Non
             total = sum(_check_file(archive, file, on_progress) for file in files)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise DamagedArchiveError(f"{path} is damaged or is not a ZIP archive: {str(error).rstrip('.')}.") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # zipfile seeks to the negative offsets of a damaged directory
+        raise DamagedArchiveError(f"{path} is damaged: its directory is not valid.") from None
     except (KeyError, TypeError, ValueError):
         raise DamagedArchiveError(f"{path} is not an archive of a project: it has no valid {MANIFEST}.") from None
     return CheckedArchive(len(files), total)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import secrets
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from projects_client.errors import ConflictError, DamagedArchiveError, NotFoundError, ProjectsClientError
+from projects_client.file_lock import FileLockedError, lock_file
 from projects_client.progress import OnProgress, Step, ignore
 from projects_client.remote_archive import MANIFEST, RemoteArchive
 from projects_client.stored_object import ObjectChangedError
@@ -64,13 +67,13 @@ def select_paths(manifest: dict[str, Any], patterns: Sequence[str], resource_typ
         for row in manifest["files"]
         if resource_type in (None, types.get(row.get("resource_id")), typed.get(row["path"]))
     ]
-    if not paths:
+    if not paths and set(patterns) != {MANIFEST}:
         kind = f" of type {resource_type}" if resource_type else ""
         raise NotFoundError(f"The archive has no files{kind}. `project.resources()` shows what the project has.")
     if not patterns:
         return paths
     selected: dict[str, None] = {}
-    for pattern in patterns:
+    for pattern in (unicodedata.normalize("NFC", text) for text in patterns):  # as the service writes paths
         folder = pattern.rstrip("/") + "/"
         matches = [path for path in paths if path == pattern or path.startswith(folder)]
         matches = matches or [path for path in paths if path.endswith(f"/{pattern}")]
@@ -208,14 +211,24 @@ def _download_group(
     for entry in group:
         header = entry.header_offset - start
         data = header + _measure_header(bytes(content[header : header + LOCAL_HEADER_SIZE]))
-        part = _get_part(targets[entry.path], entry)
+        part = _get_part(targets[entry.path], secrets.token_hex(4))  # no other download writes to it
         part.write_bytes(content[data : data + entry.size])
         advance(entry.size)
         _finish(part, targets[entry.path], entry)
 
 
 def _download_large(archive: RemoteArchive, entry: ZipEntry, target: Path, advance: Callable[[int], None]) -> None:
-    part = _get_part(target, entry)
+    part = _get_part(target, f"{entry.crc32:08x}")  # it never has bytes of other content
+    try:
+        with lock_file(part.with_name(f"{part.name}.lock"), on_unsupported=lambda: None):
+            _resume_large(archive, entry, part, target, advance)
+    except FileLockedError:
+        raise ConflictError(f"Another download is writing {target}. Wait for it, or choose another folder.") from None
+
+
+def _resume_large(
+    archive: RemoteArchive, entry: ZipEntry, part: Path, target: Path, advance: Callable[[int], None]
+) -> None:
     have = part.stat().st_size if part.exists() else 0
     if have > entry.size:
         part.unlink()
@@ -234,11 +247,11 @@ def _download_large(archive: RemoteArchive, entry: ZipEntry, target: Path, advan
     _finish(part, target, entry)
 
 
-def _get_part(target: Path, entry: ZipEntry) -> Path:
-    """Return the file for the bytes so far; its name has the CRC-32, so that it never belongs to other content."""
+def _get_part(target: Path, mark: str) -> Path:
+    """Return the file for the bytes so far, with a mark in its name, in a folder that exists."""
     target.parent.mkdir(parents=True, exist_ok=True)
     name = target.name.encode()[:200].decode(errors="ignore")
-    return target.with_name(f".{name}.{entry.crc32:08x}.part")
+    return target.with_name(f".{name}.{mark}.part")
 
 
 def _finish(part: Path, target: Path, entry: ZipEntry) -> None:

@@ -27,7 +27,8 @@ MAX_FAILURES = 5
 #: First and longest pause between two attempts, in seconds.
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
 
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+#: RFC 9110, section 14.4. Proxies replace a size that they don't know by ``*``.
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
 class ObjectChangedError(Exception):
@@ -127,7 +128,7 @@ class StoredObject:
         self.request_count += 1
         try:
             with self._session.get(self._url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-                skipped = self._check_response(response, start, stop)
+                skipped = self._check_response(response, start)
                 remaining = stop - start
                 for chunk in response.iter_content(CHUNK_SIZE):
                     wanted = chunk[skipped:][:remaining]
@@ -140,9 +141,12 @@ class StoredObject:
         except requests.RequestException as error:
             raise _TransferError(describe_failure(error, self._url)) from None
 
-    def _check_response(self, response: requests.Response, start: int, stop: int) -> int:
-        """Accept only a response of the storage; return the number of bytes before ``start`` in its body."""
-        status, etag = response.status_code, response.headers.get("ETag", "")
+    def _check_response(self, response: requests.Response, start: int) -> int:
+        """Accept only a response of the storage; return the number of bytes before ``start`` in its body.
+
+        A part of the requested range is accepted (RFC 9110, section 15.3.7): the next request asks for the rest.
+        """
+        first, status, etag = 0, response.status_code, response.headers.get("ETag", "")
         if status in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
             raise ObjectChangedError
         if status in RETRYABLE_STATUSES:
@@ -155,10 +159,10 @@ class StoredObject:
             match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if match is None:
                 raise _TransferError("the storage sent a different range than requested")
-            first, last, size = map(int, match.groups())
-            if size != self.size and etag:
+            first, last = int(match[1]), int(match[2])
+            if match[3] not in {"*", str(self.size)} and etag:
                 raise ObjectChangedError
-            if (first, last + 1) != (start, stop):
+            if not first <= start <= last:
                 raise _TransferError("the storage sent a different range than requested")
         elif not etag or response.headers.get("Content-Length") != str(self.size):
             kind = response.headers.get("Content-Type", "").partition(";")[0] or "unknown content"
@@ -169,4 +173,4 @@ class StoredObject:
         if self.etag and etag != self.etag:
             raise ObjectChangedError
         self.etag = etag or self.etag
-        return 0 if status == HTTPStatus.PARTIAL_CONTENT else start
+        return start - first

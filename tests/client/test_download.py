@@ -172,6 +172,15 @@ def test_storage_without_ranges(service: FakeService, projects: ProjectsCommand)
     assert (projects.folder / "project.zip").read_bytes() == service.data
 
 
+def test_storage_behind_a_proxy(service: FakeService, projects: ProjectsCommand) -> None:
+    """A proxy may return less than the requested range, and need not know the size (RFC 9110, 14.4 and 15.3.7)."""
+    service.max_range = MIB
+    service.break_offsets.append(MIB // 2)
+    assert export(projects)[0] == 0
+    assert (projects.folder / "project.zip").read_bytes() == service.data
+    assert len(service.downloads) == 4
+
+
 @pytest.mark.parametrize("retry_after", [None, "0", "-1", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"])
 def test_storage_retry(service: FakeService, projects: ProjectsCommand, retry_after: str | None) -> None:
     """A download is retried when the storage returns 503, with any ``Retry-After``."""
@@ -205,6 +214,12 @@ def mark_as_encrypted(data: bytes) -> bytes:
     return data[:flags] + b"\x01" + data[flags + 1 :]
 
 
+def shift_directory(data: bytes) -> bytes:
+    """Let the last record of an archive state an offset of the directory that is too large (APPNOTE 4.3.16)."""
+    offset = int.from_bytes(data[-6:-2], "little") + 1
+    return data[:-6] + offset.to_bytes(4, "little") + data[-2:]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -213,9 +228,10 @@ def mark_as_encrypted(data: bytes) -> bytes:
         (build_archive(FILES, size=1), "the manifest states 1"),
         (build_archive(FILES).replace(b"# Report", b"# report"), "report.md"),
         (build_archive(FILES)[:-100], "damaged"),
+        (shift_directory(build_archive(FILES)), "damaged"),
         (b"no archive at all", "damaged"),
     ],
-    ids=["encrypted", "crc32", "size", "flipped", "short", "no-zip"],
+    ids=["encrypted", "crc32", "size", "flipped", "short", "directory", "no-zip"],
 )
 def test_damaged_archive(service: FakeService, projects: ProjectsCommand, data: bytes, message: str) -> None:
     """An archive that does not match its manifest is removed, and never gets the file's name."""

@@ -5,16 +5,19 @@ import json
 import math
 import random
 import signal
+import unicodedata
 import zipfile
 import zlib
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 
-from projects_client import Client, ConflictError, DamagedArchiveError, NotFoundError
-from projects_client.file_download import _get_target
+from projects_client import Client, ConflictError, DamagedArchiveError, NotFoundError, file_download
+from projects_client.file_download import _get_target, select_paths
 from projects_client.remote_archive import FIRST_WINDOW, RemoteArchive
 from projects_client.stored_object import StoredObject
 from tests.client.conftest import KEY
@@ -117,6 +120,39 @@ def test_download_of_nothing(projects: ProjectsCommand, client: Client) -> None:
     assert (unknown.code, "'datasets/7/table.csv'" in unknown.err) == (5, True)
     assert projects("download", PROJECT_ID, "--type", "deployment").code == 5
     assert projects("download", PROJECT_ID, "-o", "nowhere").code == 1
+
+
+def test_manifest_of_an_empty_project() -> None:
+    manifest: dict[str, Any] = {"files": [], "resources": []}
+    assert select_paths(manifest, ["manifest.json"], None) == ["manifest.json"]
+    with pytest.raises(NotFoundError, match="no files"):
+        select_paths(manifest, [], None)
+
+
+def test_decomposed_name() -> None:
+    """A pattern matches a name that looks the same. macOS decomposes letters with accents."""
+    path = "reports/über.md"
+    manifest = {"files": [{"path": path}], "resources": []}
+    assert select_paths(
+        manifest, [unicodedata.normalize("NFD", "*/über*"), unicodedata.normalize("NFD", path)], None
+    ) == [path]
+
+
+@pytest.mark.parametrize("path", ["datasets/8/other.csv", "models/large.bin"])
+def test_concurrent_downloads(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Two downloads never write to the same part. A large file has one part, to resume."""
+    project = client.projects.get(PROJECT_ID)
+    finish = file_download._finish
+
+    def finish_after_other_download(*arguments: Any) -> None:
+        monkeypatch.setattr(file_download, "_finish", finish)
+        with pytest.raises(ConflictError, match="Another download") if path == "models/large.bin" else nullcontext():
+            project.download(path, tmp_path)
+        finish(*arguments)
+
+    monkeypatch.setattr(file_download, "_finish", finish_after_other_download)
+    project.download(path, tmp_path)
+    assert list_files(tmp_path) == {path: FILES[path]}
 
 
 def test_killed_download(service: FakeService, projects: ProjectsCommand, client: Client) -> None:

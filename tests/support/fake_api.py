@@ -105,6 +105,7 @@ class FakeService:
         storage_errors: Status and headers of the storage's next responses.
         oldest_signature: Number of the oldest signed URL that the storage accepts; None accepts every URL.
         supports_range: Whether the storage honours the ``Range`` header.
+        max_range: Most bytes of a range that a proxy returns at a time, without the size of the archive.
         signature_count: Number of URLs signed so far; each URL carries its number.
         requests: Requests to the API.
         downloads: Requests to the storage.
@@ -137,6 +138,7 @@ class FakeService:
     storage_errors: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     oldest_signature: int | None = None
     supports_range: bool = True
+    max_range: int | None = None
     signature_count: int = 0
     requests: list[Request] = field(default_factory=list)
     downloads: list[Request] = field(default_factory=list)

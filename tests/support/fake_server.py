@@ -57,13 +57,15 @@ class _Handler(BaseHTTPRequestHandler):
         first, _, last = (byte_range or "").removeprefix("bytes=").partition("-")
         start = int(first) if is_range else 0
         stop = int(last) + 1 if is_range and last else size
+        if is_range and service.max_range:
+            stop = min(stop, start + service.max_range)
         if service.page and start >= service.page[0]:
             self._send(200, service.page[1], {"Content-Type": "text/html"})
             return
         body = service.data[start:stop]
         headers = {"ETag": service.etag}
         if is_range:
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{'*' if service.max_range else size}"
         break_offset = service.break_offsets.popleft() if service.break_offsets else None
         if service.page and break_offset is None and stop > service.page[0] > start:
             break_offset = service.page[0] - start
