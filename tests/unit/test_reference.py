@@ -14,6 +14,7 @@ from projects_api.storage.dynamodb.member_store import MEMBERS_PER_TRANSACTION
 from projects_api.telemetry import Metric
 
 DOCS = ROOT / "docs"
+LAYER = ROOT / "layers" / "core" / "projects_api"
 
 
 def read_rows(page: Path, columns: int) -> list[list[str]]:
@@ -55,6 +56,14 @@ def test_memberships_in_a_transaction(page: str) -> None:
     assert re.findall(r"(\d+) (?:memberships,|in each transaction)", (DOCS / page).read_text()) == [
         str(MEMBERS_PER_TRANSACTION)
     ]
+
+
+def test_places_exist() -> None:
+    """The architecture page names files that exist."""
+    rows = read_rows(DOCS / "explanation" / "architecture.md", 2)
+    named = re.findall(r"`([a-z_/]+/[a-z_]+\.py)`", " ".join(row[1] for row in rows))
+    assert len(named) > 10
+    assert [name for name in named if not any((root / name).exists() for root in (ROOT, LAYER))] == []
 
 
 def test_quantities_of_the_cost_table() -> None:
