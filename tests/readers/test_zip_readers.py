@@ -14,7 +14,7 @@ from projects_api.archive.export_paths import unique_paths
 from projects_api.archive.parts import Directory, Header, Range
 from projects_api.archive.plan import plan
 from projects_api.archive.zip_writer import Entry, encode_directory, local_header
-from tests.support.archives import list_segments
+from tests.support.plans import list_segments
 
 MODIFIED = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 GIB = 1 << 30

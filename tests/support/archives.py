@@ -4,7 +4,6 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +13,6 @@ import boto3
 import jsonschema_rs
 
 from local.stack import ROOT
-from projects_api.archive.parts import BufferedPart, CopiedPart, Part, Seam, Segment
 from tests.support.api_client import Client, Response
 from tests.support.in_process_app import InProcessApp
 
@@ -66,14 +64,3 @@ def run_scheduled_export(app: InProcessApp, alice: Client, project_id: str) -> s
     latest = alice.get(f"/api/projects/{project_id}/exports?limit=1")["items"][0]
     assert (latest["trigger"], latest["status"]) == ("schedule", "ready")
     return str(latest["id"])
-
-
-def list_segments(part: Part) -> Sequence[Segment]:
-    """Return all segments of a part of a plan, also those that S3 copies, in their order."""
-    match part:
-        case CopiedPart(source):
-            return [source]
-        case Seam(before, source, after):
-            return [*before, source, *after]
-        case BufferedPart(segments):
-            return segments

@@ -29,7 +29,7 @@ from projects_api.archive.parts import (
 )
 from projects_api.archive.plan import GIB, MIB, Plan, padding_of, plan
 from projects_api.archive.zip_writer import Entry, encode_directory, local_header
-from tests.support.archives import list_segments
+from tests.support.plans import list_segments
 
 NOW = datetime(2026, 2, 10, 9, 0, 2, tzinfo=UTC)
 TIB = 1 << 40
