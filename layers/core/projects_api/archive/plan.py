@@ -40,15 +40,10 @@ from projects_api.archive.parts import (
     size_of,
 )
 from projects_api.archive.zip_writer import Entry
+from projects_api.entities.upload import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
 
 MIB = 1 << 20
 GIB = 1 << 30
-
-#: Limits of a multipart upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html): the size of a part
-#: in bytes, where the last part may be smaller than the minimum, and the number of parts.
-MIN_PART_SIZE = 5 * MIB
-MAX_PART_SIZE = 5 * GIB
-MAX_PARTS = 10_000
 
 #: Size of the largest archive, in bytes: that of the largest object.
 MAX_ARCHIVE_SIZE = MAX_PARTS * MAX_PART_SIZE

@@ -14,7 +14,14 @@ from projects_api.entities.errors import StorageUnavailableError
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.resource import artifacts_prefix
 from projects_api.storage import sqs
-from projects_api.storage.dynamodb import activity_store, member_store, pending_work, project_store, purge_store
+from projects_api.storage.dynamodb import (
+    activity_store,
+    export_store,
+    member_store,
+    pending_work,
+    project_store,
+    purge_store,
+)
 from projects_api.storage.dynamodb.table import BATCH_GET_LIMIT
 from projects_api.storage.s3 import archive_store, bucket_cleanup
 
@@ -103,7 +110,7 @@ def purge_project(project_id: ProjectId, *, should_continue: Callable[[], bool])
     should_continue = _with_heartbeat(project_id, should_continue)
     while member_store.remove_batch(project):
         _check_time(should_continue)
-    if any(export.lease_until and export.lease_until > now() for export in purge_store.list_exports(project_id)):
+    if any(export.lease_until and export.lease_until > now() for export in export_store.list_all(project_id)):
         raise PurgeIncompleteError("an export is running")
     for bucket, prefix in (
         (settings.artifacts_bucket(), artifacts_prefix(project_id)),

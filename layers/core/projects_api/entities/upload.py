@@ -10,7 +10,8 @@ from projects_api.entities.ids import ProjectId, ResourceId, UploadId, UserId
 #: How long an upload may take from its start to its completion.
 UPLOAD_LIFETIME = timedelta(days=7)
 
-#: S3's limits of a multipart upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
+#: S3's limits of a multipart upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html): the size of a
+#: part in bytes, where the last part may be smaller than the minimum, and the number of parts.
 MIN_PART_SIZE = 5 << 20
 MAX_PART_SIZE = 5 << 30
 MAX_PARTS = 10_000

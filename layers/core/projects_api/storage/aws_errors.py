@@ -10,30 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from projects_api.entities.errors import ProjectFullError, StorageUnavailableError, TooLargeError
 from projects_api.telemetry import logger
 
-#: Errors that pass by themselves. A route responds with 503, and a queue delivers the message again.
-TRANSIENT_CODES = frozenset(
-    {
-        "InternalError",
-        "InternalServerError",
-        "KMSThrottlingException",
-        "InternalFailure",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServiceUnavailable",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-
-#: Requests to send fewer requests. Another attempt succeeds only after a while.
+#: Errors of requests that were sent too fast. Another attempt succeeds only after a while.
 THROTTLING_CODES = frozenset(
     {
         "KMSThrottlingException",
@@ -50,6 +27,16 @@ THROTTLING_CODES = frozenset(
         "503",
     }
 )
+
+#: Errors that pass by themselves. A route responds with 503, and a queue delivers the message again.
+TRANSIENT_CODES = THROTTLING_CODES | {
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "LimitExceededException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+}
 
 #: Errors that concern the credentials or the clock of this process, although S3 reports them for one object.
 CREDENTIAL_CODES = frozenset(

@@ -9,12 +9,13 @@ from projects_api.archive.archive_errors import ErrorList
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.entry_content import unpack
 from projects_api.archive.inflate import WRONG_CHECKSUM, InflateError
-from projects_api.archive.plan import COPY_PART_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
+from projects_api.archive.plan import COPY_PART_SIZE
 from projects_api.archive.zip_writer import STORED
 from projects_api.domain.exports.task_group import TaskGroup
 from projects_api.domain.imports.import_plan import PlannedFile
 from projects_api.entities.errors import redact
 from projects_api.entities.export import Progress
+from projects_api.entities.upload import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
 from projects_api.storage.s3 import artifact_writer, import_source
 from projects_api.storage.s3.artifact_writer import ArtifactCopy
 from projects_api.storage.s3.import_source import ImportSource

@@ -105,7 +105,7 @@ def find_downloaded(project_id: ProjectId, user_id: UserId, export_ids: Collecti
     """Return those of the exports of which the user has had a URL or the archive before."""
     markers = {export_id: keys.download(project_id, export_id, user_id) for export_id in export_ids}
     items = table.get_items(list(markers.values()))
-    return {export_id for export_id, key in markers.items() if (key["PK"]["S"], key["SK"]["S"]) in items}
+    return {export_id for export_id, key in markers.items() if keys.identity(key) in items}
 
 
 def insert_download(entry: ActivityEntry, user_id: UserId) -> None:

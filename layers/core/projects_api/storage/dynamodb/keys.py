@@ -27,10 +27,10 @@ client always finds the project that it has just created.
 
 The sparse index ``pending_work`` has the items that a job must still process: ``DUE#n`` is a changed project for the
 export schedule, ``EXPORT#n`` an unfinished export, ``RETIRED#n`` an archive to remove, ``IMPORT#n`` an unfinished
-import, ``PURGE#n`` a deleted project,
-``ANNOUNCEMENT#n`` an event that is not on the bus yet, ``UPLOAD#n`` an unfinished upload, and ``FILE#n`` an uploaded
-file to delete, where ``n`` is the shard. The index is sorted by ``due_at``, the time from which the job processes the
-item. There are several shards because one partition key takes at most 1,000 writes per second
+import, ``PURGE#n`` a deleted project, ``ANNOUNCEMENT#n`` an event that is not on the bus yet, ``UPLOAD#n`` an
+unfinished upload, and ``FILE#n`` an uploaded file to delete, where ``n`` is the shard. The index is sorted by
+``due_at``, the time from which the job processes the item. There are several shards because one partition key takes at
+most 1,000 writes per second
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html).
 """
 
@@ -253,6 +253,11 @@ def pending_work(kind: WorkKind, id_: str) -> str:
 def pending_work_shard(kind: WorkKind, shard: int) -> str:
     """Return the partition key of one shard of the index ``pending_work``."""
     return f"{kind}#{shard}"
+
+
+def identity(item: Item) -> tuple[str, str]:
+    """Return the partition key and the sort key of an item, or of a key."""
+    return item["PK"]["S"], item["SK"]["S"]
 
 
 def last_key_part(item: Item, name: str) -> str:

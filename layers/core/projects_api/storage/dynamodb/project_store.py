@@ -38,11 +38,11 @@ def get_membership(
         of ``other_keys``, its item or None.
     """
     project_key, member_key = keys.project(project_id), keys.member(project_id, user_id)
-    distinct_keys = {(key["PK"]["S"], key["SK"]["S"]): key for key in (project_key, member_key, *other_keys)}
+    distinct_keys = {keys.identity(key): key for key in (project_key, member_key, *other_keys)}
     items = table.get_items(list(distinct_keys.values()))
 
     def item_at(key: Item) -> Item | None:
-        return items.get((key["PK"]["S"], key["SK"]["S"]))
+        return items.get(keys.identity(key))
 
     project, member = item_at(project_key), item_at(member_key)
     other_items = [item_at(key) for key in other_keys]
@@ -268,7 +268,7 @@ def list_page(user_id: UserId, *, limit: int, offset: int, descending: bool) -> 
             break
     if len(rows) < offset + limit:
         return memberships, len(rows) - missing  # the query has read all memberships
-    user = items.get((user_key["PK"]["S"], user_key["SK"]["S"]), {})
+    user = items.get(keys.identity(user_key), {})
     project_count = int(user["project_count"]["N"]) if "project_count" in user else 0
     return memberships, max(project_count, len(rows)) - missing
 
@@ -291,7 +291,7 @@ def _get_projects(rows: Sequence[Item], *other_keys: Item) -> tuple[list[Members
     items = table.get_items([*project_keys, *other_keys])
     memberships = []
     for row, key in zip(rows, project_keys, strict=True):
-        item = items.get((key["PK"]["S"], key["SK"]["S"]))
+        item = items.get(keys.identity(key))
         if item and is_visible(item):
             memberships.append(Membership(project_from_item(item), Role(row["role"]["S"])))
     return memberships, items

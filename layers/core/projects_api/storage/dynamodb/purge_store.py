@@ -1,26 +1,18 @@
 """The items of a deleted project, for its purge."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
 from projects_api.entities.clock import sortable
-from projects_api.entities.export import Export
 from projects_api.entities.ids import ProjectId
 from projects_api.entities.project import Project
 from projects_api.storage.aws_errors import ConditionFailedError
 from projects_api.storage.dynamodb import idempotency_store, keys, table
-from projects_api.storage.dynamodb.item_mapping import export_from_item
 from projects_api.storage.dynamodb.keys import text
 
 #: Prefixes of the items to delete in batches. ``member_store`` removes the members, because each changes a total.
 _PREFIXES = (keys.EXPORTS, keys.RESOURCES, keys.FILES, keys.IDEMPOTENCY)
 _BATCH_SIZE = 500
-
-
-def list_exports(project_id: ProjectId) -> Iterator[Export]:
-    """Yield all exports of a project, including expired ones."""
-    return map(export_from_item, table.query_all(keys.project_partition(project_id), begins_with=keys.EXPORTS))
 
 
 def postpone_recovery(project_id: ProjectId, *, until: datetime) -> None:

@@ -47,7 +47,7 @@ def get_many(
     resource_item_keys = [keys.resource(project_id, *key) for key in resource_keys]
     file_item_keys = [keys.uploaded_file(project_id, key) for key in artifact_keys]
     items = table.get_items([project_key, *resource_item_keys, *file_item_keys])
-    project = items.pop((project_key["PK"]["S"], project_key["SK"]["S"]), None)
+    project = items.pop(keys.identity(project_key), None)
     resources = [resource_from_item(item) for (_, sk), item in items.items() if sk.startswith(keys.RESOURCES)]
     files = [uploaded_file_from_item(item) for (_, sk), item in items.items() if sk.startswith(keys.FILES)]
     return (

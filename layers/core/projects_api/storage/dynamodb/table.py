@@ -11,7 +11,7 @@ from projects_api import settings
 from projects_api.entities.ids import new_id
 from projects_api.storage import clients
 from projects_api.storage.aws_errors import ContentionError, translate_aws_errors
-from projects_api.storage.dynamodb.keys import PENDING_WORK, PRIMARY, Index, Item, text
+from projects_api.storage.dynamodb.keys import PENDING_WORK, PRIMARY, Index, Item, identity, text
 from projects_api.storage.retry import retry
 
 if TYPE_CHECKING:
@@ -52,14 +52,17 @@ def get_item(key: Item) -> Item | None:
 
 
 def get_items(keys: Sequence[Item]) -> dict[tuple[str, str], Item]:
-    """Return the items at ``keys`` by (PK, SK), without the missing ones. More than 100 keys are read in parallel."""
+    """Return the items at ``keys`` by their ``identity``, without the missing ones.
+
+    More than 100 keys are read in parallel.
+    """
     batches = [keys[start : start + BATCH_GET_LIMIT] for start in range(0, len(keys), BATCH_GET_LIMIT)]
     if len(batches) <= 1:
         results = [_get_batch(batch) for batch in batches]
     else:
         with ThreadPoolExecutor(min(len(batches), clients.MAX_CONNECTIONS)) as pool:
             results = list(pool.map(_get_batch, batches))
-    return {(item["PK"]["S"], item["SK"]["S"]): item for items in results for item in items}
+    return {identity(item): item for items in results for item in items}
 
 
 def _get_batch(keys: Sequence[Item]) -> list[Item]:

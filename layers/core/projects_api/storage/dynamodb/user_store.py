@@ -66,7 +66,7 @@ def list_page(*, after: UserId | None, limit: int) -> tuple[list[User], bool]:
     )
     user_keys = [keys.user(UserId(keys.last_key_part(item, "SK"))) for item in page.items]
     items = table.get_items(user_keys)
-    users = [user_from_item(items[key["PK"]["S"], key["SK"]["S"]]) for key in user_keys]
+    users = [user_from_item(items[keys.identity(key)]) for key in user_keys]
     return users, page.has_more
 
 
