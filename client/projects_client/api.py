@@ -275,7 +275,7 @@ def normalize_url(url: str) -> str:
 def find_proxy(url: str) -> str | None:
     """Return host and port of the proxy that the environment sets for a URL, without its password, or None."""
     proxy = select_proxy(url, get_environ_proxies(url))
-    return re.sub(r"^\w+://", "", proxy).rpartition("@")[2].rstrip("/") if proxy else None
+    return (re.sub(r"^\w+://", "", proxy).rpartition("@")[2].rstrip("/") or proxy) if proxy else None
 
 
 def describe_failure(error: BaseException, url: str = "") -> str:

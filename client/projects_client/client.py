@@ -246,13 +246,15 @@ def find_credentials(url: str | None, key: str | None, profile: str | None) -> t
 
 
 def check_key(key: str) -> str:
-    """Return a key without the line end that a key from a file may have.
+    """Return a key without the byte order mark and the line end that a key from a file may have.
 
     Raises:
-        NotAuthenticatedError: The key contains characters that no key has.
+        NotAuthenticatedError: The key is empty, or contains characters that no key has.
     """
-    stripped = key.strip()
-    if not stripped or not (stripped.isascii() and stripped.isprintable()):
+    stripped = key.removeprefix("\ufeff").strip()
+    if not stripped:
+        raise NotAuthenticatedError("The API key is empty. Copy the key again.")
+    if not (stripped.isascii() and stripped.isprintable()):
         raise NotAuthenticatedError("The API key contains characters that no API key has. Copy the key again.")
     return stripped
 

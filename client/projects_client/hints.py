@@ -11,7 +11,8 @@ _HINTS: Final = (
     (404, re.compile(r".*/exports/[^/]+"), "`project.exports()` shows them, and `project.export()` starts one."),
     (404, re.compile(r"DELETE .*/members/[^/]+|PUT .*/owner"), "`project.members()` shows its members."),
     (404, re.compile(r".*/resources/[^/]+"), "`project.resources()` shows its resources."),
-    (404, re.compile(r".*/api/projects/[^/]+(?:/(?:export|exports|members|timeline|activity|resources))?"),
+    # without POST …/members, where a user who is not registered has the same status
+    (404, re.compile(r"(?!POST .*/members).*/api/projects/[^/]+(?:/(?:exports?|members|timeline|activity|resources))?"),
      "`client.projects.list()` shows yours."),
     (404, re.compile(r".*/api/imports/[^/]+"), "`client.import_project()` starts one."),
     (409, re.compile(r".*/api/projects/[^/]+/exports?(?:/[^/]+)?"), "`project.exports()` shows the exports."),

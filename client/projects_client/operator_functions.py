@@ -1,6 +1,8 @@
 """Invocation of the functions for operators, which authorize their caller by IAM instead of an API key."""
 
 import json
+import os
+import re
 from typing import Any
 
 from projects_client.errors import (
@@ -11,6 +13,12 @@ from projects_client.errors import (
     ProjectsClientError,
     UnavailableError,
 )
+
+#: Name of a region, as botocore accepts it.
+REGION = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
+
+#: Variables that name a bundle of CA certificates, in the order in which botocore reads them.
+CA_BUNDLE_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 ACCESS_DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 INVALID_CREDENTIALS_CODES = {
@@ -70,7 +78,7 @@ def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[st
     except ResponseParserError:
         raise UnavailableError("AWS, or a proxy, returned a response that is not one of AWS. Try again.") from None
     except BotoCoreError as error:
-        raise UnavailableError(f"AWS does not respond: {error}") from None
+        raise UnavailableError(f"AWS does not respond: {error}.{_blame_bundle(error)}") from None
     if "FunctionError" in response:
         raise _translate_function_error(result)
     return result
@@ -79,7 +87,17 @@ def invoke_function(stack: str, function: str, event: dict[str, Any]) -> dict[st
 def _require_region(session: Any) -> Any:
     if not session.region_name:  # botocore accepts an empty region until it signs a request
         raise InvalidInputError("The region of the stack is not set. Set AWS_DEFAULT_REGION.")
+    if not REGION.fullmatch(session.region_name):
+        raise InvalidInputError(f"'{session.region_name}' is not the name of a region. Check AWS_DEFAULT_REGION.")
     return session
+
+
+def _blame_bundle(error: Exception) -> str:
+    """Return a sentence about the bundle of certificates if one is set and TLS failed, or nothing."""
+    variable = next((name for name in CA_BUNDLE_VARIABLES if os.environ.get(name)), None)
+    if variable is None or type(error).__name__ != "SSLError":
+        return ""
+    return f" Check the CA bundle {os.environ[variable]}, which {variable} sets, or unset it."
 
 
 def _translate_aws_error(error: Any, stack: str, function: str) -> ProjectsClientError:

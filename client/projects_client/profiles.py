@@ -99,7 +99,7 @@ def _read_profiles() -> dict[str, Any]:
     try:
         profiles = json.loads(text)["profiles"]
         return dict(profiles)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise InvalidInputError(
             f"{file} is not a valid file of profiles. Remove it, and run `projects login`."
         ) from None

@@ -54,11 +54,14 @@ def test_login_page_instead_of_api(service: FakeService, projects: ProjectsComma
         assert (result.code, "not a response of the Projects API" in result.err) == (2, True)
 
 
-@pytest.mark.parametrize("proxy", ["127.0.0.1:99999", "http://127.0.0.1:99999", "http://user:secret@127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "proxy", ["127.0.0.1:99999", "http://127.0.0.1:99999", "http://user:secret@127.0.0.1:99999", "http://"]
+)
 def test_invalid_proxy(service: FakeService, projects: ProjectsCommand, proxy: str) -> None:
     result = projects("list", http_proxy=proxy, HTTP_PROXY=proxy, no_proxy="", NO_PROXY="")
     assert result.code == 2
-    assert "'127.0.0.1:99999' is not a valid proxy. Check HTTP_PROXY" in result.err
+    shown = "http://" if proxy == "http://" else "127.0.0.1:99999"
+    assert f"'{shown}' is not a valid proxy. Check HTTP_PROXY" in result.err
     assert "secret" not in result.err
 
 
@@ -130,6 +133,22 @@ def test_ca_bundle(projects: ProjectsCommand, variable: str, content: str | None
     assert result.code == 2
     assert f"CA bundle {bundle}" in result.err
     assert variable in result.err
+
+
+@pytest.mark.parametrize(
+    ("environment", "blamed"),
+    [
+        ({"AWS_DEFAULT_REGION": "x y"}, "Check AWS_DEFAULT_REGION"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/no/ca.pem"}, "Check the CA bundle /no/ca.pem"),
+    ],
+)
+def test_operator_environment(projects: ProjectsCommand, environment: dict[str, str], blamed: str) -> None:
+    """The commands of operators blame the variable that is wrong, too."""
+    with serve_response(b"") as port:
+        aws = {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        result = projects("users", "list", AWS_MAX_ATTEMPTS="1", **aws, **environment)
+    assert result.code in {2, 7}
+    assert blamed in result.err
 
 
 def test_file_system_without_locks(service: FakeService, projects: ProjectsCommand) -> None:
@@ -207,6 +226,10 @@ def test_hints_name_commands(service: FakeService, projects: ProjectsCommand) ->
     service.responses.extend([(200, {"project": {"id": PROJECT_ID}}, {}), (404, {"detail": "No such export."}, {})])
     result = projects("exports", "show", PROJECT_ID, PROJECT_ID)
     assert result.err.startswith("No such export. `projects exports list`")
+    unregistered: ApiResponse = (404, {"detail": "No user is registered with this email."}, {})
+    service.responses.extend([(200, {"project": {"id": PROJECT_ID}}, {}), unregistered])
+    result = projects("members", "add", PROJECT_ID, "nobody@example.com")
+    assert (result.code, result.err) == (5, "No user is registered with this email.\n")
 
 
 def test_broken_pipe(service: FakeService, projects: ProjectsCommand) -> None:
@@ -227,7 +250,7 @@ def test_expiry() -> None:
     assert parse_expiry("2999-01-01T09:00:00Z") == parse_expiry("2999-01-01T11:00:00+02:00")
 
 
-@pytest.mark.parametrize("text", ["999999w", "10000000d", "9" * 5_000 + "h"])
+@pytest.mark.parametrize("text", ["999999w", "10000000d", "9" * 5_000 + "h", "9999-12-31T23:59:59-01:00"])
 def test_expiry_beyond_the_calendar(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="too far away"):
         parse_expiry(text)

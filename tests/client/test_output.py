@@ -29,6 +29,16 @@ def test_table_width(service: FakeService, projects: ProjectsCommand, columns: i
         assert table.count("owner") == table.count("2026-02-10 09:00Z") == 3
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "-5", "many"])
+def test_impossible_width(service: FakeService, projects: ProjectsCommand, columns: str) -> None:
+    """A terminal that claims to have no columns shows a table and notes nevertheless."""
+    service.projects = [build_project("Churn", 1)]
+    result = projects.run_on_terminal("list", COLUMNS=columns)
+    assert "Churn" in result.out
+    service.projects = []
+    assert "There are no entries." in projects.run_on_terminal("list", COLUMNS=columns).err
+
+
 def test_short_ids_are_unique(service: FakeService, projects: ProjectsCommand) -> None:
     """Ids that start alike are shown as far as the first difference."""
     service.projects = [build_project("Same", number) for number in (17, 18)]

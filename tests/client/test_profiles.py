@@ -52,9 +52,17 @@ def test_rejected_key(service: FakeService, signed_out: ProjectsCommand) -> None
     result = signed_out("--api-url", service.url, "login", stdin=KEY)
     assert (result.code, "secret" in result.err) == (3, False)
     assert not get_file(signed_out).exists()
-    for key in ("", "\n", "a\x00b", "ключ"):
-        assert signed_out("--api-url", service.url, "login", stdin=key).code == 3
+    for key, reason in (("", "is empty"), ("\n", "is empty"), ("a\x00b", "characters"), ("ключ", "characters")):
+        result = signed_out("--api-url", service.url, "login", stdin=key)
+        assert (result.code, reason in result.err) == (3, True)
     assert signed_out("login", stdin=KEY).code == 2
+
+
+def test_key_from_windows(service: FakeService, signed_out: ProjectsCommand) -> None:
+    """An editor may have saved the key with a byte order mark and another line end."""
+    login(signed_out, service, key=f"\ufeff{KEY}\r")
+    assert KEY in get_file(signed_out).read_text()
+    assert "\\ufeff" not in get_file(signed_out).read_text()
 
 
 def test_profiles(service: FakeService, signed_out: ProjectsCommand) -> None:
@@ -103,7 +111,7 @@ def test_readable_file(service: FakeService, signed_out: ProjectsCommand, mode: 
     assert signed_out("list").code == 0
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"profiles": 5}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", '{"profiles": 5}', "\x00", "[" * 100_000], ids=range(5))
 def test_damaged_file(service: FakeService, signed_out: ProjectsCommand, content: str) -> None:
     login(signed_out, service)
     get_file(signed_out).write_text(content)

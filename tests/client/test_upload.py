@@ -181,6 +181,11 @@ def test_invalid_field(service: FakeService, projects: ProjectsCommand, file: Pa
     assert all(request.method == "GET" for request in service.requests)
 
 
+def test_field_that_only_starts_like_json(projects: ProjectsCommand, file: Path) -> None:
+    """A value that is no JSON is a text, even if it would nest deeper than any JSON reader follows."""
+    assert upload(projects, "--field", "note=" + "[" * 100_000)[0] == 0
+
+
 @pytest.mark.parametrize("size", [0, 1, 5 << 30, 5 << 40])
 def test_part_size(size: int) -> None:
     """Files up to S3's 5 TiB fit into the number of parts that S3 allows."""

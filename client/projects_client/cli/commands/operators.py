@@ -31,6 +31,8 @@ KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
 #: Duration until a key expires, such as ``90d``, ``12h`` or ``8 weeks``.
 DURATION = re.compile(r"\+?(?P<count>\d+) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
 
+MAX_DURATION_DIGITS = 20
+
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 USER_COLUMNS = ("EMAIL", "NAME", "PROJECTS", "CREATED", "DEACTIVATED", "ID")
@@ -44,25 +46,34 @@ def parse_expiry(text: str) -> datetime:
         typer.BadParameter: The text is none of these, or not in the future.
     """
     now = datetime.now(timezone.utc)
-    if match := DURATION.fullmatch(text.strip()):
-        try:
-            moment = now + int(match["count"]) * UNITS[match["unit"][0].lower()]
-        except (OverflowError, ValueError):  # the latter for more than 4,300 digits
-            raise typer.BadParameter(
-                "The time is too far away. Leave out --expires for a key that never expires."
-            ) from None
-    else:
-        try:
-            moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
-        except ValueError:
-            raise typer.BadParameter(
-                f"'{text}' is neither a date such as 2027-01-01, nor a time such as 2027-01-01T09:00:00Z, "
-                "nor a duration such as 90d, 12h or 8w."
-            ) from None
-        moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc)
-    if moment <= now:
-        raise typer.BadParameter(f"'{text}' is not in the future.")
-    return moment.replace(microsecond=0).astimezone(timezone.utc)
+    match = DURATION.fullmatch(text.strip())
+    try:
+        moment = now + _parse_duration(match) if match else _parse_time(text)
+        if moment <= now:
+            raise typer.BadParameter(f"'{text}' is not in the future.")
+        return moment.replace(microsecond=0).astimezone(timezone.utc)
+    except OverflowError:
+        raise typer.BadParameter(
+            "The time is too far away. Leave out --expires for a key that never expires."
+        ) from None
+
+
+def _parse_duration(match: re.Match[str]) -> timedelta:
+    digits = match["count"]
+    if len(digits) > MAX_DURATION_DIGITS:  # Python does not convert more than 4,300
+        raise OverflowError
+    return int(digits) * UNITS[match["unit"][0].lower()]
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+    except ValueError:
+        raise typer.BadParameter(
+            f"'{text}' is neither a date such as 2027-01-01, nor a time such as 2027-01-01T09:00:00Z, "
+            "nor a duration such as 90d, 12h or 8w."
+        ) from None
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc)
 
 
 class Scope(str, Enum):

@@ -141,5 +141,5 @@ def _parse_fields(texts: list[str]) -> dict[str, Any]:
 def _parse_value(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=lambda _: text)  # NaN and Infinity are not JSON
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
