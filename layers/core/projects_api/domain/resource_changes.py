@@ -29,7 +29,7 @@ from projects_api.storage.dynamodb import (
 
 
 def _new_entry(project_id: ProjectId, before: Resource | None, after: Resource) -> ActivityEntry:
-    """Return the entry of one change of a resource, whichever number of events it comes from."""
+    """Return the one entry of a change, however many events it merges."""
     action = ActivityAction.RESOURCE_UPDATED if before else ActivityAction.RESOURCE_CREATED
     if after.deleted:
         action = ActivityAction.RESOURCE_DELETED
@@ -116,7 +116,7 @@ def _mark_uploaded(resource: Resource, files: Mapping[str, UploadedFile], comple
     return replace(resource, artifact=replace(artifact, uploaded=True, size_bytes=file.size_bytes))
 
 
-def write(
+def write_changes(
     project: Project,
     changes: ResourceChanges,
     *announced: Announcement,

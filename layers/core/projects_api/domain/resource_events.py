@@ -107,7 +107,8 @@ _DETAILS: dict[ResourceType, type[Detail[Any]]] = {type_: Detail[model] for type
 def parse(body: str) -> tuple[ProjectId, resource.Resource]:
     """Parse an EventBridge event.
 
-    Of a deletion, only the ids count, and without a usable ``occurred_at`` the event's own ``time``.
+    A deletion needs nothing but the ids. If its ``occurred_at`` is unusable, the event's own ``time`` counts, and
+    otherwise the current time.
 
     Args:
         body: The event as JSON.

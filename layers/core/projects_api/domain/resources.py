@@ -13,7 +13,7 @@ from projects_api.domain import announcements, projects, uploaded_files
 from projects_api.domain.announcements import announce_resource
 from projects_api.domain.optimistic_locking import retry_on_conflict
 from projects_api.domain.permissions import Action, require_membership
-from projects_api.domain.resource_changes import ResourceChanges, artifact_keys, write
+from projects_api.domain.resource_changes import ResourceChanges, artifact_keys, write_changes
 from projects_api.domain.resource_fields import validate_fields
 from projects_api.domain.resource_versions import Change, merge_event, resource_from_event
 from projects_api.entities.activity_entry import Actor
@@ -61,7 +61,7 @@ def record(project_id: ProjectId, events: Sequence[Resource]) -> int:
         if changes:
             if project is None or project.deleted_at:
                 raise ProjectNotFoundError
-            write(project, ResourceChanges(project_id, changes, files))
+            write_changes(project, ResourceChanges(project_id, changes, files))
         return len(changes)
 
     return retry_on_conflict(attempt)
@@ -156,7 +156,7 @@ def create(
         )
         announcement = announce_resource("Created", project_id, resource)
         changes = ResourceChanges(project_id, [(None, resource)], {})
-        write(membership.project, changes, announcement, request=request, result=_to_result(resource))
+        write_changes(membership.project, changes, announcement, request=request, result=_to_result(resource))
         return resource, announcement
 
     try:
@@ -228,7 +228,7 @@ def update(
         resource = _replace(before, name, new_fields, artifact, membership.actor)
         announcement = announce_resource("Updated", project_id, resource)
         changes = ResourceChanges(project_id, [(before, resource)], _known_files(project_id, before))
-        write(membership.project, changes, announcement)
+        write_changes(membership.project, changes, announcement)
         return changes.resources[0][1], announcement, changes.unreferenced
 
     resource, announcement, unreferenced = retry_on_conflict(attempt)
@@ -303,7 +303,7 @@ def delete(user_id: UserId, project_id: ProjectId, resource_id: ResourceId) -> N
         )
         announcement = announce_resource("Deleted", project_id, resource)
         changes = ResourceChanges(project_id, [(before, resource)], {})
-        write(membership.project, changes, announcement)
+        write_changes(membership.project, changes, announcement)
         return announcement, changes.unreferenced
 
     announcement, unreferenced = retry_on_conflict(attempt)
@@ -348,7 +348,7 @@ def record_upload(upload: Upload) -> Resource:
         files = resource_store.get_files(upload.project_id, {upload.key})
         announcement = announce_resource(change, upload.project_id, resource)
         changes = ResourceChanges(upload.project_id, [(before, resource)], files, completed=upload)
-        write(membership.project, changes, announcement, completed=upload)
+        write_changes(membership.project, changes, announcement, completed=upload)
         return changes.resources[0][1], announcement, changes.unreferenced
 
     resource, announcement, unreferenced = retry_on_conflict(attempt)

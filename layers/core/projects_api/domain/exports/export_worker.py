@@ -27,7 +27,7 @@ from projects_api.storage.dynamodb import export_store, project_store
 from projects_api.storage.dynamodb.export_lease import AcquiredLease, ExportLease
 from projects_api.storage.s3 import archive_store
 from projects_api.storage.s3.archive_store import StoredObject
-from projects_api.storage.s3.snapshot_store import StoredSnapshot, decode_snapshot, encode_snapshot
+from projects_api.storage.s3.snapshot_format import StoredSnapshot, decode_snapshot, encode_snapshot
 
 logger = Logger(child=True)
 
