@@ -14,7 +14,7 @@ from projects_api.domain.exports.task_group import CancelledError
 from projects_api.entities.content import Pin
 from projects_api.entities.errors import StorageUnavailableError
 from projects_api.storage import clients
-from projects_api.storage.aws_errors import ThrottledError
+from projects_api.storage.aws_errors import ObjectMissingError, ThrottledError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.object_crc32 import encode_crc32
 from tests.support.api_client import Client
@@ -139,6 +139,21 @@ def test_requests_for_checksums_are_repeated_and_stop(monkeypatch: pytest.Monkey
     with pytest.raises(CancelledError):
         stored_checksums.add_known_checksums(pins, None, lambda: False)
     assert len(requested) == 4
+
+
+@pytest.mark.parametrize("error", [StorageUnavailableError, ObjectMissingError])
+def test_request_for_a_checksum_fails(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """The export continues without the checksum, which the copy returns."""
+    requested: list[str] = []
+
+    def fail(pin: Pin) -> int:
+        requested.append(pin.key)
+        raise error
+
+    monkeypatch.setattr(stored_checksums, "combine_stored_checksums", fail)
+    pins = [Pin(f"projects/p/{number}", '"e"', 5 << 20) for number in range(3)]
+    assert stored_checksums.add_known_checksums(pins, None, lambda: True) == pins
+    assert len(requested) == 1
 
 
 @pytest.fixture

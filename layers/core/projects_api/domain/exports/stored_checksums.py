@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
+
+from aws_lambda_powertools import Logger
 
 from projects_api.archive.archive_index import ArchiveIndex
 from projects_api.archive.crc32 import combine_crc32
 from projects_api.archive.plan import is_copied
 from projects_api.domain.exports.task_group import TaskGroup
 from projects_api.entities.content import Pin
-from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError
+from projects_api.entities.errors import StorageUnavailableError
+from projects_api.storage.aws_errors import ObjectMissingError, ObjectRefusedError, ThrottledError
 from projects_api.storage.s3 import artifact_store
 from projects_api.storage.s3.artifact_store import StoredChecksum
+
+logger = Logger(child=True)
 
 #: Number of artifacts whose checksums the worker requests in parallel.
 REQUEST_THREADS = 16
@@ -24,7 +28,7 @@ def add_known_checksums(
     """Return the pins with the CRC-32s that are known before S3 copies anything.
 
     The index of the previous archive lists those of unchanged artifacts. S3 may keep those of others. It is asked about
-    the artifacts that it copies, but only until one has no CRC-32: the copies then return the checksums of all.
+    the artifacts that it copies, but only until it returns no CRC-32 of one: the copies then return those of all.
 
     Args:
         pins: The pins of the artifacts.
@@ -33,7 +37,7 @@ def add_known_checksums(
 
     Raises:
         CancelledError: ``should_continue`` returned False.
-        StorageUnavailableError: S3 did not respond correctly.
+        StorageUnavailableError: S3 still requests a lower rate of requests after several attempts.
     """
     known = previous.list_checksums() if previous else {}
     pins = [replace(pin, crc32=known.get((pin.key, pin.etag))) for pin in pins]
@@ -43,8 +47,12 @@ def add_known_checksums(
     def request_checksum(number: int) -> None:
         if found_unknown.is_set():
             return
-        with suppress(ObjectMissingError):  # the copy will fail and report it
+        try:
             pins[number] = replace(pins[number], crc32=combine_stored_checksums(pins[number]))
+        except ThrottledError:
+            raise
+        except (ObjectMissingError, StorageUnavailableError) as error:  # the copy returns the checksum, or the reason
+            logger.info("The stored checksum of an artifact is not used: %s", type(error).__name__)
         if pins[number].crc32 is None:
             found_unknown.set()
 
