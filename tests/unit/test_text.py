@@ -134,6 +134,12 @@ def test_error_does_not_contain_the_email(app: InProcessApp, function: str, fiel
     assert "ple.com" not in str(error.value)
 
 
+@pytest.mark.parametrize("event", [{"email": "\ud800@a.de", "name": "n"}, {"email": "a@a.de", "name": "Zo\udfff"}])
+def test_half_of_a_surrogate_pair_from_an_operator(app: InProcessApp, event: dict[str, str]) -> None:
+    with pytest.raises(InvalidInputError, match="half of a surrogate pair"):
+        app.invoke("RegisterUser", event)
+
+
 def test_byte_order_mark(alice: Client) -> None:
     body = b'\xef\xbb\xbf{"name": "BOM"}'
     assert alice.request("POST", "/api/projects", body=body).status == 201

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from uuid import UUID
@@ -57,6 +58,13 @@ class OperatorInput(BaseModel):
         Raises:
             InvalidInputError: The event is invalid. Lambda logs this error, so its message omits the invalid values.
         """
+        try:
+            json.dumps(event, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidInputError(
+                "The event contains half of a surrogate pair: send both halves, or the character in UTF-8.",
+                loc=("event",),
+            ) from None
         try:
             return cls.model_validate(event)
         except ValidationError as error:
