@@ -199,9 +199,9 @@ def _serve(connection: Connection, invocations_address: Any, host: str) -> None:
     from local.moto_transactions import patch_transactions  # noqa: PLC0415 - as above
     from local.request_checks import CheckedApplication  # noqa: PLC0415 - as above
 
-    def list_cors_rules(bucket: str) -> list[Any]:
+    def list_cors_rules(bucket: str) -> list[Any] | None:
         buckets = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets
-        return buckets[bucket].cors if bucket in buckets else []
+        return buckets[bucket].cors if bucket in buckets else None
 
     patch_dynamodb_locking()
     patch_speed()

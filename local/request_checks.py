@@ -24,8 +24,8 @@ CORS_REFUSED = (
 )
 UNSIGNED = "Access Denied"
 
-#: Returns the CORS rules of a bucket, which are empty if the bucket does not exist.
-type CorsRules = Callable[[str], list[Any]]
+#: Returns the CORS rules of a bucket, or None if the bucket does not exist.
+type CorsRules = Callable[[str], list[Any] | None]
 
 
 class CheckedApplication:
@@ -49,12 +49,15 @@ class CheckedApplication:
         origin = environ.get("HTTP_ORIGIN")
         if origin is None:
             return _call(self._application, environ, start_response, {})
-        rules = self._cors_rules(unquote(environ.get("PATH_INFO", "")).strip("/").partition("/")[0])
-        if environ["REQUEST_METHOD"] == "OPTIONS":
-            return self._respond_to_preflight(rules, origin, environ, start_response)
-        if not signed_url and not has_header:
+        bucket, _, key = unquote(environ.get("PATH_INFO", "")).strip("/").partition("/")
+        rules, method = self._cors_rules(bucket), environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            return self._respond_to_preflight(rules or [], origin, environ, start_response)
+        rule = _find_rule(rules or [], origin, method, [])
+        # nobody verifies a signature, so a URL counts as signed only if it can be one of this service: of an object
+        is_signed = signed_url and key and rules is not None and (rule or method in {"GET", "HEAD"})
+        if not is_signed and not has_header:
             return _reject(start_response, "403 Forbidden", "AccessDenied", UNSIGNED)
-        rule = _find_rule(rules, origin, environ["REQUEST_METHOD"], [])
         return _call(self._application, environ, start_response, _cors_headers(rule, origin) if rule else {})
 
     def _respond_to_preflight(

@@ -25,7 +25,7 @@ RULES = {
 
 def start() -> Client:
     application: Any = Response("reached", headers={"Access-Control-Allow-Origin": "*"})
-    return Client(CheckedApplication(application, lambda bucket: RULES.get(bucket, [])))
+    return Client(CheckedApplication(application, RULES.get))
 
 
 def preflight(path: str, method: str = "PUT", headers: str = "", origin: str = ORIGIN) -> TestResponse:
@@ -91,9 +91,12 @@ def test_response_to_page_of_another_origin() -> None:
     assert "Access-Control-Allow-Origin" not in refused.headers
 
 
-@pytest.mark.parametrize("path", ["/moto-api/reset", "/", "/2015-03-31/functions/RegisterUser/invocations"])
-def test_unsigned_request_of_a_page(path: str) -> None:
-    """A page may send some requests without asking first. They have no signature, and AWS requires one."""
-    response = start().post(path, data="Action=x", headers={"Origin": ORIGIN, "Content-Type": "text/plain"})
+@pytest.mark.parametrize("query", ["", "?X-Amz-Signature=0", "?Signature=0&Expires=1"])
+@pytest.mark.parametrize(
+    "path", ["/moto-api/reset", "/", "/2015-03-31/functions/RegisterUser/invocations", "/artifacts", "/artifacts/k"]
+)
+def test_unsigned_request_of_a_page(path: str, query: str) -> None:
+    """A page may send some requests without asking first. They have no valid signature, and AWS requires one."""
+    response = start().post(path + query, data="Action=x", headers={"Origin": ORIGIN, "Content-Type": "text/plain"})
     assert response.status_code == 403
     assert "<Code>AccessDenied</Code>" in response.text
