@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from local import schedule_expression
 from local.moto_server import MotoServer
@@ -29,6 +30,9 @@ from local.stack import REGION, ROOT
 
 DEFAULT_PORT = 8888
 MAX_PORT = 65_535
+
+#: The variables with the URLs of engines that replace moto.
+ENGINE_VARIABLES = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3")
 
 
 class StartError(Exception):
@@ -44,7 +48,8 @@ def main() -> int:
     _handle_signals()
     try:
         port, parameters = _read_port(), _read_parameters()
-        home = Path(os.environ.get("LOCAL_FOLDER", ROOT / ".local"))
+        _check_engines()
+        home = Path(os.environ.get("LOCAL_FOLDER") or ROOT / ".local")
         with _reserve_folder(home):
             return _serve(port, parameters, home)
     except StartError as error:
@@ -111,6 +116,30 @@ def _read_parameters() -> dict[str, str]:
     except ScheduleExpressionError as error:
         raise StartError(f"EXPORT_SCHEDULE={expression} is not a schedule expression. {error}") from None
     return {"ExportSchedule": expression}
+
+
+def _check_engines() -> None:
+    """Check that the engines of the environment accept connections.
+
+    Raises:
+        StartError: One does not, or its URL is not valid.
+    """
+    for name in ENGINE_VARIABLES:
+        url = os.environ.get(name)
+        if not url:
+            os.environ.pop(name, None)  # an empty variable is none
+            continue
+        try:
+            parts = urlsplit(url)
+            address = (parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
+            socket.create_connection(address, timeout=10).close()
+        except (ValueError, KeyError):
+            raise StartError(
+                f"{name}={url} is not the URL of an engine. Use one such as http://127.0.0.1:8000."
+            ) from None
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise StartError(f"{name}={url} does not respond: {reason}. Start this engine, or unset {name}.") from None
 
 
 @contextlib.contextmanager

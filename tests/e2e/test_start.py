@@ -79,6 +79,21 @@ def test_unusable_folder(tmp_path: Path) -> None:
     assert message.count("\n") == 1
 
 
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:9", "does not respond: connection refused. Start this engine, or unset"),
+        ("127.0.0.1:8000", "is not the URL of an engine. Use one such as http://127.0.0.1:8000."),
+        ("http://127.0.0.1:99999", "is not the URL of an engine"),
+    ],
+)
+def test_engine_that_does_not_respond(tmp_path: Path, variable: str, url: str, reason: str) -> None:
+    message = run_and_fail(tmp_path / "local", **{variable: url})
+    assert message.startswith(f"{variable}={url} {reason}")
+    assert message.count("\n") == 1
+
+
 def test_second_stack_in_the_folder(stack: RunningStack) -> None:
     """It is refused in one sentence, and leaves the first stack's description alone."""
     message = run_and_fail(stack.folder)
