@@ -60,6 +60,15 @@ def check_archive(path: Path, on_progress: Callable[[int], None] = lambda _: Non
     return CheckedArchive(len(files), total)
 
 
+def read_project_id(path: Path) -> str | None:
+    """Return the id of the project in an archive, or None if the file is no archive that tells."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return str(json.loads(archive.read(MANIFEST))["project"]["id"])
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _check_names(names: list[str], listed_names: list[str]) -> None:
     if missing := sorted(set(listed_names) - set(names)):
         raise DamagedArchiveError(f"The archive does not contain '{missing[0]}', which its manifest lists.")

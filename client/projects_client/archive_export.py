@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from projects_client.api import ApiClient, parse_id
+from projects_client.archive_check import read_project_id
 from projects_client.download import Download, Downloaded
 from projects_client.errors import (
     ConflictError,
@@ -163,6 +164,8 @@ def export_to_file(
     target = find_target(output, project_name)
     _check_target(target, replace=force or update)
     with _lock_target(target, on_note):
+        if update and not force:
+            _check_project(target, reader.project_id)
         if fresh:
             export = reader.start(fresh=True)
         else:
@@ -236,6 +239,14 @@ def _check_target(target: Path, *, replace: bool) -> None:
         raise ConflictError(
             f"{target} already exists. Choose another output file, use `update=True` to bring it up to date, "
             "or use `force=True` to replace it."
+        )
+
+
+def _check_project(target: Path, project_id: str) -> None:
+    """Reject a target with the archive of another project, such as one with the same name."""
+    if target.exists() and read_project_id(target) not in {None, project_id}:
+        raise ConflictError(
+            f"{target} is an archive of another project. Choose another output file, or use `force=True` to replace it."
         )
 
 

@@ -1,15 +1,19 @@
 """Tests of ``projects export --update``: the same archive, byte for byte, from fewer bytes."""
 
+import json
 import random
 import signal
+import uuid
+import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from projects_client import Client
+from projects_client import Client, ConflictError
 from projects_client.download import Download, find_reuse
 from projects_client.project import Project
 from projects_client.zip_directory import ZipEntry, read_directory
@@ -44,6 +48,11 @@ def archive(service: FakeService, projects: ProjectsCommand) -> Path:
     return file
 
 
+@pytest.fixture
+def project(service: FakeService) -> Project:
+    return Client(service.url, KEY).projects.get(PROJECT_ID)
+
+
 def test_update(service: FakeService, projects: ProjectsCommand, archive: Path) -> None:
     """Unchanged entries come from the old archive, and the rest in few requests."""
     values = update(projects)
@@ -76,6 +85,20 @@ def test_update_of_something_else(
     """A file that is no archive is replaced only when the whole new archive is complete."""
     archive.write_bytes(content)
     assert update(projects)["reused_bytes"] == 0
+    assert archive.read_bytes() == service.data
+
+
+@pytest.mark.parametrize(("project_id", "is_same"), [(PROJECT_ID, True), (str(uuid.UUID(int=2)), False)])
+def test_archive_of_another_project(
+    service: FakeService, archive: Path, project: Project, project_id: str, *, is_same: bool
+) -> None:
+    """An update replaces the archive of another project, such as one with the same name, by ``force`` only."""
+    with zipfile.ZipFile(archive, "w") as older:
+        older.writestr("manifest.json", json.dumps({"project": {"id": project_id}}))
+    with nullcontext() if is_same else pytest.raises(ConflictError, match="of another project"):
+        project.export(archive, update=True)
+    assert bool(service.downloads) is is_same
+    project.export(archive, update=True, force=True)
     assert archive.read_bytes() == service.data
 
 
@@ -131,11 +154,6 @@ def test_replaced_during_update(service: FakeService, projects: ProjectsCommand,
     result = process.wait(60)
     assert result.code == 0, result.err
     assert archive.read_bytes() == service.data
-
-
-@pytest.fixture
-def project(service: FakeService) -> Project:
-    return Client(service.url, KEY).projects.get(PROJECT_ID)
 
 
 def test_other_header_is_copied_before_an_interruption(
