@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _handle_signals() -> None:
-    """Make Ctrl-C and its relatives raise KeyboardInterrupt, also while the stack starts.
+    """Make Ctrl-C, SIGTERM and the end of the terminal raise KeyboardInterrupt, also while the stack starts.
 
     Later signals are ignored, so that they do not interrupt the end.
     """
