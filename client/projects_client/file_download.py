@@ -72,10 +72,10 @@ def select_paths(manifest: dict[str, Any], patterns: Sequence[str], resource_typ
         raise NotFoundError(f"The archive has no files{kind}. `project.resources()` shows what the project has.")
     if not patterns:
         return paths
-    selected: dict[str, None] = {}
+    files, selected = set(paths), dict[str, None]()
     for pattern in (unicodedata.normalize("NFC", text) for text in patterns):  # as the service writes paths
         folder = pattern.rstrip("/") + "/"
-        matches = [path for path in paths if path == pattern or path.startswith(folder)]
+        matches = [pattern] if pattern in files else [path for path in paths if path.startswith(folder)]
         matches = matches or [path for path in paths if path.endswith(f"/{pattern}")]
         matches = matches or [path for path in paths if fnmatchcase(path, pattern)]
         if pattern == MANIFEST:
@@ -212,9 +212,12 @@ def _download_group(
         header = entry.header_offset - start
         data = header + _measure_header(bytes(content[header : header + LOCAL_HEADER_SIZE]))
         part = _get_part(targets[entry.path], secrets.token_hex(4))  # no other download writes to it
-        part.write_bytes(content[data : data + entry.size])
+        try:
+            part.write_bytes(content[data : data + entry.size])
+            _finish(part, targets[entry.path], entry)
+        finally:
+            part.unlink(missing_ok=True)  # no later run would
         advance(entry.size)
-        _finish(part, targets[entry.path], entry)
 
 
 def _download_large(archive: RemoteArchive, entry: ZipEntry, target: Path, advance: Callable[[int], None]) -> None:

@@ -155,6 +155,18 @@ def test_concurrent_downloads(client: Client, tmp_path: Path, monkeypatch: pytes
     assert list_files(tmp_path) == {path: FILES[path]}
 
 
+def test_interrupted_write(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing remains of a small file that is not complete."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(file_download, "_finish", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        client.projects.get(PROJECT_ID).download("models/small.bin", tmp_path)
+    assert list_files(tmp_path) == {}
+
+
 def test_killed_download(service: FakeService, projects: ProjectsCommand, client: Client) -> None:
     """The next run resumes a large file in its middle."""
     service.break_offsets.extend([None, None, None, 2 * MIB, 2 * MIB])
