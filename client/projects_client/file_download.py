@@ -93,6 +93,7 @@ def select_path(paths: Sequence[str], text: str) -> str:
     Raises:
         ConflictError: Several paths end with the text.
     """
+    text = unicodedata.normalize("NFC", text)  # as the service writes paths
     matches = [path for path in paths if path == text] or [path for path in paths if path.endswith(f"/{text}")]
     if len(matches) > 1:
         raise ConflictError(f"The archive has {len(matches)} files '{text}'. Give one path: {', '.join(matches[:5])}.")

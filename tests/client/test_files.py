@@ -17,7 +17,7 @@ import fsspec
 import pytest
 
 from projects_client import Client, ConflictError, DamagedArchiveError, NotFoundError, file_download
-from projects_client.file_download import _get_target, select_paths
+from projects_client.file_download import _get_target, select_path, select_paths
 from projects_client.remote_archive import FIRST_WINDOW, RemoteArchive
 from projects_client.stored_object import StoredObject
 from tests.client.conftest import KEY
@@ -133,9 +133,9 @@ def test_decomposed_name() -> None:
     """A pattern matches a name that looks the same. macOS decomposes letters with accents."""
     path = "reports/über.md"
     manifest = {"files": [{"path": path}], "resources": []}
-    assert select_paths(
-        manifest, [unicodedata.normalize("NFD", "*/über*"), unicodedata.normalize("NFD", path)], None
-    ) == [path]
+    path_as_typed, name_as_typed, glob = (unicodedata.normalize("NFD", text) for text in (path, "über.md", "*/über*"))
+    assert select_paths(manifest, [path_as_typed, glob], None) == [path]
+    assert select_path([path], name_as_typed) == path
 
 
 @pytest.mark.parametrize("path", ["datasets/8/other.csv", "models/large.bin"])
