@@ -1,5 +1,7 @@
 """Checks of requests that AWS makes and moto does not: one kind of signature, and web pages of other origins.
 
+It also makes moto store the bytes of every object, even if the client declares them as a form.
+
 moto's server allows every web page to call it, and it verifies no signature. Without these checks any page that is
 open in a browser could read and change the local stack.
 """
@@ -12,6 +14,9 @@ from xml.sax.saxutils import escape
 
 #: The query parameters that contain the signature of a signed URL: of version 4 and of version 2.
 SIGNATURE_PARAMETERS = {"X-Amz-Signature", "Signature"}
+
+#: The content types of forms. `curl -X PUT --data-binary` and urllib declare any bytes as a form.
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 TWO_MECHANISMS = (
     "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or "
@@ -42,6 +47,8 @@ class CheckedApplication:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Respond to a request."""
+        if environ["REQUEST_METHOD"] == "PUT" and environ.get("CONTENT_TYPE", "").startswith(FORM_TYPES):
+            environ["CONTENT_TYPE"] = "application/octet-stream"  # moto would parse the bytes of an object as a form
         signed_url = bool(SIGNATURE_PARAMETERS & parse_qs(environ.get("QUERY_STRING", "")).keys())
         has_header = "HTTP_AUTHORIZATION" in environ
         if signed_url and has_header:

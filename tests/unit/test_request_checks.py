@@ -45,6 +45,18 @@ def test_signed_url_with_header(query: str, authorization: str) -> None:
     assert "secret" not in response.text
 
 
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_bytes_of_an_object_are_no_form(content_type: str) -> None:
+    """`curl -X PUT --data-binary` declares a form, which S3 does not parse."""
+
+    def echo(environ: Any, start_response: Any) -> Any:
+        return Response(f"{environ['CONTENT_TYPE']} {environ['wsgi.input'].read(3)}")(environ, start_response)
+
+    client = Client(CheckedApplication(echo, RULES.get))
+    response = client.put(SIGNED, data=b"\xff=%", headers={"Content-Type": content_type})
+    assert response.text == r"application/octet-stream b'\xff=%'"
+
+
 def test_one_signature() -> None:
     assert start().get(SIGNED).text == "reached"
     assert start().get("/artifacts/k", headers={"Authorization": "AWS4-HMAC-SHA256 Credential=x"}).text == "reached"
