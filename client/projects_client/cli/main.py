@@ -1,5 +1,6 @@
 """Entry point of the ``projects`` command, with its global options and exit codes."""
 
+import os
 import signal
 import sys
 from importlib.metadata import version
@@ -24,6 +25,9 @@ from projects_client.cli.commands import (
 from projects_client.cli.commands.options import Connection
 from projects_client.errors import ProjectsClientError
 from projects_client.profiles import list_profiles
+
+#: Smallest width of a terminal that the variable ``COLUMNS`` may state.
+MIN_WIDTH = 10
 
 app = typer.Typer(
     name="projects",
@@ -101,8 +105,16 @@ def _set_encodings() -> None:
                 stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
+def _ignore_impossible_width() -> None:
+    """Ignore ``COLUMNS=0`` and the like, with which Rich would print nothing, not even an error."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns[:9]) < MIN_WIDTH:
+        del os.environ["COLUMNS"]
+
+
 def main() -> None:
     """Run the command line, and end the process with an exit code of the README."""
+    _ignore_impossible_width()
     _set_encodings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # lets a progress bar restore the terminal
     try:

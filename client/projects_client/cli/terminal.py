@@ -28,9 +28,6 @@ MIN_TEXT_WIDTHS = (20, 8, 1)
 #: Minimum width of a text column next to whole ids: a narrower one would break words such as ``name=value``.
 MIN_TEXT_WIDTH_OF_WHOLE_IDS = 30
 
-#: Smallest width of a terminal, and the width for ``COLUMNS=0`` and the like, in which nothing would be visible.
-MIN_WIDTH, DEFAULT_WIDTH = 10, 80
-
 #: Width of the space between two columns of a table; one more column of space is on each side.
 COLUMN_GAP = 3
 
@@ -58,10 +55,7 @@ def get_console(stream: str) -> Console:
     """
     file: TextIO | None = getattr(sys, stream)
     is_terminal = file is not None and file.isatty()
-    console = Console(stderr=stream == "stderr", force_terminal=is_terminal, highlight=False, emoji=False, markup=False)
-    if console.width < MIN_WIDTH:
-        console.width = DEFAULT_WIDTH
-    return console
+    return Console(stderr=stream == "stderr", force_terminal=is_terminal, highlight=False, emoji=False, markup=False)
 
 
 def print_note(sentence: str) -> None:
