@@ -6,11 +6,11 @@ import tomllib
 
 from local.stack import ROOT
 
-#: Sets libraries that the environment lacks to None, so that importing them fails, and imports test modules.
+#: Sets modules that the environment lacks to None, so that importing them fails, and imports test modules.
 PROGRAM = """\
 import importlib, sys
 sys.path[:0] = ["layers/core", "."]
-sys.modules.update(dict.fromkeys(["boto3", "jsonschema_rs", "moto", "requests", "samcli"]))
+sys.modules.update(dict.fromkeys(["boto3", "jsonschema_rs", "local", "moto", "requests", "samcli"]))
 for path in sys.argv[1:]:
     importlib.import_module(path.removesuffix(".py").replace("/", "."))
 """

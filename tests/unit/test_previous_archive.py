@@ -2,15 +2,14 @@
 
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 from botocore.client import BaseClient
 
-from projects_api.archive import archive_index, zip_writer
-from projects_api.archive.archive_index import IndexedEntry, decode_index, encode_index
+from projects_api.archive import archive_index
+from projects_api.archive.archive_index import decode_index, encode_index
 from projects_api.storage.s3 import fast_get
 from tests.support.api_client import Client
 from tests.support.archives import unpack_archive
@@ -235,19 +234,3 @@ def test_index_belongs_to_the_archive(runner: ExportRunner, previous: str, files
     assert runner.alice.delete(f"/api/projects/{runner.project_id}").status == 200
     runner.app.process_queues()
     assert runner.app.find_objects(runner.project_id) == []
-
-
-def test_crc32s_of_a_directory() -> None:
-    """A worker that finds the archive complete gets the checksums for the index from the archive itself."""
-    entries = [
-        zip_writer.Entry(path, size, size % 0xFFFFFFFF, datetime(2026, 2, 10, tzinfo=UTC))
-        for path, size in (("a", 1), ("größe/b", 1 << 33), ("c" * 1000, 7))
-    ]
-    directory = b"".join(zip_writer.central_header(entry, number << 32) for number, entry in enumerate(entries))
-    assert zip_writer.read_crc32s(directory + b"end", 3) == [entry.crc32 for entry in entries]
-
-
-@pytest.mark.parametrize("data", [b"", b"no gzip", b"\x1f\x8b\x08"])
-def test_index_that_is_no_index(data: bytes) -> None:
-    assert decode_index(data) is None
-    assert decode_index(encode_index('"e"', 5, [IndexedEntry("p", 1, 2, 3, "k", '"e"', 4)])[:-9]) is None

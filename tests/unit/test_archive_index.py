@@ -1,0 +1,86 @@
+"""The index of an archive: its file format, and which entries of it a new archive takes over."""
+
+import gzip
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from projects_api.archive import zip_writer
+from projects_api.archive.archive_index import FORMAT, IndexedEntry, decode_index, encode_index, index_entries
+from projects_api.archive.zip_writer import Entry
+from projects_api.entities.content import Pin
+
+MOMENT = datetime(2026, 2, 10, 9, 0, 2, 999_999, tzinfo=UTC)
+MANIFEST = Entry("manifest.json", 10, 1, MOMENT)
+ENTRY, OTHER = Entry("größe/a", 3, 42, MOMENT), Entry("b", 0, 0, MOMENT)
+PIN, OTHER_PIN = Pin("projects/p/a", '"e"', 3), Pin("projects/p/b", '"f"', 0)
+INDEXED = list(index_entries([MANIFEST, ENTRY, OTHER], [0, 50, 110, 150], [PIN, OTHER_PIN]))
+
+
+def test_entries_are_indexed_without_the_manifest() -> None:
+    seconds = int(MOMENT.timestamp())
+    assert [
+        IndexedEntry("größe/a", 50, 3, 42, "projects/p/a", '"e"', seconds),
+        IndexedEntry("b", 110, 0, 0, "projects/p/b", '"f"', seconds),
+    ] == INDEXED
+
+
+def test_index_is_read_as_it_was_written() -> None:
+    index = decode_index(encode_index('"x-3"', 1 << 40, INDEXED))
+    assert index
+    assert (index.etag, index.size) == ('"x-3"', 1 << 40)
+    assert index.entries == {entry.path: entry for entry in INDEXED}
+    assert index.list_checksums() == {("projects/p/a", '"e"'): 42, ("projects/p/b", '"f"'): 0}
+
+
+def test_unchanged_entries() -> None:
+    """An entry is unchanged if its header and its bytes are. A header has its time to the second."""
+    index = decode_index(encode_index('"x"', 200, INDEXED))
+    assert index
+    unchanged = {7: INDEXED[0]}
+    assert index.find_unchanged([(7, ENTRY, PIN)]) == unchanged
+    assert (
+        index.find_unchanged([(7, replace(ENTRY, crc32=0, modified=MOMENT.replace(microsecond=0)), PIN)]) == unchanged
+    )
+    assert index.find_unchanged([(7, ENTRY, PIN), (9, OTHER, OTHER_PIN)]) == {7: INDEXED[0], 9: INDEXED[1]}
+    for entry, pin in (
+        (replace(ENTRY, path="a"), PIN),
+        (replace(ENTRY, path="b"), PIN),
+        (replace(ENTRY, modified=MOMENT + timedelta(seconds=1)), PIN),
+        (ENTRY, replace(PIN, key="projects/p/c")),
+        (ENTRY, replace(PIN, etag='"g"')),
+        (ENTRY, replace(PIN, size=4)),
+    ):
+        assert index.find_unchanged([(7, entry, pin), (9, OTHER, OTHER_PIN)]) == {9: INDEXED[1]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no gzip",
+        b"\x1f\x8b\x08",
+        gzip.compress(b""),
+        gzip.compress(b"no JSON"),
+        gzip.compress(b"[]"),
+        gzip.compress(b"{}"),
+        gzip.compress(json.dumps({"format": FORMAT, "etag": "e"}).encode()),
+        gzip.compress(json.dumps({"format": f"{FORMAT}, newer", "etag": "e", "size": 1}).encode()),
+        gzip.compress(json.dumps({"format": FORMAT, "etag": "e", "size": 1}).encode() + b"\n[1]"),
+        gzip.compress(json.dumps({"format": FORMAT, "etag": "e", "size": 1}).encode() + b"\n\xff"),
+        encode_index('"e"', 5, INDEXED)[:-9],
+    ],
+)
+def test_file_that_is_no_index(data: bytes) -> None:
+    assert decode_index(data) is None
+
+
+def test_crc32s_of_a_directory() -> None:
+    """A worker that finds the archive complete gets the checksums for the index from the archive itself."""
+    entries = [
+        Entry(path, size, size % 0xFFFFFFFF, MOMENT) for path, size in (("a", 1), ("größe/b", 1 << 33), ("c" * 1000, 7))
+    ]
+    directory = b"".join(zip_writer.central_header(entry, number << 32) for number, entry in enumerate(entries))
+    assert zip_writer.read_crc32s(directory + b"end", 3) == [entry.crc32 for entry in entries]
