@@ -56,21 +56,24 @@ def test_unchanged_entries() -> None:
         assert index.find_unchanged([(7, entry, pin), (9, OTHER, OTHER_PIN)]) == {9: INDEXED[1]}
 
 
+HEAD = {"format": FORMAT, "etag": "e", "size": 1}
+
+
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        b"no gzip",
-        b"\x1f\x8b\x08",
-        gzip.compress(b""),
-        gzip.compress(b"no JSON"),
-        gzip.compress(b"[]"),
-        gzip.compress(b"{}"),
-        gzip.compress(json.dumps({"format": FORMAT, "etag": "e"}).encode()),
-        gzip.compress(json.dumps({"format": f"{FORMAT}, newer", "etag": "e", "size": 1}).encode()),
-        gzip.compress(json.dumps({"format": FORMAT, "etag": "e", "size": 1}).encode() + b"\n[1]"),
-        gzip.compress(json.dumps({"format": FORMAT, "etag": "e", "size": 1}).encode() + b"\n\xff"),
-        encode_index('"e"', 5, INDEXED)[:-9],
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no gzip", id="no gzip"),
+        pytest.param(b"\x1f\x8b\x08", id="cut in the header"),
+        pytest.param(encode_index('"e"', 5, INDEXED)[:-9], id="cut at the end"),
+        pytest.param(gzip.compress(b""), id="no lines"),
+        pytest.param(gzip.compress(b"no JSON"), id="no JSON"),
+        pytest.param(gzip.compress(b"[]"), id="list"),
+        pytest.param(gzip.compress(b"{}"), id="no format"),
+        pytest.param(gzip.compress(json.dumps({"format": FORMAT, "etag": "e"}).encode()), id="no size"),
+        pytest.param(gzip.compress(json.dumps(HEAD | {"format": f"{FORMAT}, newer"}).encode()), id="newer"),
+        pytest.param(gzip.compress(json.dumps(HEAD).encode() + b"\n[1]"), id="short entry"),
+        pytest.param(gzip.compress(json.dumps(HEAD).encode() + b"\n\xff"), id="no UTF-8"),
     ],
 )
 def test_file_that_is_no_index(data: bytes) -> None:
