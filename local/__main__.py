@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,12 +80,18 @@ def _handle_signals() -> None:
 
 @contextlib.contextmanager
 def _start_children() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C from their beginning: a terminal sends it to them, too."""
+    """Start processes that ignore Ctrl-C from their beginning: a terminal sends it to them, too.
+
+    A Ctrl-C during the block takes effect at its end.
+    """
+    resource_tracker.ensure_running()  # because its start would unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _read_port() -> int:
