@@ -37,7 +37,7 @@ def test_impossible_width(service: FakeService, projects: ProjectsCommand, colum
     assert "Churn" in result.out
     service.projects = []
     assert "There are no entries." in projects.run_on_terminal("list", COLUMNS=columns).err
-    assert "range" in projects("list", "--limit", "0", COLUMNS=columns).err
+    assert "--limit" in projects("list", "--limit", "0", COLUMNS=columns).err
     assert "members" in projects("--help", COLUMNS=columns).out
 
 
