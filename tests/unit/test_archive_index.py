@@ -16,15 +16,26 @@ MOMENT = datetime(2026, 2, 10, 9, 0, 2, 999_999, tzinfo=UTC)
 MANIFEST = Entry("manifest.json", 10, 1, MOMENT)
 ENTRY, OTHER = Entry("größe/a", 3, 42, MOMENT), Entry("b", 0, 0, MOMENT)
 PIN, OTHER_PIN = Pin("projects/p/a", '"e"', 3), Pin("projects/p/b", '"f"', 0)
-INDEXED = list(index_entries([MANIFEST, ENTRY, OTHER], [0, 50, 110, 150], [PIN, OTHER_PIN]))
+SECONDS = int(MOMENT.timestamp())
+INDEXED = [
+    IndexedEntry("größe/a", 50, 3, 42, "projects/p/a", '"e"', SECONDS),
+    IndexedEntry("b", 110, 0, 0, "projects/p/b", '"f"', SECONDS),
+]
 
 
 def test_entries_are_indexed_without_the_manifest() -> None:
-    seconds = int(MOMENT.timestamp())
-    assert [
-        IndexedEntry("größe/a", 50, 3, 42, "projects/p/a", '"e"', seconds),
-        IndexedEntry("b", 110, 0, 0, "projects/p/b", '"f"', seconds),
-    ] == INDEXED
+    indexed = index_entries([MANIFEST, ENTRY, OTHER], [0, 50, 110, 150], [PIN, OTHER_PIN])
+    assert list(indexed) == INDEXED
+
+
+def test_format() -> None:
+    """Each line is JSON: first the archive, then its entries."""
+    lines = gzip.decompress(encode_index('"x"', 200, INDEXED)).decode().splitlines()
+    assert lines == [
+        f'{{"format": "{FORMAT}", "etag": "\\"x\\"", "size": 200}}',
+        f'["gr\\u00f6\\u00dfe/a",50,3,42,"projects/p/a","\\"e\\"",{SECONDS}]',
+        f'["b",110,0,0,"projects/p/b","\\"f\\"",{SECONDS}]',
+    ]
 
 
 def test_index_is_read_as_it_was_written() -> None:
