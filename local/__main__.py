@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -48,6 +49,13 @@ def main() -> int:
     """
     _handle_signals()
     try:
+        return _run()
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run() -> int:
+    try:
         port, parameters = _read_port(), _read_parameters()
         _check_engines()
         home = Path(os.environ.get("LOCAL_FOLDER") or ROOT / ".local")
@@ -56,8 +64,9 @@ def main() -> int:
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0
+    except Exception:
+        time.sleep(1)  # a signal to all processes can end a child, and so cause the error, before it arrives here
+        raise
 
 
 def _handle_signals() -> None:
