@@ -31,6 +31,7 @@ KEY_ID = re.compile(r"(?:prj_)?(?P<id>[0-9a-f]{16})(?:_.*)?")
 #: Duration until a key expires, such as ``90d``, ``12h`` or ``8 weeks``.
 DURATION = re.compile(r"\+?(?P<count>\d+) ?(?P<unit>h|d|w|hours?|days?|weeks?)", re.IGNORECASE)
 
+#: Most digits of a duration. Any number with more is too far away, and Python converts no text of over 4,300 digits.
 MAX_DURATION_DIGITS = 20
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -60,7 +61,7 @@ def parse_expiry(text: str) -> datetime:
 
 def _parse_duration(match: re.Match[str]) -> timedelta:
     digits = match["count"]
-    if len(digits) > MAX_DURATION_DIGITS:  # Python does not convert more than 4,300
+    if len(digits) > MAX_DURATION_DIGITS:
         raise OverflowError
     return int(digits) * UNITS[match["unit"][0].lower()]
 
